@@ -14,6 +14,7 @@ from dlcli.api.signature import RESULTS, command_of, parameters, result_names, s
 from dlcli.cli.command import SUBCOMMANDS, Command
 from dlcli.specs.command_line import config_class
 from dlcli.support.cublas import fix_workspace
+from dlcli.support.launch import launched
 from dlcli.support.suggest import did_you_mean
 
 FUNCTIONS = tuple(RESULTS)
@@ -59,7 +60,7 @@ def _run(name: str, given: dict[str, Any], *, progress: bool) -> Any:
         report = reporter(progress=progress)
         if hasattr(report, "close"):
             stack.callback(report.close)
-        if config.output is None:
+        if config.output is None or (command.together and launched().rank > 0):  # then the first process writes
             return engine.run(config, report=report)
         return _written(command, config, engine, report)
 

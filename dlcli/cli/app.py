@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
@@ -16,10 +17,12 @@ from dlcli.cli.command import COMMANDS, SUBCOMMANDS, UTILITIES
 from dlcli.cli.exit_codes import ExitCode, Terminated, explain
 from dlcli.cli.streams import open_streams
 from dlcli.support.errors import UsageError
+from dlcli.support.launch import launched
 
 _LONGEST = 400
 """Characters of the longest word that an error prints whole."""
-
+_FIRST_S = 8.0
+"""Seconds that the first process of torchrun has to print an error that all of them have."""
 
 _asked_to_end: list[int] = []
 """The signals that asked this process to end."""
@@ -187,6 +190,8 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
         import traceback
 
         traceback.print_exception(error)
+    if launched().rank > 0:
+        sentence = _after_the_first(sentence)
     if sentence:
         from dlcli.cli.flags import with_flags
         from dlcli.cli.reporter import folded
@@ -196,6 +201,16 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
         with suppress(OSError):
             sys.stderr.write(folded(f"dlcli {name}".rstrip() + f": {line}") + "\n")
     return status
+
+
+def _after_the_first(sentence: str) -> str:
+    """What a further process of torchrun prints of an error, unless the first one has the same.
+
+    The first one prints it then and ends, whereupon torchrun ends this process too.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(_FIRST_S)
+    return f"process {launched().rank}: {sentence}" if sentence and not _asked_to_end else ""
 
 
 def _shortened(word: str) -> str:

@@ -83,6 +83,7 @@ class Command:
         rows: Whether its output file holds the rows of its result.
         adjust: Sets defaults that depend on the shell (is standard input a pipe?), which engines do not know.
         named: The result with what only its configuration names, for the table and the answer.
+        together: Whether processes that torchrun starts run it together, of which the first one writes and prints.
     """
 
     name: str
@@ -94,3 +95,4 @@ class Command:
     rows: bool = False
     adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict
     named: Callable[[Any, Any], Any] = lambda result, config: result
+    together: bool = False

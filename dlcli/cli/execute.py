@@ -24,6 +24,7 @@ from dlcli.support.atomic import remove_stale
 from dlcli.support.cublas import fix_workspace
 from dlcli.support.errors import InputError, ResourceError, UsageError
 from dlcli.support.finish import finishing
+from dlcli.support.launch import launched
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
 
@@ -54,11 +55,21 @@ def _refusal(error: PermissionError, config: Any) -> Exception:
     )
 
 
+def _check_launch(command: Command) -> None:
+    """Refuse to run a command as often as torchrun starts it: each process would write the same."""
+    if launched().size > 1 and not command.together:
+        message = f"torchrun starts {launched().size} processes, and `dlcli {command.name}` runs in one"
+        raise UsageError(message, hint="start it without torchrun; dlcli train is for several")
+
+
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
+    _check_launch(command)
     with starting(command.name, quiet=run.quiet):
         engine = import_module(command.engine)
+    first = launched().rank == 0
     if run.dry_run:
-        sys.stdout.writelines(printable(with_flags(line, command.name)) + "\n" for line in engine.plan(config))
+        lines = engine.plan(config)
+        sys.stdout.writelines(printable(with_flags(line, command.name)) + "\n" for line in lines if first)
         return ExitCode.DONE
     if command.rows and config.output is not None:
         output.rows_form(config.output, run.format)
@@ -66,6 +77,9 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         _hush_libraries()
     keep_freed()
     fix_workspace()
+    if not first:
+        with TerminalReporter(command.name, quiet=True) as reporter:
+            return ExitCode.CHECK_FAILED if engine.run(config, report=reporter).failed else ExitCode.DONE
     started = Start(datetime.now(UTC), time.monotonic())
     reporting = TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose)
     with lock_output(config.output), finishing(), reporting as reporter:

@@ -242,4 +242,5 @@ COMMAND = Command(
     answer=_answer,
     adjust=run_folder,
     named=_named,
+    together=True,
 )

@@ -1,6 +1,7 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from dlcli.core.compute.device import choose_device, describe_device, threads
+from dlcli.core.compute.device import describe_device, threads
+from dlcli.core.compute.ranks import current_ranks, device_of_rank, joined
 from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.data.base import SCORE
 from dlcli.core.model_io.run_dir import METADATA
@@ -19,6 +21,7 @@ from dlcli.core.training.recipe import resolve_threads, steps_per_epoch
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.body import check_body, is_body, next_command, train_body
 from dlcli.engines.train.causality import require_causal
+from dlcli.engines.train.distributed import check_alike, check_launch, heard
 from dlcli.engines.train.epoch_log import figure_names, watched_set
 from dlcli.engines.train.equal_compute import equal_compute, longer_side
 from dlcli.engines.train.finished import is_finished, load_finished
@@ -66,29 +69,33 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> ImageTrainResult |
     """Train on the training set and evaluate on the test set; with `versus`, once per side and seed; or learn from pairs.
 
     With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
-    `resume` continues. Raises the kinds of `dlcli.support.errors`.
+    `resume` continues. Where torchrun has started several processes they train the network together, the first one writes, and
+    all return its result. Raises the kinds of `dlcli.support.errors`.
     """
+    check_launch(config)
     if not is_of_images(config.task):
         _check_folder(config, report)
         return train_pairs(config, report)
+    report = heard(report)
     check_logs(config.log)
-    device = choose_device(config.device)
+    device = device_of_rank(config.device)
     sets = open_sets(config, report)
     _check_folder(config, report)
     if config.compares:
         return _versus(config, sets, device, report)
-    with threads(resolve_threads(open_job(config, sets.data, device, config.seed).recipe)):
+    with threads(resolve_threads(open_job(config, sets.data, device, config.seed).recipe)), joined(device):
         return _single(config, sets, device, report)
 
 
 @only_named_code
 def plan(config: TrainConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the network, but trains and writes nothing."""
+    check_launch(config)
     if not is_of_images(config.task):
         _check_folder(config)
         return plan_pairs(config)
     check_logs(config.log)
-    device = choose_device(config.device)
+    device = device_of_rank(config.device)
     sets = open_sets(config, SILENT)
     data = sets.data
     _check_folder(config)
@@ -142,6 +149,7 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 
 def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> ImageTrainResult:
     job = open_side(config, sets, device, config.seed)
+    check_alike(job)
     warn_of_feeding([job], report)
     require_causal([job], report)
     if config.pretrain_only:
@@ -150,8 +158,15 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     name = run_name("", job.seed)
     logged = {name: LoggedRun(job, {})}
     figures = figure_names(job.task, job.data)
-    with open_logs(logged, figures, output=config.output, resume=config.resume, report=report) as logging:
+    ranks = current_ranks()
+    logs = open_logs(logged, figures, output=config.output, resume=config.resume, report=report)
+    with logs if ranks.first else nullcontext(report) as logging:
         fitted = _fitted(job, logging, name, keep)
+    return ranks.of_first(lambda: _finished(config, job, fitted))
+
+
+def _finished(config: TrainConfig, job: Job, fitted: Fitted | None) -> ImageTrainResult:
+    """The result of a single training, written to the output folder."""
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *pseudo_note(fitted.pseudo), *data_notes(job))
@@ -187,8 +202,10 @@ def _body(config: TrainConfig, job: Job, report: Reporter) -> ImageTrainResult:
 
 def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted | None:
     """Train, or read what an earlier run with `resume` has trained to the end."""
-    if job.config.resume and keep is not None and not keep.exists() and is_finished(keep.parent):
-        return load_finished(job, keep.parent, report, run)
+    ranks, folder = current_ranks(), None if keep is None or keep.exists() else keep.parent
+    finished = folder is not None and job.config.resume and is_finished(folder)
+    if ranks.of_first(lambda: finished):
+        return load_finished(job, folder, report, run) if folder is not None and ranks.first else None
     return fit(job, report=report, label=f"training {job.arch.name}, steps", run=run, keep=keep)
 
 

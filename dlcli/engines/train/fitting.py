@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from dlcli.core.compute.ranks import current_ranks
 from dlcli.core.data.base import Split
 from dlcli.core.data.groups import groups_of
 from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
 from dlcli.core.objectives.base import TaskObjective
 from dlcli.core.tasks.base import Epoch, ImageTask, Watched
+from dlcli.core.training.distributed import distribution_notes
 from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.loop import Training
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
@@ -84,7 +86,7 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
         NumericError: If the loss is not finite; `keep` has the state after the last whole epoch.
         ResourceError: If not even one example fits in memory.
     """
-    kept = keep is not None and keep.exists()
+    kept = current_ranks().of_first(lambda: keep is not None and keep.exists())
     if job.config.pretrain == NO_PRETRAINING:
         if keep is not None and not kept:
             pretraining.check_not_begun(job, keep.with_name(pretraining.STATE))
@@ -108,11 +110,14 @@ def _fit(
     """`fit`, of a network that is pre-trained if it has to be, which took `spent`."""
     training, surgery = start_training(job, model)
     early = _early(job)
-    history, pseudo, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], [], spent)
+    ranks = current_ranks()
+    kept = ranks.of_first(lambda: keep is not None and keep.exists())
+    history, pseudo, before = _load(job, training, early, keep) if kept and keep is not None else ([], [], spent)
     watch, per_epoch = Stopwatch(), len(training.losses)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
     total = job.recipe.epochs * per_epoch
-    with report.stoppable() as stop, report.task(label, total) as task:
+    with report.stoppable() as asked, report.task(label, total) as task:
+        stop = ranks.agreed(asked)
         task.advance(training.epoch * per_epoch + training.step)
         while not (training.done or early.due):
             mean = run_epoch(training, task, stop, report, unit=job.data.unit)
@@ -182,7 +187,8 @@ def start_training(job: Job, model: nn.Module | None = None) -> Started:
     """Build the network of `job`, unless its `model` is pre-trained, and everything that its first step needs."""
     built = build_grown(job)
     model, notes = built.model if model is None else model, built.notes
-    return Started(semi.start(job, model, hooks(job)), (*notes, *semi.semi_notes(job)))
+    training = semi.start(job, model, hooks(job))
+    return Started(training, (*notes, *semi.semi_notes(job), *distribution_notes(training.model, current_ranks())))
 
 
 def build_grown(job: Job) -> BuiltNetwork:
@@ -211,7 +217,8 @@ def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_lo
     sets = (_first_of_training(job), job.data.splits.get("dev", job.data.splits["test"]))
     with training.final_weights():
         (train, _), (watched, loss) = (_watch(job, training.model, split) for split in sets)
-        epoch = Epoch(train_loss, train, watched, loss)
+        # The same on all ranks, whose machines may round differently: it decides when to stop.
+        epoch = current_ranks().of_first(lambda: Epoch(train_loss, train, watched, loss))
         measured = semi.measure_pseudo_labels(job, training.model)
         pseudo += [] if measured is None else [measured]
         if job.config.early_stop is not None:
@@ -239,6 +246,9 @@ class Progress(NamedTuple):
 
 
 def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, progress: Progress) -> None:
+    state = training.state()
+    if not current_ranks().first:
+        return
     facts = {
         "determined_by": describe(job),
         "history": [epoch.named(job.task.figure) for epoch in progress.history],
@@ -247,11 +257,11 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, progre
         **({"pseudo": [one._asdict() for one in progress.pseudo]} if progress.pseudo else {}),
     }
     best = {f"best.{name}": weight.cpu().contiguous() for name, weight in early.weights.items()}
-    save_state(keep, training.state() | best, facts)
+    save_state(keep, state | best, facts)
 
 
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> Progress:
-    state, facts = load_state(keep, OTHER)
+    state, facts = current_ranks().of_first(lambda: load_state(keep, OTHER))
     check_task(facts, job.task.name, keep.parent)
     check_metadata(facts if isinstance(facts, dict) else {}, keep, _state_schema(job.task), _MORE, hint=OTHER)
     check_same(facts["determined_by"], describe(job), job.config, keep.parent)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import device_key
 from dlcli.core.compute.loader import channels_last
+from dlcli.core.compute.ranks import current_ranks
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import MASK, ImageData, Split
 from dlcli.core.data.preparation import Preparation
@@ -271,6 +272,7 @@ def describe(job: Job) -> dict[str, object]:
     if semi_chosen(config.semi):
         facts |= {name: value for name in ("semi", *OF_SEMI) if (value := getattr(config, name)) is not None}
         facts |= {} if config.temperature is None else {"temperature": show_temperature(config.temperature)}
+    facts |= {} if (ranks := current_ranks()).size == 1 else {"number of processes": ranks.size}
     if job.unlabelled is not None:
         facts["unlabelled"] = job.unlabelled.fingerprint
     found: dict[str, object] = json.loads(json.dumps(facts))

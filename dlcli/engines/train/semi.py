@@ -3,10 +3,12 @@
 from torch import nn
 
 from dlcli.core.compute.forward import predict_logits
+from dlcli.core.compute.ranks import current_ranks
 from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.core.semi_supervised.generate import GeneratedImages, generate
 from dlcli.core.semi_supervised.m2 import M2Networks
 from dlcli.core.semi_supervised.training import SemiTraining
+from dlcli.core.training.distributed import DistributedTraining
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.engines.train.job import Job, targets
@@ -22,7 +24,8 @@ def start(job: Job, model: nn.Module, hooks: Hooks) -> Training:
     """The training of `model` before its first step, on the labelled images of `job`, and with `semi` on the others too."""
     method, x, y = method_of(job.config), job.data.x_train, targets(job, job.data.splits["train"])
     if method is None:
-        return Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks, objective=job.objective)
+        kind = DistributedTraining if current_ranks().size > 1 else Training
+        return kind(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks, objective=job.objective)
     return SemiTraining(
         model,
         x,
