@@ -297,6 +297,7 @@ def probe_gradients(
     bn: str = "frozen",
     lesion: bool = False,
     paths: bool = False,
+    try_suggested: bool = False,
     limit: int | None = None,
     size: int | None = None,
     label_column: str | None = None,

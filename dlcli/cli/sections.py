@@ -88,7 +88,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 OWN: dict[str, dict[str, str]] = {
     "dedupe": {"model": "Duplicates", "threshold": "Duplicates", "vectors": "Duplicates", "precision": "Duplicates"},
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
-    "probe-gradients": {"target": "Gradients", "seeds": "Gradients"},
+    "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
     "ensemble": {"workers": "Run"},
 }
 """Sections of options that mean something else in a command than in others, by command."""

@@ -36,11 +36,12 @@ _OF_A_NETWORK = (
     "wrt",
     "lesion",
     "paths",
+    "try_suggested",
     "limit",
     "size",
     "label_column",
 )
-_OF_A_LINE = ("synthetic", "depth", "beta", "seeds")
+_OF_A_LINE = ("synthetic", "depth", "beta")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,11 @@ class ProbeGradientsConfig:
     depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
     beta: float = option(1.0, "Scale of the residual branches of these networks.", minimum=0.001, maximum=10)
     seeds: int | None = option(
-        None, "Number of scalar-to-scalar networks of each kind.  [default: 20]", limit=100_000, minimum=1
+        None,
+        "Number of scalar-to-scalar networks of each kind (20 by default), or of pairs of networks of `try_suggested` (5 by "
+        "default).",
+        limit=100_000,
+        minimum=1,
     )
     path: str = option(
         "nearest",
@@ -102,6 +107,12 @@ class ProbeGradientsConfig:
         "Report how much of the gradient flows through each length of path in a residual network: the number of residual "
         "branches on the way (Veit et al. 2016).",
     )
+    try_suggested: bool = option(
+        False,
+        "Train the network with each surgery that is suggested and without, in pairs of seeds, and tell which are established "
+        "to help. With `limit`, on as many images.",
+        name="try",
+    )
     limit: int | None = option(None, "Use at most N images.", minimum=2)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
@@ -120,8 +131,15 @@ class ProbeGradientsConfig:
             self._refuse(_OF_A_NETWORK, "needs a network", "add `model=SPEC`")
         else:
             self._refuse(_OF_A_LINE, "applies to scalar-to-scalar networks only", "omit `model`")
+            self._check_trials()
         if self.wrt != "input" and not (self.wrt.startswith("layer:") and self.layer):
             raise UsageError(f"`wrt`: '{self.wrt}' is neither input nor layer:NAME", hint="`wrt=layer:features.3`")
+
+    def _check_trials(self) -> None:
+        if self.seeds is not None and not self.try_suggested:
+            raise UsageError("`seeds` of a network needs `try_suggested`", hint="omit it, or add `try_suggested`")
+        if self.try_suggested and self.seeds == 1:
+            raise UsageError("`try_suggested` compares pairs, and one seed has no spread", hint="`seeds=5`")
 
     def _refuse(self, names: tuple[str, ...], why: str, hint: str) -> None:
         """Raise UsageError if one of these fields was given."""
@@ -228,11 +246,47 @@ class PathSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """A reason why the network may not train: what it is called, the figures that say so, and commands to try, if any fits."""
+    """A reason why the network may not train: what it is called, the figures that say so, and commands to try, if any fits.
+
+    `surgeries` are the changes that the commands make, in their order.
+    """
 
     name: str
     evidence: str
     suggestions: tuple[str, ...]
+    surgeries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """The network trained with a suggested surgery and without, in pairs of seeds, by the main metric on the test set.
+
+    Attributes:
+        surgery: What was tried.
+        metric: The figure that is compared, as test accuracy.
+        scale: "points" where it is a share, "" where it has the unit of the data.
+        without: Its mean over seeds without the surgery.
+        with_it: Its mean with it.
+        difference: With minus without, in pairs; the interval is that of a single comparison.
+        p: The p-value of the paired t-test by Holm for all surgeries; None of a single one.
+        verdict: "established" or "not established", by `p` or, of a single one, by the interval.
+        n_test: Number of test examples.
+    """
+
+    surgery: str
+    metric: str
+    scale: str
+    without: float
+    with_it: float
+    difference: Difference
+    p: float | None
+    verdict: str
+    n_test: int
+
+    @property
+    def established(self) -> bool:
+        """Whether the surgery is established to help, or to hurt."""
+        return self.verdict == "established"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +308,7 @@ class ProbeGradientsResult(Result, command="probe-gradients"):
     lesions: tuple[LesionRow, ...] = ()
     path_lengths: tuple[PathRow, ...] = ()
     path_summary: PathSummary | None = None
+    trials: tuple[Trial, ...] = ()
     seed: int
     device: str
     seconds: float

@@ -3,8 +3,15 @@
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
 from dlcli.cli.pictures import curve
 from dlcli.specs.estimates import Estimate
-from dlcli.specs.figures import percent, points, scaled
-from dlcli.specs.probe_gradients import Cause, GradientRow, LesionRow, ProbeGradientsConfig, ProbeGradientsResult
+from dlcli.specs.figures import in_units, number_in_units, percent, points, scaled
+from dlcli.specs.probe_gradients import (
+    Cause,
+    GradientRow,
+    LesionRow,
+    ProbeGradientsConfig,
+    ProbeGradientsResult,
+    Trial,
+)
 from dlcli.support.plural import count
 
 _BLOCKS_SHOWN = 3
@@ -25,8 +32,8 @@ def _table(result: ProbeGradientsResult) -> TerminalTable:
     title = f"{what}: autocorrelation of the gradient of the {result.target} w.r.t. {by}, bn {result.bn}"
     columns = ("network", "verdict", "lag 1", "0-15", "what it means")
     strong = frozenset(k for k, row in enumerate(result.rows) if row.verdict in ("white", "shattered"))
-    details = (_lines(result), *_blocks(result))
-    notes = (*map(_cause, result.causes), *_lesioned(result.lesions), *_paths(result), *result.notes)
+    details = (_lines(result), *_blocks(result), *_trials(result.trials))
+    notes = (*map(_cause, result.causes), *_lesioned(result.lesions), *_paths(result), *_tried(result.trials), *result.notes)
     rows = tuple(map(_cells, result.rows))
     return TerminalTable(title, columns, rows, strong, notes, _answer(result), details=details)
 
@@ -70,6 +77,41 @@ def _blocks(result: ProbeGradientsResult) -> tuple[TerminalTable, ...]:
     return (TerminalTable("accuracy without each block", columns, tuple(rows)),)
 
 
+def _trials(trials: tuple[Trial, ...]) -> tuple[TerminalTable, ...]:
+    if not trials:
+        return ()
+    rows = [
+        (
+            one.surgery,
+            _mean(one, one.without),
+            _mean(one, one.with_it),
+            percent(one.difference) if one.scale else in_units(one.difference),
+            one.verdict,
+            "" if one.p is None else f"{one.p:.2g}",
+        )
+        for one in trials
+    ]
+    metric, unit = trials[0].metric, ", %" if trials[0].scale else ""
+    columns = ("tried", f"without{unit}", f"with{unit}", f"difference{', points' if unit else ''}", "verdict", "p by Holm")
+    over = f"{trials[0].difference.n} seeds, {trials[0].n_test:,} test examples"
+    return (TerminalTable(f"{metric} with each surgery and without: {over}", columns, tuple(rows)),)
+
+
+def _mean(one: Trial, value: float) -> str:
+    return f"{100 * value:.1f}" if one.scale else number_in_units(value, 3)
+
+
+def _tried(trials: tuple[Trial, ...]) -> tuple[str, ...]:
+    return tuple(map(_tried_one, trials))
+
+
+def _tried_one(one: Trial) -> str:
+    shown = points(one.difference) if one.scale else in_units(one.difference)
+    effect = "helps" if one.difference.value > 0 else "hurts"
+    said = f"{effect}: established" if one.established else "not established to help or hurt"
+    return f"Tried {one.surgery}: {said} ({one.metric} {shown}, {one.difference.n} seeds)."
+
+
 def _cause(cause: Cause) -> str:
     suggestions = [f"{COMMAND_INDENT}{one}" if one.startswith("dlcli ") else one for one in cause.suggestions]
     lead = [f"{cause.name}: {cause.evidence}.{' To try:' if suggestions else ''}"]
@@ -110,7 +152,11 @@ def _answer(result: ProbeGradientsResult) -> str:
         verdicts = dict.fromkeys(row.verdict for row in result.rows)
         named = (f"{one} ({', '.join(row.network for row in result.rows if row.verdict == one)})" for one in verdicts)
         said = f"gradients are {', '.join(named)}"
-    return f"{said}; likely cause: {result.causes[0].name}" if result.causes else said
+    said = f"{said}; likely cause: {result.causes[0].name}" if result.causes else said
+    helps = [one.surgery for one in result.trials if one.established and one.difference.value > 0]
+    if not result.trials:
+        return said
+    return f"{said}; established to help: {', '.join(helps) or 'none of what was tried'}"
 
 
 COMMAND = Command(
@@ -122,6 +168,7 @@ COMMAND = Command(
         "dlcli probe-gradients --model nets.py:net50 --weights w.pt --data images/",
         "dlcli probe-gradients --synthetic resnet --depth 50 --beta 0.1",
         "dlcli probe-gradients --model runs/mine --lesion --paths",
+        "dlcli probe-gradients --model runs/mine --try --seeds 5",
     ),
     table=_table,
     answer=_answer,

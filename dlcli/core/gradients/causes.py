@@ -43,10 +43,13 @@ def causes(facts: Observations, command: Callable[[str], str | None]) -> tuple[C
     """The causes found, the likeliest first; `command` makes a move of a surgery's name, such as selu, or None."""
     rules = (_dead, _norms, _no_skips, _strong_branches, _collapse, _off_selu)
     found = [rule(facts) for rule in rules]
-    return tuple(
-        Cause(name=name, evidence=evidence, suggestions=tuple(filter(None, map(command, suggestions))))
-        for name, evidence, suggestions in filter(None, found)
-    )
+    return tuple(_cause(*one, command) for one in found if one is not None)
+
+
+def _cause(name: str, evidence: str, surgeries: tuple[str, ...], command: Callable[[str], str | None]) -> Cause:
+    """The cause with the surgeries that fit the network."""
+    fitting = {surgery: typed for surgery in surgeries if (typed := command(surgery)) is not None}
+    return Cause(name=name, evidence=evidence, suggestions=tuple(fitting.values()), surgeries=tuple(fitting))
 
 
 _Found = tuple[str, str, tuple[str, ...]] | None

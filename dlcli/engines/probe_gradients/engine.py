@@ -40,6 +40,7 @@ from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
 from dlcli.engines.probe_gradients.scored import open_scored, score_derivative, score_target
 from dlcli.engines.probe_gradients.suggestions import suggested_command
+from dlcli.engines.probe_gradients.trials import try_surgeries
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.probe_gradients import (
     KINDS,
@@ -102,6 +103,7 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
         lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
         lines += ["evaluate the network without each block in turn"] if config.lesion else []
         lines += ["measure the gradient by paths of each length through the residual blocks"] if config.paths else []
+        lines += ["train with each surgery that is suggested, and without"] if config.try_suggested else []
     if config.output is not None:
         lines.append(f"write run.json, report.html and pictures in {config.output}")
     return lines
@@ -276,6 +278,8 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter
         lesions=_lesions(setup, device, report) if config.lesion else (),
         notes=(*setup.notes, *_zero_note(row), _norm_note(config)),
     )
+    if config.try_suggested:
+        result = _with_trials(result, config, setup, report)
     if config.paths:
         try:
             result = _with_paths(result, config, setup, device)
@@ -362,6 +366,16 @@ def _with_paths(
         mean_by_count=found.mean_by_count, mean_by_gradient=found.mean_by_gradient, effective_low=low, effective_high=high
     )
     return replace(result, path_lengths=rows, path_summary=summary)
+
+
+def _with_trials(
+    result: ProbeGradientsResult, config: ProbeGradientsConfig, setup: ProbeSetup, report: Reporter
+) -> ProbeGradientsResult:
+    surgeries = tuple(dict.fromkeys(surgery for cause in result.causes for surgery in cause.surgeries))
+    if not surgeries:
+        return replace(result, notes=(*result.notes, "No surgery is suggested, so there is none to try."))
+    task = IMAGES if setup.objective is None else SCORES
+    return replace(result, trials=try_surgeries(config, surgeries, spec=setup.spec, task=task, report=report))
 
 
 def _zero_note(row: GradientRow) -> tuple[str, ...]:

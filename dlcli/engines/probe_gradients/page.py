@@ -50,6 +50,7 @@ def probe_page(result: ProbeGradientsResult, pictures: Mapping[str, Figure]) -> 
             charts.pop("autocorrelation.png"),
             _gradients(result),
             *_causes(result),
+            *_trials(result),
             *charts.values(),
             *_paths(result),
             *_lesions(result),
@@ -103,6 +104,32 @@ def _gradients(result: ProbeGradientsResult) -> PageTable:
 def _causes(result: ProbeGradientsResult) -> list[Part]:
     rows: list[list[Cell]] = [[one.name, one.evidence, move] for one in result.causes for move in one.suggestions or ("–",)]
     return [PageTable("Likely causes, and what to try", ["cause", "evidence", "command"], rows, words=3)] if rows else []
+
+
+def _trials(result: ProbeGradientsResult) -> list[Part]:
+    if not result.trials:
+        return []
+    first = result.trials[0]
+    shares = bool(first.scale)
+    rows: list[list[Cell]] = [
+        [
+            one.surgery,
+            one.verdict,
+            _mean(one.without, shares),
+            _mean(one.with_it, shares),
+            percent_cell(one.difference) if shares else figure_cell(one.difference),
+            "–" if one.p is None else f"{one.p:.2g}",
+        ]
+        for one in result.trials
+    ]
+    unit = ", %" if shares else ""
+    head = ["surgery", "verdict", f"without{unit}", f"with{unit}", f"difference{', points' if shares else ''}", "p by Holm"]
+    title = f"What was tried: {first.metric}, {first.difference.n} pairs of networks, {first.n_test:,} test examples"
+    return [PageTable(title, head, rows, words=2)]
+
+
+def _mean(value: float, shares: bool) -> str:
+    return f"{100 * value:.1f}" if shares else f"{value:.3f}"
 
 
 def _layers(result: ProbeGradientsResult) -> list[Part]:

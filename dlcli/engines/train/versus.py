@@ -214,6 +214,22 @@ def _compare_pairs(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -
     return tuple(replace(_with_verdict(one, p), variants=pair) for (pair, one), p in zip(found, adjusted, strict=True))
 
 
+def compare_with_first(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -> dict[str, Comparison]:
+    """Each further side minus the first one by the primary metric, by Holm for the number of sides that are compared.
+
+    Args:
+        task: What was learned.
+        rows: The networks of all sides.
+        names: The sides.
+
+    Returns:
+        By the name of the side; one with fewer than two pairs is missing.
+    """
+    each = {name: _comparison(task, rows, (name, names[0]), task.primary[0]) for name in names[1:]}
+    found = {name: one for name, one in each.items() if one is not None}
+    return dict(zip(found, _tested(list(found.values())), strict=True))
+
+
 def _comparison(task: ImageTask, rows: Sequence[Row], names: Sequence[str], metric: str) -> Comparison | None:
     kind = task.metrics[metric]
     sides = [{row.seed: kind.figure(row) for row in rows if row.variant == name} for name in names]

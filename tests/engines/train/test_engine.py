@@ -227,6 +227,20 @@ def test_only_an_established_test_accuracy_opens_the_tests_of_the_rest():
     assert opened["training accuracy"].verdict == "not established"
 
 
+def test_moves_without_effect_are_named_in_one_family_of_twenty():
+    """400 families of three moves that change nothing but the draw, each against the same networks, by 5 seeds."""
+    random = np.random.default_rng(0)
+    named = 0
+    for _ in range(400):
+        draws = np.round(random.normal(0.9, 0.02, (4, 5)).clip(0, 1), 3)
+        rows = [made_up(name, seed, 3, draws[k, seed]) for k, name in enumerate("abcd") for seed in range(5)]
+        found = versus.compare_with_first(IMAGES, rows, ("a", "b", "c", "d"))
+        assert list(found) == ["b", "c", "d"]
+        assert found["b"].difference.value == pytest.approx((draws[1] - draws[0]).mean())
+        named += any(one.verdict == "established" for one in found.values())
+    assert named / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+
+
 def test_the_side_that_is_trained_first_alternates(monkeypatch):
     order = []
 
