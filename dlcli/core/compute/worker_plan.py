@@ -1,19 +1,15 @@
 """How many worker processes to start, with how many threads each, and on which GPUs."""
 
-import math
-import os
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from dlcli.core.compute.cores import available_cores
 from dlcli.core.compute.device import describe_device, device_key
 from dlcli.support.memory import available_memory
 
 _WORKER_BYTES = 500_000_000
 """Memory of a worker without data: Python, torch and a small network."""
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 class WorkerPlan(NamedTuple):
@@ -67,17 +63,8 @@ def _gpus(device: torch.device) -> tuple[torch.device, ...]:
 
 
 def _cores() -> int:
-    """The cores that this process may use: the least of torch's threads (OMP_NUM_THREADS), its affinity and its container's."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(torch.get_num_threads(), available, _cgroup_cores()))
-
-
-def _cgroup_cores() -> int:
-    """The cores that the control group (version 2) grants; torch's number of threads if it sets no limit."""
-    with suppress(OSError, ValueError):
-        quota, period = map(int, _CGROUP_LIMIT.read_text().split())
-        return math.ceil(quota / period)
-    return torch.get_num_threads()
+    """The cores that this process may use, at most as many as torch has threads."""
+    return min(torch.get_num_threads(), available_cores())
 
 
 def _memory_bound(workers: int, bytes_each: int) -> int:

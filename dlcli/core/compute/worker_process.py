@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import sys
 import threading
 import time
 import traceback
@@ -13,8 +14,6 @@ from itertools import count
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
-
-import torch
 
 from dlcli.support.allocator import keep_freed
 from dlcli.support.cublas import fix_workspace
@@ -34,16 +33,15 @@ def serve(link: "Connection[Any, Any]") -> None:
         logging.getLogger().addHandler(logging.NullHandler())
     keep_freed()
     fix_workspace()
-    torch.set_num_threads(threads)
     with trusting(trust):
-        _WorkerLoop(link, packed).run()
+        _WorkerLoop(link, packed, threads).run()
 
 
 class _WorkerLoop:
     """Runs jobs in the main thread; a second thread reads the socket, so that a stop or the parent's end is noticed at once."""
 
-    def __init__(self, link: "Connection[Any, Any]", packed: bytes) -> None:
-        self.link, self.packed = link, packed
+    def __init__(self, link: "Connection[Any, Any]", packed: bytes, threads: int) -> None:
+        self.link, self.packed, self.threads = link, packed, threads
         self.jobs: SimpleQueue[bytes] = SimpleQueue()
         self.stop = threading.Event()
         self.running = False
@@ -58,13 +56,21 @@ class _WorkerLoop:
             try:
                 # Unpickled with the first job rather than at the start: an error of unpickling then reaches the parent
                 # like any other error of the job.
-                function = function or pickle.loads(self.packed)  # noqa: S301 - from the parent
+                function = function or self._unpickled()
                 self.running = True
                 answer = pickle.dumps(("result", function(pickle.loads(job), report)))  # noqa: S301
             except BaseException as error:
                 answer = _pickled_error(error)
             self.send(answer)
             self.running = False
+
+    def _unpickled(self) -> Any:
+        function = pickle.loads(self.packed)  # noqa: S301 - from the parent
+        # Loaded by now if jobs use it, for they are functions of modules that import it. Others do not wait for the import,
+        # and a torch that is imported later takes its threads from the environment.
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(self.threads)
+        return function
 
     def _listen(self) -> None:
         with suppress(EOFError, OSError):

@@ -15,16 +15,16 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from multiprocessing.connection import Pipe, wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-
-from dlcli.core.compute.device import threads as torch_threads
 from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.reporter import SILENT, Reporter, Task
 from dlcli.support.trust import current_trust
+
+if TYPE_CHECKING:
+    import torch
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -48,9 +48,10 @@ def in_parallel(
     *,
     workers: int,
     threads: int,
-    gpus: Sequence[torch.device] = (),
+    gpus: "Sequence[torch.device]" = (),
     report: Reporter,
     label: str = "",
+    store: Callable[[int, R], None] = lambda number, result: None,
 ) -> list[R | None]:
     """Map `function` over `jobs` in worker processes.
 
@@ -67,6 +68,7 @@ def in_parallel(
             Empty: every worker sees what this process sees.
         report: Receives notes, warnings and progress of all jobs; the same note or warning only once.
         label: What several jobs are, for a task that counts them.
+        store: Called in this process with the number of a job and its result, as soon as it has one, in any order.
 
     Returns:
         The results in the order of `jobs`; None for jobs that were stopped or not started.
@@ -78,8 +80,8 @@ def in_parallel(
     report = _DeduplicatedReporter(report)
     counting = report.task(label, len(jobs)) if label and len(jobs) > 1 else SILENT.task(label)
     if min(workers, len(jobs)) <= 1:
-        with torch_threads(threads), counting as counted:
-            return _one_by_one(function, jobs, report, counted)
+        with _torch_threads(threads), counting as counted:
+            return _one_by_one(function, jobs, report, counted, store)
     # The stack kills every worker on the way out, also on KeyboardInterrupt.
     with report.stoppable() as stop, counting as counted, ExitStack() as stack:
         packed = pickle.dumps(function)
@@ -87,17 +89,31 @@ def in_parallel(
         for number in range(min(workers, len(jobs))):
             started.append(_Worker(packed, threads, gpus[number % len(gpus)] if gpus else None))
             stack.callback(started[-1].end)
-        return _Scheduler(started, jobs, report, stop, counted).run()
+        return _Scheduler(started, jobs, report, stop, counted, store).run()
+
+
+def _torch_threads(threads: int) -> AbstractContextManager[object]:
+    """Let torch use as many threads; nothing if it is not loaded, since jobs that do not use it must not wait for it."""
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from dlcli.core.compute.device import threads as torch_threads  # here, because it imports torch
+
+    return torch_threads(threads)
 
 
 def _one_by_one(
-    function: Callable[[J, Reporter], R | None], jobs: Sequence[J], report: Reporter, counted: Task
+    function: Callable[[J, Reporter], R | None],
+    jobs: Sequence[J],
+    report: Reporter,
+    counted: Task,
+    store: Callable[[int, R], None],
 ) -> list[R | None]:
     results: list[R | None] = [None] * len(jobs)
     for number, job in enumerate(jobs):
-        results[number] = function(job, report)
-        if results[number] is None:
+        result = results[number] = function(job, report)
+        if result is None:
             break
+        store(number, result)
         counted.advance()
     return results
 
@@ -124,9 +140,15 @@ class _Scheduler:
     """Gives each idle worker the next job, forwards its messages and collects the results."""
 
     def __init__(
-        self, workers: Sequence["_Worker"], jobs: Sequence[Any], report: Reporter, stop: Callable[[], bool], counted: Task
+        self,
+        workers: Sequence["_Worker"],
+        jobs: Sequence[Any],
+        report: Reporter,
+        stop: Callable[[], bool],
+        counted: Task,
+        store: Callable[[int, Any], None],
     ) -> None:
-        self.counted = counted
+        self.counted, self.store = counted, store
         self.workers, self.report, self.stop = {worker.link: worker for worker in workers}, report, stop
         self.waiting = iter(enumerate(jobs))
         self.results: list[Any] = [None] * len(jobs)
@@ -196,6 +218,7 @@ class _Scheduler:
         if result is None:
             self._stop_all()
         else:
+            self.store(worker.job, result)
             self.counted.advance()
         self._assign_next(worker)
 
@@ -203,7 +226,7 @@ class _Scheduler:
 class _Worker:
     """The parent's side of a worker: its process, the connection to it, the number of its job and its open tasks."""
 
-    def __init__(self, packed: bytes, threads: int, gpu: torch.device | None = None) -> None:
+    def __init__(self, packed: bytes, threads: int, gpu: "torch.device | None" = None) -> None:
         self.link, theirs = Pipe()
         self.job: int | None = None
         self.tasks: dict[int, tuple[AbstractContextManager[Task], Task]] = {}
@@ -255,7 +278,7 @@ class _Worker:
             opened.__exit__(None, None, None)
 
 
-def _only(gpu: torch.device) -> dict[str, str]:
+def _only(gpu: "torch.device") -> dict[str, str]:
     """The environment of a process in which torch finds no GPU but `gpu`."""
     # Rather than a current device, which torch keeps for each thread: another thread would use the first GPU. And random states
     # are saved for all GPUs that torch finds, which takes memory on each of them.

@@ -125,6 +125,14 @@ def integer_encode(lists: Iterable[Sequence[str]]) -> EncodedLists:
     return EncodedLists(Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers))
 
 
+def in_alphabetical_order(lists: Ragged, vocabulary: list[str]) -> EncodedLists:
+    """Number the strings of `integer_encode` alphabetically instead, so that their order does not depend on the lists."""
+    order = sorted(range(len(vocabulary)), key=vocabulary.__getitem__)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return EncodedLists(Ragged(rank[lists.flat], lists.ends), [vocabulary[k] for k in order])
+
+
 def compact_ids(width: int, *arrays: NDArray[np.integer]) -> CompactIds:
     """Renumber the ids (below `width`) in these arrays without gaps, keeping their order."""
     used = np.zeros(width, bool)

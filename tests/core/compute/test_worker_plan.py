@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.compute import worker_plan
+from dlcli.core.compute import cores, worker_plan
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.worker_plan import plan_workers
 
@@ -49,7 +49,8 @@ def test_a_plan_never_exceeds_cores_or_memory(cores: int, jobs: int, held: int, 
 
 def test_cores_are_the_least_of_threads_affinity_and_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(worker_plan, "_CGROUP_LIMIT", quota)
+    monkeypatch.setattr(cores, "_CGROUP_LIMIT", quota)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     assert worker_plan._cores() == 6
@@ -57,8 +58,10 @@ def test_cores_are_the_least_of_threads_affinity_and_cgroup(monkeypatch: pytest.
         quota.write_text(text)
         assert worker_plan._cores() == expected
     quota.unlink()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)  # as after OMP_NUM_THREADS=4
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert worker_plan._cores() == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert cores.available_cores() == worker_plan._cores() == 2
 
 
 @pytest.fixture

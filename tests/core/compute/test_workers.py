@@ -81,6 +81,27 @@ def test_no_jobs_no_results():
     assert in_parallel(square, [], workers=4, threads=1, report=SILENT) == []
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_results_are_stored_as_they_come(number: int):
+    stored: dict[int, int] = {}
+    found = in_parallel(square, range(7), workers=number, threads=1, report=SILENT, store=stored.__setitem__)
+    assert stored == dict(enumerate(found))
+
+
+def test_jobs_that_do_not_use_torch_do_not_import_it(tmp_path: Path):
+    (tmp_path / "plain_jobs.py").write_text("import sys\ndef loaded(job, report):\n    return 'torch' in sys.modules\n")
+    script = (
+        "import sys\n"
+        "from dlcli.core.compute.workers import in_parallel\n"
+        "from dlcli.support.reporter import SILENT\n"
+        "from plain_jobs import loaded\n"
+        "print([in_parallel(loaded, [0, 1], workers=k, threads=1, report=SILENT) for k in (1, 2)])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    done = subprocess.run([sys.executable, "-P", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "[[False, False], [False, False]]\n", done.stderr
+
+
 def test_each_worker_is_a_separate_process_with_its_own_threads():
     before = torch.get_num_threads()
     here = in_parallel(where, range(2), workers=1, threads=3, report=SILENT)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.ragged import Ragged, bigrams, integer_encode
+from dlcli.core.text.ragged import Ragged, bigrams, in_alphabetical_order, integer_encode
 from dlcli.core.text.scoring.alignment import WordShapes, implied_words, word_shapes
 from dlcli.core.text.scoring.arrays import Floats, ratio, row_sums, unit_rows
 from dlcli.core.text.scoring.codes import Codes, find_codes
@@ -170,6 +170,9 @@ def tokenize_texts(
 ) -> TokenizedTexts:
     """Tokenize texts before folding, since capitals show names; each distinct run between blanks and each word only once.
 
+    Words and trigrams are numbered alphabetically: sums over them are then added in the same order whatever other texts there
+    are, so that the features of a pair are the same, bit for bit, in every part of a table.
+
     Args:
         texts: The texts.
         rarity: How rare words are in English.
@@ -180,7 +183,7 @@ def tokenize_texts(
         The tokenized texts.
     """
     runs, distinct = integer_encode(without_markup(text).split() for text in texts)
-    inner, vocabulary = integer_encode(map(forms_of_run, distinct))
+    inner, vocabulary = in_alphabetical_order(*integer_encode(map(forms_of_run, distinct)))
     in_order = runs.expand(inner)
     kinds = _kinds(vocabulary, rarity.of(vocabulary, table))
     meanings = np.zeros((len(vocabulary), 1), np.float32) if vectors is None else vectors.of(vocabulary)
@@ -216,7 +219,7 @@ def _kinds(vocabulary: list[str], rare: Floats) -> Floats:
 
 def _spread(vocabulary: list[str], rarity: Floats) -> sp.csr_array:
     """The rarity of each word, split equally among its trigrams, (vocabulary, trigrams)."""
-    cut, distinct = integer_encode(ngrams(word, 3, 3) for word in vocabulary)
+    cut, distinct = in_alphabetical_order(*integer_encode(ngrams(word, 3, 3) for word in vocabulary))
     trigrams = cut.binary_matrix(len(distinct))
     counts = np.diff(trigrams.indptr)
     trigrams.data = np.repeat(rarity / np.maximum(counts, 1), counts)
