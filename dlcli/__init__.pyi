@@ -378,6 +378,8 @@ def dedupe(
     skip_bad: str | Path | None = None,
     sheet: str | None = None,
     excel_safe: bool = False,
+    workers: int | None = None,
+    resume: bool = False,
     output: str | Path | None = None,
     progress: bool = False,
 ) -> DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult:

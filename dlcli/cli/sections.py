@@ -86,7 +86,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 """Heading and options of each section, in the order of --help; `OWN` and the order decide for an option of several."""
 OWN: dict[str, dict[str, str]] = {
-    "dedupe": {"model": "Duplicates", "threshold": "Duplicates", "vectors": "Duplicates", "precision": "Duplicates"},
+    "dedupe": {
+        **dict.fromkeys(("model", "threshold", "vectors", "precision"), "Duplicates"),
+        "workers": "Run",
+    },
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
     "ensemble": {"workers": "Run"},

@@ -8,6 +8,7 @@ from dlcli.specs import table_options
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
+from dlcli.specs.parallel import cell_resume_option, cell_workers_option, check_resume
 from dlcli.specs.result import Result
 from dlcli.specs.shared import device_option, output_option
 from dlcli.support.errors import UsageError
@@ -215,6 +216,8 @@ class DedupeConfig:
         "Put an apostrophe before cells that begin with = + - @, tab or CR, which a spreadsheet would execute as formulas "
         "(csv and tsv only).",
     )
+    workers: int | None = cell_workers_option()
+    resume: bool = cell_resume_option()
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
     )
@@ -234,6 +237,7 @@ class DedupeConfig:
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"`review`: '{self.review}' does not end in .html", hint="for example `review=review.html`")
         self._check_earlier()
+        check_resume(self.resume, self.output, self.has_earlier)
         table_options.check_delimiter(self.delimiter)
         for name in ("against_column", "against_encoding"):
             if getattr(self, name) is not None and self.against is None:

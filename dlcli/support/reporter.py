@@ -73,3 +73,11 @@ class _Silent:
 
 SILENT: Reporter = _Silent()
 """The default of every engine: reports nothing."""
+
+
+class Unstoppable:
+    """A reporter that lets SIGINT and SIGTERM end the run at once, for work that stores what is finished as it goes."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.note, self.warn, self.task, self.log = report.note, report.warn, report.task, report.log
+        self.stoppable = SILENT.stoppable

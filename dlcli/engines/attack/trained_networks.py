@@ -18,7 +18,7 @@ from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
-from dlcli.support.reporter import SILENT, Reporter, Task
+from dlcli.support.reporter import SILENT, Reporter, Task, Unstoppable
 
 _COPIES = 3
 """Of the images in a worker, at most: as read, a member's own, and in the order in which the device takes them."""
@@ -102,14 +102,6 @@ def _reopened(config: AttackConfig, fingerprint: str) -> NetworkTraining:
     return NetworkTraining(config, data, open_networks(config, data, device), device)
 
 
-class _Unstoppable:
-    """A reporter that lets SIGINT and SIGTERM end the run at once, for training into the cache cannot stop and resume."""
-
-    def __init__(self, report: Reporter) -> None:
-        self.note, self.warn, self.task, self.log = report.note, report.warn, report.task, report.log
-        self.stoppable = SILENT.stoppable
-
-
 class _Numbered:
     """A reporter whose tasks are called by the number of the network, of all that are opened."""
 
@@ -162,6 +154,6 @@ def _train_on_gpus(training: NetworkTraining, report: Reporter) -> tuple[set[str
     where = f"{count(len(names), 'network')} on {plan.describe_devices(training.device)}"
     report.note(f"training {where}")
     found = in_parallel(
-        training, names, workers=workers, threads=threads, gpus=gpus, report=_Unstoppable(report), label="training networks"
+        training, names, workers=workers, threads=threads, gpus=gpus, report=Unstoppable(report), label="training networks"
     )
     return {name for name, trained in zip(names, found, strict=True) if trained}, (f"Trained {where}.",)

@@ -1,6 +1,7 @@
 """Candidates: the pairs of distinct texts that are similar enough to be scored."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,6 +23,9 @@ from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.reporter import Reporter
 
+if TYPE_CHECKING:
+    import torch
+
 SECOND_SEARCH = 5_000
 """Up to this many distinct texts candidates are sought by a second kind of vectors too."""
 
@@ -36,6 +40,7 @@ class Candidates:
         recall: Fraction of the pairs with such a cosine that was found, if it was measured.
         chance: The mean cosine of any two texts, if the score uses cosines.
         beyond: The pairs next most alike, of a table that is not large.
+        dropped: Number of further pairs, which were scored and whose probability is too low to matter.
     """
 
     pairs: Pairs
@@ -43,6 +48,7 @@ class Candidates:
     recall: Estimate | None
     chance: float | None = None
     beyond: NextPairs | None = None
+    dropped: int = 0
 
 
 def min_cosine(config: DedupeConfig) -> float:
@@ -50,25 +56,64 @@ def min_cosine(config: DedupeConfig) -> float:
     return candidate_cosine(config.vectors) if config.candidates is None else config.candidates
 
 
-def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
-    """Find the pairs to score: by `candidates`, or else as many as the budget allows."""
+@dataclass(frozen=True)
+class Search:
+    """How candidates are found.
+
+    Attributes:
+        vectors: Vectors of the texts.
+        level: Smallest cosine of a candidate pair, 0 for all pairs.
+        twice: Whether pairs are sought by a second kind of vectors too.
+        device: The accelerator that searches, None for the CPU.
+        chance: The mean cosine of any two texts, if the score uses cosines.
+        block: The block of each text, if only pairs within a block count.
+    """
+
+    vectors: Matrix
+    level: float
+    twice: bool
+    device: "torch.device | None"
+    chance: float | None
+    block: Blocks | None
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether the join may be cut into cells: it is exact, and one for all pairs that are found."""
+        exact = self.device is None and finds_all(self.vectors, self.block, None)
+        return self.level > 0 and not self.twice and exact
+
+
+def plan_search(config: DedupeConfig, texts: Distinct) -> Search | None:
+    """Compute the vectors and choose the pairs to score: by `candidates`, or else as many as the budget allows.
+
+    Returns:
+        The search; None if there are no two texts.
+    """
     if len(texts) < 2:
-        none = np.empty(0, np.int32)
-        return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)
+        return None
     vectors = make_vectors(config.vectors, texts.keys, config.device)
     level = choose_level(config, vectors, texts.block)
     twice = config.candidates is None and level > 0 and len(texts) <= SECOND_SEARCH
-    lower = next_level(vectors, texts, level, candidate_cosine(config.vectors)) if twice else level
+    device = search_device(config.vectors, config.device)
+    return Search(vectors, level, twice, device, chance(config, vectors), texts.block)
+
+
+def find_candidates(config: DedupeConfig, texts: Distinct, search: Search | None, report: Reporter) -> Candidates:
+    """Find the pairs to score in this process."""
+    if search is None:
+        none = np.empty(0, np.int32)
+        return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)
+    vectors, level = search.vectors, search.level
+    lower = next_level(vectors, texts, level, candidate_cosine(config.vectors)) if search.twice else level
     with report.task("comparing, texts", total=len(texts)) as task:
-        device = search_device(config.vectors, config.device)
-        more = pairs_from(vectors, lower, block=texts.block, device=device, advance=task.advance)
+        more = pairs_from(vectors, lower, block=texts.block, device=search.device, advance=task.advance)
     pairs = more.from_cosine(level) if lower < level else more
-    missing = level > 0 and not finds_all(vectors, texts.block, device)
+    missing = level > 0 and not finds_all(vectors, texts.block, search.device)
     recall = estimate_recall(vectors, pairs, level, np.arange(len(texts)), texts.block) if missing else None
-    if not twice:
-        return Candidates(pairs, level, recall, chance(config, vectors))
+    if not search.twice:
+        return Candidates(pairs, level, recall, search.chance)
     pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
-    return Candidates(pairs, level, recall, chance(config, vectors), next_pairs(more, pairs, len(texts), lower))
+    return Candidates(pairs, level, recall, search.chance, next_pairs(more, pairs, len(texts), lower))
 
 
 def chance(config: DedupeConfig, vectors: Matrix) -> float | None:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from dlcli.core.text.scoring.explanation import KINDS
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
-from dlcli.engines.dedupe.candidates import find_candidates, min_cosine
+from dlcli.engines.dedupe.candidates import min_cosine
+from dlcli.engines.dedupe.cells import find_and_score
 from dlcli.engines.dedupe.images import dedupe_images, is_image_folder, plan_images
 from dlcli.engines.dedupe.index import dedupe_with_index
 from dlcli.engines.dedupe.index_changes import preferred_column
@@ -21,6 +23,7 @@ from dlcli.engines.dedupe.labelled import check_no_labels_lost, estimate_by_labe
 from dlcli.engines.dedupe.missed import count_unscored
 from dlcli.engines.dedupe.own_input import check_no_rows_lost
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
+from dlcli.engines.dedupe.resume import cells_kept, remove_cells
 from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
     ResolvedThreshold,
@@ -57,6 +60,7 @@ from dlcli.specs.dedupe import LOWEST_COSINE, DedupeConfig, DedupeResult, PairCo
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.estimates import Estimate
+from dlcli.support.finish import finish
 from dlcli.support.garbage import gc_disabled
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -108,6 +112,7 @@ def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
     reasons = explain_duplicates(state.text_column, state.texts, state.assignments)
     result = _result(config, state, _table(config, state, reasons), Counter(reasons.match), precision, started)
+    finish(partial(remove_cells, config))
     return _with_remarks(config, state, result, report)
 
 
@@ -161,9 +166,9 @@ def _alike(config: DedupeConfig) -> str:
 
 def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
     texts = distinct_texts(config, text_column)
-    candidates = find_candidates(config, texts, report)
     words = table_words(config, texts)
-    scored = score_pairs(scorer, texts, candidates.pairs, words, candidates.chance)
+    with cells_kept(config, report):
+        candidates, scored = find_and_score(config, texts, scorer, words, report)
     labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
     threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)
     groups = group_texts(config, texts, scored.duplicates(threshold))
@@ -219,7 +224,7 @@ def _result(
         rows_canonical=int(assignments.is_canonical.sum()),
         groups=len(sizes),
         oversized_groups=int((sizes > config.max_group).sum()),
-        candidates=len(candidates.pairs),
+        candidates=len(candidates.pairs) + candidates.dropped,
         pairs=int((state.scored.probability >= effective_threshold(config)).sum())
         + len(assignments.rows)
         - len(np.unique(assignments.text)),

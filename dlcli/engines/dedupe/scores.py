@@ -1,8 +1,9 @@
 """Scores of candidate pairs, and the threshold from which on a pair is a duplicate."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -154,8 +155,23 @@ def choose_scorer(config: DedupeConfig) -> Scorer:
     return scorer
 
 
+class Texts(Protocol):
+    """The distinct texts of a table: `Distinct`, or stored ones."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Their spelling."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether marks and case count as `dlcli.core.text.strict` describes."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+
 def score_pairs(
-    scorer: Scorer, texts: Distinct, pairs: Pairs, table: TableWords | None = None, chance: float | None = None
+    scorer: Scorer, texts: Texts, pairs: Pairs, table: TableWords | None = None, chance: float | None = None
 ) -> ScoredPairs:
     """Score each pair; only texts that are in a pair are tokenized.
 

@@ -27,6 +27,7 @@ class RecordingReporter:
     def __init__(self):
         self.notes, self.warnings = [], []
         self.note, self.warn, self.task = self.notes.append, self.warnings.append, SILENT.task
+        self.stoppable, self.log = SILENT.stoppable, SILENT.log
 
 
 @pytest.fixture

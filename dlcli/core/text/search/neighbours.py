@@ -31,9 +31,10 @@ EXACT_ROWS = 50_000
 
 SLACK = 1e-5
 """Subtracted from the threshold in the search for candidates: far more than float32 rounding of a product of unit vectors."""
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 """A pair is kept from the threshold minus this on, so that two equal rows have a cosine of 1 despite rounding."""
-_WORK = 1 << 19
+CPU_WORK = 1 << 19
+"""Usual multiplications per block on a CPU."""
 _CHUNK = 1 << 16
 _Number = TypeVar("_Number", np.int32, np.int64)
 _COMPARED = 50_000_000
@@ -53,7 +54,7 @@ class Pairs:
 
     def from_cosine(self, threshold: float) -> "Pairs":
         """The pairs that an exact search from `threshold` on finds, of one from a smaller cosine on."""
-        kept = self.score >= threshold - _ROUNDING
+        kept = self.score >= threshold - ROUNDING
         return Pairs(self.first[kept], self.second[kept], self.score[kept])
 
 
@@ -138,14 +139,14 @@ def in_one_block(
 
 def _method(vectors: Matrix, exact_rows: int, device: "torch.device | None", block: Blocks | None) -> _Method:
     if sp.issparse(vectors):
-        return _Method(sparse_candidates, _WORK)
+        return _Method(sparse_candidates, CPU_WORK)
     if device is not None:
         from dlcli.core.text.search.device_join import WORK, device_candidates  # here, because it imports torch
 
         return _Method(partial(device_candidates, device=device), WORK)
     if finds_all(vectors, block, device, exact_rows=exact_rows):
-        return _Method(partial(_dense_candidates, block=block), _WORK)
-    return _Method(cell_candidates, _WORK)
+        return _Method(partial(_dense_candidates, block=block), CPU_WORK)
+    return _Method(cell_candidates, CPU_WORK)
 
 
 def finds_all(vectors: Matrix, block: Blocks | None, device: "torch.device | None", *, exact_rows: int = EXACT_ROWS) -> bool:
@@ -164,9 +165,22 @@ def finds_all(vectors: Matrix, block: Blocks | None, device: "torch.device | Non
     return sp.issparse(vectors) or device is not None or pairs_within(vectors.shape[0], block) <= most
 
 
-def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.float32]:
-    """The dot product of each pair of rows."""
-    parts = [_dots(vectors[first[k : k + _CHUNK]], vectors[second[k : k + _CHUNK]]) for k in range(0, len(first), _CHUNK)]
+def cosines(
+    vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32], others: Matrix | None = None
+) -> NDArray[np.float32]:
+    """The dot product of each pair of rows.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0.
+        first: One row of each pair.
+        second: The other row, one of `others`.
+        others: Rows; None takes `vectors`.
+
+    Returns:
+        The products, (pairs,).
+    """
+    others = vectors if others is None else others
+    parts = [_dots(vectors[first[k : k + _CHUNK]], others[second[k : k + _CHUNK]]) for k in range(0, len(first), _CHUNK)]
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
@@ -202,7 +216,7 @@ def sampled_recall(
     owners, truth = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for start in range(0, n, _CHUNK // 4):
         # Pairs exactly at the threshold are skipped: rounding decides on which side they are.
-        left, right = np.nonzero(vectors[start : start + _CHUNK // 4] @ against >= threshold + _ROUNDING)
+        left, right = np.nonzero(vectors[start : start + _CHUNK // 4] @ against >= threshold + ROUNDING)
         left, right = in_one_block(block, (left + start).astype(np.int64), rows[right])
         left, right = left[left != right], right[left != right]
         owners.append(right)
@@ -235,7 +249,7 @@ def confirm_pairs(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.
         The pairs, in the order of the candidates.
     """
     score = cosines(vectors, first, second)
-    kept = np.flatnonzero(score >= threshold - _ROUNDING)
+    kept = np.flatnonzero(score >= threshold - ROUNDING)
     first, second = first.take(kept), second.take(kept)
     return Pairs(np.minimum(first, second), np.maximum(first, second), np.clip(score.take(kept), -1, 1))
 

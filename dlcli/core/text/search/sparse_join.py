@@ -49,21 +49,77 @@ def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterato
     Yields the two rows of each candidate of a block, and how many rows are finished with it. Rows have L2 norm 1 or 0; a block
     takes about `work` multiplications.
     """
-    scale, weights = _scales(vectors)
-    order = np.argsort(-scale, kind="stable").astype(np.int32)
-    masses = _mass_by_group(vectors, weights, scale)[order]
-    heads = _heads(vectors, weights, scale, order, bound * _DEPTH)
+    order = OrderedRows(vectors, bound)
+    rows = order.bounds_of(slice(0, len(order.order)))
     none = np.empty(0, np.int32)
-    tiles = _tiles(len(order))
+    tiles = row_tiles(len(order.order), order.tile)
     for number, tile in enumerate(tiles):
-        for first, second in _head_pairs(heads, tile, tiles[number:], bound, work):
-            near = np.flatnonzero(_most_in_common(masses, heads.scale, first, second) >= bound)
-            yield order.take(first.take(near)), order.take(second.take(near)), 0
+        for first, second in bounded_pairs(rows, tile, rows, tiles[number:], bound, work):
+            yield order.order.take(first), order.order.take(second), 0
         yield none, none, tile.stop - tile.start
 
 
-def _tiles(rows: int) -> list[slice]:
-    size = int(np.clip(rows // _TILES, *_TILE))
+class OrderedRows:
+    """The rows of a matrix in the order of the join, to be taken in parts.
+
+    Attributes:
+        order: Row numbers by descending scale, (n,).
+        tile: Rows that are joined at a time.
+    """
+
+    def __init__(self, vectors: sp.csr_array, bound: float) -> None:
+        self._vectors, self._bound = vectors, bound
+        self._scale, self._weights = _scales(vectors)
+        self._groups = _feature_groups(self._weights)
+        self.order = np.argsort(-self._scale, kind="stable").astype(np.int32)
+        self.tile = int(np.clip(len(self.order) // _TILES, *_TILE))
+
+    def bounds_of(self, part: slice) -> "RowBounds":
+        """What the join needs of the rows `order[part]`, in that order."""
+        order = self.order[part]
+        chunks = [order[start : start + _CHUNK] for start in range(0, max(1, len(order)), _CHUNK)]
+        masses = [_mass_by_group(self._vectors[rows], self._groups, self._scale[rows]) for rows in chunks]
+        return RowBounds(
+            _heads(self._vectors, self._weights, self._scale, order, rest_after_heads(self._bound)), np.concatenate(masses)
+        )
+
+
+@dataclass(frozen=True)
+class RowBounds:
+    """What bounds the products of rows in descending order of scale: their heads, and their mass by group, (n, groups)."""
+
+    heads: "Heads"
+    masses: Floats
+
+
+def bounded_pairs(
+    left: RowBounds, tile: slice, right: RowBounds, others: list[slice], bound: float, work: int
+) -> Iterator[tuple[Numbers, Numbers]]:
+    """Find candidates of a row of one tile and one of others.
+
+    Args:
+        left: Rows.
+        tile: The tile of them.
+        right: The same rows, or others that come after them.
+        others: Tiles of these, in order, none before `tile` if the rows are the same.
+        bound: Smallest product.
+        work: Multiplications per block.
+
+    Yields:
+        The place in `left` and in `right` of each candidate; of a pair of the same rows the lower place first.
+    """
+    for first, second in _head_pairs(left.heads, tile, right.heads, others, bound, work):
+        near = np.flatnonzero(_most_in_common(left, right, first, second) >= bound)
+        yield first.take(near), second.take(near)
+
+
+def rest_after_heads(bound: float) -> float:
+    """Heads end where less than this can follow in any product."""
+    return bound * _DEPTH
+
+
+def row_tiles(rows: int, size: int) -> list[slice]:
+    """Cut rows into tiles of `size`, the last of which may have fewer."""
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
@@ -79,18 +135,18 @@ def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
     return scale, weights
 
 
-def _mass_by_group(vectors: sp.csr_array, weights: Floats, scale: Floats) -> Floats:
-    """The mass of each row in each of `_GROUPS` groups of features, over its scale, (n, groups)."""
-    width = vectors.shape[1]
-    groups = sp.csr_array((weights, np.arange(width) % _GROUPS, np.arange(width + 1)), shape=(width, _GROUPS))
-    masses = np.zeros((vectors.shape[0], _GROUPS), np.float32)
-    for start in range(0, len(masses), _CHUNK):
-        masses[start : start + _CHUNK] = (abs(vectors[start : start + _CHUNK]) @ groups).toarray()
-    masses /= np.where(scale > 0, scale, 1)[:, None]
-    return masses
+def _feature_groups(weights: Floats) -> sp.csr_array:
+    """Which of `_GROUPS` groups each feature is in, with its weight, (features, groups)."""
+    width = len(weights)
+    return sp.csr_array((weights, np.arange(width) % _GROUPS, np.arange(width + 1)), shape=(width, _GROUPS))
 
 
-def _most_in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbers) -> Floats:
+def _mass_by_group(rows: sp.csr_array, groups: sp.csr_array, scale: Floats) -> Floats:
+    """The mass of each row in each group of features, over its scale, (n, groups)."""
+    return np.asarray((abs(rows) @ groups).toarray() / np.where(scale > 0, scale, 1)[:, None], np.float32)
+
+
+def _most_in_common(left: RowBounds, right: RowBounds, first: Numbers, second: Numbers) -> Floats:
     """An upper bound of the product of each pair of rows.
 
     Within one group of features the product is at most the smaller of both masses times the other's scale; masses are stored
@@ -100,12 +156,13 @@ def _most_in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbe
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(first), _CHUNK):
         a, b = first[start : start + _CHUNK], second[start : start + _CHUNK]
-        parts.append(np.minimum(masses.take(a, axis=0), masses.take(b, axis=0)) @ ones * scale.take(a) * scale.take(b))
+        shared = np.minimum(left.masses.take(a, axis=0), right.masses.take(b, axis=0)) @ ones
+        parts.append(shared * left.heads.scale.take(a) * right.heads.scale.take(b))
     return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
-class _Heads:
+class Heads:
     """Rows in descending order of `scale` (n,), features from rare to common, each row cut after its longest head.
 
     `mass` and `behind` (entries,) are the mass of a row from an entry on and after it. After a head, less than `rest` can
@@ -130,7 +187,7 @@ class _Heads:
         return head, np.append(self.behind.take(kept), 0).take(ends[1:] - 1)
 
 
-def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers, rest: float) -> _Heads:
+def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers, rest: float) -> Heads:
     by_rarity = np.argsort(-weights, kind="stable")
     rank = np.empty(len(weights), np.int32)
     rank[by_rarity] = np.arange(len(weights), dtype=np.int32)
@@ -143,7 +200,7 @@ def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers
         parts.append(_entries(rows, weights[by_rarity], scale[start : start + _CHUNK], rest))
     data, indices, mass, behind, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
     rows = sparse_rows(data, indices, np.concatenate([[0], np.cumsum(lengths)]), vectors.shape[1])
-    return _Heads(rows, scale, mass, behind, rest)
+    return Heads(rows, scale, mass, behind, rest)
 
 
 def _entries(
@@ -162,25 +219,27 @@ def _entries(
     return rows.data.take(kept), rows.indices.take(kept), mass.astype(np.float32), behind.astype(np.float32), lengths
 
 
-def _head_pairs(heads: _Heads, tile: slice, others: list[slice], bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:
+def _head_pairs(
+    left: Heads, tile: slice, right: Heads, others: list[slice], bound: float, work: int
+) -> Iterator[tuple[Numbers, Numbers]]:
     """Pairs of a row of the tile and one of the others whose product of heads plus what can follow reaches the bound."""
     for other in others:
-        left, behind_left = heads.of(tile, heads.scale[other.start])
-        if not left.nnz:  # nor against any later tile, where scales are lower still
+        head, behind_left = left.of(tile, right.scale[other.start])
+        if not head.nnz:  # nor against any later tile, where scales are lower still
             return
-        right, behind_right = heads.of(other, heads.scale[tile.start])
-        across = sp.csr_array(right.T)
-        for start, stop in _blocks(left, across, work):
-            product = left[start:stop] @ across
-            found = np.flatnonzero(product.data >= bound - heads.rest)
+        other_head, behind_right = right.of(other, left.scale[tile.start])
+        across = sp.csr_array(other_head.T)
+        for start, stop in _blocks(head, across, work):
+            product = head[start:stop] @ across
+            found = np.flatnonzero(product.data >= bound - left.rest)
             in_row = np.diff(np.searchsorted(found, product.indptr))
             first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices.take(found)
             a, b = first + tile.start, second + other.start
             # The product of heads lacks the features after the shorter head. They add at most the mass behind that head times
             # the other row's scale; which head is shorter is not known here, so the larger of both bounds is safe.
-            follows = np.maximum(behind_left.take(first) * heads.scale.take(b), behind_right.take(second) * heads.scale.take(a))
-            reach = product.data.take(found) + np.minimum(follows, heads.rest) >= bound
-            kept = np.flatnonzero(reach & (a < b))
+            follows = np.maximum(behind_left.take(first) * right.scale.take(b), behind_right.take(second) * left.scale.take(a))
+            reach = product.data.take(found) + np.minimum(follows, left.rest) >= bound
+            kept = np.flatnonzero(reach & (a < b) if left is right else reach)
             yield a.take(kept), b.take(kept)
 
 

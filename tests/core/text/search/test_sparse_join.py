@@ -4,7 +4,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.search.sparse_join import _mass_by_group, _most_in_common, _scales, sparse_candidates
+from dlcli.core.text.search.sparse_join import OrderedRows, _most_in_common, sparse_candidates
 from dlcli.core.text.vectors.encoders import tfidf
 from tests.core.text.search.test_neighbours import brute_force, generated_keys, matrices
 
@@ -28,10 +28,10 @@ def test_all_that_brute_force_finds_is_among_the_candidates_and_once(matrix, bou
 
 @given(matrices())
 def test_no_product_is_more_than_what_two_rows_can_have_most_in_common(matrix):
-    vectors = sp.csr_array(matrix)
-    scale, weights = _scales(vectors)
+    rows = OrderedRows(sp.csr_array(matrix), 0.5)
+    matrix, bounds = matrix[rows.order], rows.bounds_of(slice(0, len(matrix)))
     first, second = (side.ravel() for side in np.indices((len(matrix), len(matrix))))
-    most = _most_in_common(_mass_by_group(vectors, weights, scale), scale, first, second)
+    most = _most_in_common(bounds, bounds, first, second)
     assert (np.abs(matrix @ matrix.T).ravel() <= most + 1e-5).all()
 
 

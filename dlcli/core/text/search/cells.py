@@ -1,0 +1,222 @@
+"""The exact join cut into cells: rows are cut into blocks, and each pair of blocks is joined on its own.
+
+A cell needs nothing but its two blocks, so cells can be joined in several processes, in any order, and again after an
+interruption, with memory for two blocks each. Every pair is confirmed alone, so the pairs and their cosines are the same, bit
+for bit, whatever the number of blocks.
+
+Blocks are files in a folder, which processes map into memory and therefore share.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from dlcli.core.text.search.blocks import Blocks, searched
+from dlcli.core.text.search.neighbours import CPU_WORK, ROUNDING, SLACK, Pairs, cosines, in_row_order
+from dlcli.core.text.search.sparse_join import (
+    Heads,
+    OrderedRows,
+    RowBounds,
+    bounded_pairs,
+    rest_after_heads,
+    row_tiles,
+)
+from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.support.errors import ResourceError
+
+Numbers = NDArray[np.int32]
+
+_ROW_BYTES = 168
+"""Bytes of a sparse row beside its entries: its number, its scale and its mass by group of features."""
+_ENTRY_BYTES = 12
+"""Bytes of an entry of a sparse row, with its share of the entries in heads."""
+
+_SMALL = 4096
+
+
+class Block(Protocol):
+    """Rows of a matrix, `vectors` (n, d), and the numbers that they have in it, `numbers` (n,)."""
+
+    @property
+    def numbers(self) -> Numbers:
+        """Numbers of the rows."""
+
+    @property
+    def vectors(self) -> Matrix:
+        """The rows."""
+
+    def candidates(self, other: Any, bound: float) -> Iterator[tuple[Numbers, Numbers]]:
+        """The places of pairs of a row here and one of `other`, a later block or this one, with a product of `bound` or more.
+
+        More pairs may be among them. Of a pair of one block only one order is given.
+        """
+
+
+@dataclass(frozen=True)
+class SparseBlock:
+    """Sparse rows in the order of the join, which is by descending scale; `tile` rows are joined at a time."""
+
+    numbers: Numbers
+    vectors: sp.csr_array
+    bounds: RowBounds
+    tile: int
+
+    def candidates(self, other: "SparseBlock", bound: float) -> Iterator[tuple[Numbers, Numbers]]:
+        """See `Block`."""
+        tiles, others = (row_tiles(len(block.numbers), block.tile) for block in (self, other))
+        for number, tile in enumerate(tiles):
+            later = others[number:] if other is self else others
+            yield from bounded_pairs(self.bounds, tile, other.bounds, later, bound, CPU_WORK)
+
+
+@dataclass(frozen=True)
+class DenseBlock:
+    """Dense rows in the order of the matrix, and the `block` (n,) of each within which pairs count, all 0 if all pairs do."""
+
+    numbers: Numbers
+    vectors: NDArray[np.float32]
+    block: Blocks
+
+    def candidates(self, other: "DenseBlock", bound: float) -> Iterator[tuple[Numbers, Numbers]]:
+        """See `Block`."""
+        side = int(CPU_WORK**0.5)
+        for tile in row_tiles(len(self.numbers), side):
+            for start in range(tile.start if other is self else 0, len(other.numbers), side):
+                if other.block[start] > self.block[tile.stop - 1]:  # and so have all later rows
+                    break
+                left, right = np.nonzero(self.vectors[tile] @ other.vectors[start : start + side].T >= bound)
+                first, second = (left + tile.start).astype(np.int32), (right + start).astype(np.int32)
+                kept = self.block[first] == other.block[second]
+                kept &= first < second if other is self else True
+                yield first[kept], second[kept]
+
+
+def matrix_bytes(vectors: Matrix) -> int:
+    """About how many bytes the blocks of a matrix take."""
+    if sp.issparse(vectors):
+        return int(vectors.nnz) * _ENTRY_BYTES + int(vectors.shape[0]) * _ROW_BYTES
+    return int(vectors.nbytes)
+
+
+def write_blocks(folder: Path, vectors: Matrix, threshold: float, count: int, *, block: Blocks | None = None) -> int:
+    """Cut the rows of a matrix into blocks of about equal bytes, and write each to files in a folder.
+
+    Args:
+        folder: An existing folder.
+        vectors: Rows with L2 norm 1 or 0, sparse or dense, (n, d).
+        threshold: Smallest cosine of a pair, in (0, 1].
+        count: Number of blocks.
+        block: The block of each row, ascending, (n,), within which pairs count. None counts all.
+
+    Returns:
+        The number of blocks, which is smaller if there are fewer rows.
+    """
+    if not sp.issparse(vectors):
+        of_row = np.zeros(len(vectors), np.int64) if block is None else block
+        parts = _equal_parts(np.ones(len(vectors)), count)
+        for number, part in enumerate(parts):
+            numbers = np.arange(part.start, part.stop, dtype=np.int32)
+            _save(folder, number, {"numbers": numbers, "vectors": vectors[part], "block": of_row[part]})
+        return len(parts)
+    rows = OrderedRows(searched(vectors, block), threshold - SLACK)
+    parts = _equal_parts(np.diff(vectors.indptr)[rows.order] * _ENTRY_BYTES + _ROW_BYTES, count)
+    for number, part in enumerate(parts):
+        _save(folder, number, _sparse_arrays(rows, vectors, part))
+    return len(parts)
+
+
+def _equal_parts(cost: NDArray[Any], count: int) -> list[slice]:
+    """Cut rows into at most `count` parts of about equal cost."""
+    ends = np.cumsum(cost)
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count) if len(ends) else []
+    bounds = np.unique([0, *cuts, len(ends)]).tolist()
+    return [slice(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+
+
+def _sparse_arrays(rows: OrderedRows, vectors: sp.csr_array, part: slice) -> dict[str, NDArray[Any]]:
+    bounds, numbers = rows.bounds_of(part), rows.order[part]
+    heads, mine = bounds.heads, vectors[numbers]
+    return {
+        "numbers": numbers,
+        "masses": bounds.masses,
+        "scale": heads.scale,
+        "mass": heads.mass,
+        "behind": heads.behind,
+        **{f"head_{name}": getattr(heads.rows, name) for name in ("data", "indices", "indptr")},
+        **{f"row_{name}": getattr(mine, name) for name in ("data", "indices", "indptr")},
+        "shape": np.array([rows.tile, heads.rows.shape[1], mine.shape[1]], np.int64),
+    }
+
+
+def _save(folder: Path, number: int, arrays: dict[str, NDArray[Any]]) -> None:
+    for name, array in arrays.items():
+        np.save(folder / f"{number}.{name}.npy", array)
+
+
+class BlockFolder:
+    """The blocks that `write_blocks` wrote; the two that were read last are kept open."""
+
+    def __init__(self, folder: Path, threshold: float) -> None:
+        self._folder, self._threshold = folder, threshold
+        self._open: dict[int, Block] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BlockFolder, (self._folder, self._threshold)
+
+    def join(self, first: int, second: int) -> Pairs:
+        """The pairs of a row of one block and a row of another, or of one and the same, as `similar_pairs` finds them.
+
+        Args:
+            first: Number of a block.
+            second: Number of the same block or a later one.
+
+        Returns:
+            The pairs.
+
+        Raises:
+            ResourceError: If the files of a block cannot be read.
+        """
+        left = self._block(first)
+        right = left if first == second else self._block(second)
+        found = []
+        for a, b in left.candidates(right, self._threshold - SLACK):
+            score = cosines(left.vectors, a, b, right.vectors)
+            kept = np.flatnonzero(score >= self._threshold - ROUNDING)
+            one, other = left.numbers.take(a.take(kept)), right.numbers.take(b.take(kept))
+            found.append(Pairs(np.minimum(one, other), np.maximum(one, other), np.clip(score.take(kept), -1, 1)))
+        return in_row_order(found)
+
+    def _block(self, number: int) -> Block:
+        if number not in self._open:
+            for other in list(self._open)[:-1]:
+                del self._open[other]
+            self._open[number] = self._read(number)
+        return self._open[number]
+
+    def _read(self, number: int) -> Block:
+        if not (self._folder / f"{number}.row_data.npy").exists() and (self._folder / f"{number}.vectors.npy").exists():
+            return DenseBlock(*(self._array(number, name) for name in ("numbers", "vectors", "block")))
+        tile, head_width, width = self._array(number, "shape").tolist()
+        head, row = (self._matrix(number, name, size) for name, size in (("head", head_width), ("row", width)))
+        scale, mass, behind, masses = (self._array(number, name) for name in ("scale", "mass", "behind", "masses"))
+        bounds = RowBounds(Heads(head, scale, mass, behind, rest_after_heads(self._threshold - SLACK)), masses)
+        return SparseBlock(self._array(number, "numbers"), row, bounds, tile)
+
+    def _matrix(self, number: int, name: str, width: int) -> sp.csr_array:
+        data, indices, ends = (self._array(number, f"{name}_{part}") for part in ("data", "indices", "indptr"))
+        return sp.csr_array((data, indices, ends), shape=(len(ends) - 1, width), copy=False)
+
+    def _array(self, number: int, name: str) -> NDArray[Any]:
+        path = self._folder / f"{number}.{name}.npy"
+        try:
+            # What is empty cannot be mapped.
+            return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > _SMALL else None, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise ResourceError(
+                f"{path}: cannot be read: {error}", hint="keep the folder until the run ends, where every process can read it"
+            ) from None

@@ -1,0 +1,227 @@
+"""Candidates of a table found and scored in cells of the join, in several processes if the table is large.
+
+Only pairs that a decision may need leave a cell: those from the threshold on, or from half of it on to be labelled. So memory
+and traffic do not grow with the candidates, most of which are no duplicates.
+"""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dlcli import __version__
+from dlcli.core.compute.cores import available_cores
+from dlcli.core.compute.workers import in_parallel
+from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.rarity import TableWords
+from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.cells import BlockFolder, matrix_bytes, write_blocks
+from dlcli.core.text.search.neighbours import in_row_order
+from dlcli.core.text.stored_texts import StoredTexts, store_texts
+from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.engines.dedupe.candidates import Candidates, Search, find_candidates, plan_search
+from dlcli.engines.dedupe.resume import CellPairs, StoredCells, parts_folder
+from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled, score_pairs
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.memory import available_memory, check_disk
+from dlcli.support.reporter import Reporter, Unstoppable
+
+_MANY = 100_000
+"""Distinct texts from which on more than one process is used by default."""
+_BLOCK_BYTES = 64 << 20
+_MOST_BLOCKS = 400
+_CELLS_EACH = 6
+"""Cells per process at the least, so that none of them waits long for the last one."""
+_RESUMABLE = 4
+"""Blocks at the least of a table with many texts, so that an interrupted run has something to continue from."""
+_WORKER_BYTES = 200_000_000
+"""Memory of a worker beside its blocks: the program, word vectors, and the features of pairs."""
+
+
+class FoundPairs(NamedTuple):
+    """The candidates, and those of them that a decision may need with their probability."""
+
+    candidates: Candidates
+    scored: ScoredPairs
+
+
+def find_and_score(
+    config: DedupeConfig, texts: Distinct, scorer: Scorer, words: TableWords | None, report: Reporter
+) -> FoundPairs:
+    """Find and score the candidate pairs of a table, in cells if the search allows it.
+
+    Args:
+        config: Options.
+        texts: The distinct texts.
+        scorer: Scorer of pairs.
+        words: How frequent words are in the table; None omits that.
+        report: Shows progress.
+
+    Returns:
+        The pairs in the order of their rows, which is the same however they were found.
+    """
+    search = plan_search(config, texts)
+    if search is None or not search.in_cells:
+        candidates = find_candidates(config, texts, search, report)
+        return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
+    cell = _PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
+    found = _join(config, texts, search, cell, report)
+    pairs = in_row_order([one.pairs for one in found])
+    dropped = sum(one.found for one in found) - len(pairs)
+    candidates = Candidates(pairs, search.level, None, search.chance, dropped=dropped)
+    if not cell.scored:
+        return FoundPairs(candidates, score_pairs(scorer, texts, pairs, words, search.chance))
+    probability = np.concatenate([one.probability for one in found if one.probability is not None])
+    order = np.lexsort([np.concatenate([getattr(one.pairs, side) for one in found]) for side in ("second", "first")])
+    return FoundPairs(candidates, ScoredPairs(pairs, probability[order]))
+
+
+def lowest_kept(config: DedupeConfig) -> float:
+    """The smallest probability of a pair that anything after the scoring needs."""
+    if config.precision is not None or config.labelled is not None:
+        return 0.0
+    threshold = effective_threshold(config)
+    return threshold if config.label is None and config.review is None else lowest_labelled(threshold)
+
+
+@dataclass(frozen=True)
+class _PairsOfCell:
+    """What is kept of the pairs of a cell.
+
+    Attributes:
+        scored: Whether pairs are scored in the cell, by the built-in score. Networks score them where they are loaded.
+        words: How frequent words are in the table.
+        chance: The mean cosine of any two texts, if the score uses cosines.
+        lowest: Smallest probability of a pair that is kept.
+    """
+
+    scored: bool
+    words: TableWords | None
+    chance: float | None
+    lowest: float
+
+
+class _Texts(NamedTuple):
+    """The texts of a table in a file."""
+
+    texts: StoredTexts
+    strict: bool
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class _CellJob:
+    """Joins two blocks and scores the pairs, in whatever process; all that is large it reads from files."""
+
+    blocks: BlockFolder
+    texts: StoredTexts
+    strict: bool
+    kept: _PairsOfCell
+
+    def __call__(self, cell: tuple[int, int], report: Reporter) -> CellPairs:
+        pairs = self.blocks.join(*cell)
+        if not self.kept.scored:
+            return CellPairs(pairs, None, len(pairs))
+        texts = _Texts(self.texts, self.strict)
+        found = score_pairs(built_in(), texts, pairs, self.kept.words, self.kept.chance).duplicates(self.kept.lowest)
+        return CellPairs(found.pairs, found.probability, len(pairs))
+
+
+def _join(config: DedupeConfig, texts: Distinct, search: Search, kept: _PairsOfCell, report: Reporter) -> list[CellPairs]:
+    """What is kept of each cell, in the order of the cells; what an interrupted run has stored is not computed again."""
+    folder = parts_folder(config)
+    stored = None if folder is None else StoredCells(folder, len(texts))
+    size = matrix_bytes(search.vectors)
+    workers = _worker_count(config, len(texts))
+    blocks = (stored.blocks() if stored and config.resume else None) or _block_count(size, len(texts), workers)
+    if stored:
+        stored.begin(_determined_by(config, texts, search, kept), blocks, resume=config.resume)
+    with _files(folder) as place:
+        check_disk(place, size, "the vectors of the texts")
+        number = write_blocks(place, search.vectors, search.level, blocks, block=search.block)
+        job = _CellJob(BlockFolder(place, search.level), store_texts(place / "texts", texts.texts), texts.strict, kept)
+        cells = list(combinations_with_replacement(range(number), 2))
+        found = {} if stored is None else {cell: part for cell in cells if (part := stored.load(cell)) is not None}
+        missing = [cell for cell in cells if cell not in found]
+
+        def store(number: int, part: CellPairs) -> None:
+            found[missing[number]] = part
+            if stored:
+                stored.save(missing[number], part)
+
+        fitting = _memory_bound(workers, 2 * size // number)
+        label = "comparing, parts of the table"
+        in_parallel(job, missing, workers=fitting, threads=1, report=Unstoppable(report), label=label, store=store)
+    return [found[cell] for cell in cells]
+
+
+def _worker_count(config: DedupeConfig, texts: int) -> int:
+    return config.workers or (available_cores() if texts >= _MANY else 1)
+
+
+def _memory_bound(workers: int, blocks: int) -> int:
+    available = available_memory()
+    return workers if available is None else max(1, min(workers, available // (_WORKER_BYTES + blocks)))
+
+
+def _block_count(size: int, texts: int, workers: int) -> int:
+    """How many blocks to cut the rows into: for memory, for the workers, and for a run that may be interrupted."""
+    for_workers = math.isqrt(2 * _CELLS_EACH * workers) if workers > 1 else 1
+    return min(_MOST_BLOCKS, max(-(-size // _BLOCK_BYTES), for_workers, _RESUMABLE if texts >= _MANY else 1))
+
+
+@contextmanager
+def _files(folder: Path | None) -> Iterator[Path]:
+    """A folder for the files that processes share, beside the output if there is one."""
+    if folder is not None:
+        for old in folder.glob("shared-*"):
+            _remove_files(old)
+    with tempfile.TemporaryDirectory(prefix="shared-" if folder else "dlcli-", dir=folder) as place:
+        yield Path(place)
+
+
+def _remove_files(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _determined_by(config: DedupeConfig, texts: Distinct, search: Search, kept: _PairsOfCell) -> Mapping[str, object]:
+    """Everything that the pairs of a cell depend on, in the terms of JSON."""
+    return {
+        "version of dlcli": __version__,
+        "content of the table": _digest_of_texts(texts),
+        "vectors": config.vectors,
+        "values of the vectors": _digest_of_vectors(search.vectors),
+        "candidates": search.level,
+        "fold": config.fold,
+        "model": None if config.model is None else str(config.model),
+        "threshold": effective_threshold(config),
+        "smallest probability that is kept": kept.lowest,
+    }
+
+
+def _digest_of_texts(texts: Distinct) -> str:
+    digest = hashlib.sha256()
+    for part in (texts.ids, texts.texts):
+        for text in part:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _digest_of_vectors(vectors: Matrix) -> str:
+    digest = hashlib.sha256()
+    parts = (vectors,) if isinstance(vectors, np.ndarray) else (vectors.data, vectors.indices, vectors.indptr)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()

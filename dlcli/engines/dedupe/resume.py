@@ -1,0 +1,162 @@
+"""Cells of the join that a run of `dlcli dedupe` has finished, stored so that an interrupted run can continue from them."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.scoring.arrays import Floats
+from dlcli.core.text.search.neighbours import Pairs
+from dlcli.engines.other_options import other_options
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import check_metadata, read_json_metadata
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+from dlcli.support.schema import mapping_of, number
+
+_RECORD = "run.json"
+_FACTS = {"determined_by": mapping_of(lambda value: ""), "blocks": number(1)}
+_FOLLOW = {
+    "content of the table": ("values of the vectors", "candidates"),
+    "vectors": ("values of the vectors",),
+    "threshold": ("smallest probability that is kept",),
+}
+"""What else may differ where one fact does."""
+
+
+class CellPairs(NamedTuple):
+    """What is kept of a cell: pairs with their probability, none if they are not scored yet; and how many were found."""
+
+    pairs: Pairs
+    probability: Floats | None
+    found: int
+
+
+def parts_folder(config: DedupeConfig) -> Path | None:
+    """Where a run stores finished cells until it ends; None if its output is no file."""
+    output = config.output
+    return None if output is None or (output.exists() and not output.is_file()) else Path(f"{output}.parts")
+
+
+def stored_cells(config: DedupeConfig) -> int:
+    """How many cells an interrupted run has stored."""
+    folder = parts_folder(config)
+    return 0 if folder is None else len(list(folder.glob("cell-*.npz")))
+
+
+def remove_cells(config: DedupeConfig) -> None:
+    """Remove what this run, or an interrupted one before it, has stored beside its output."""
+    folder = parts_folder(config)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def cells_kept(config: DedupeConfig, report: Reporter) -> Iterator[None]:
+    """Report what an interrupted run leaves behind, and how to continue."""
+    if config.resume and not stored_cells(config):
+        report.note("`resume`: no finished comparison is stored, so the run starts over")
+    try:
+        yield
+    except BaseException as error:
+        # Signals end a run by exceptions that are no Exception. Only whole cells are stored.
+        if not isinstance(error, Exception) and (stored := stored_cells(config)):
+            kept = f"{count(stored, 'finished part')} of the comparison {'is' if stored == 1 else 'are'} kept"
+            report.note(f"{kept}; continue with `resume`")
+        raise
+
+
+@dataclass(frozen=True)
+class StoredCells:
+    """Finished cells in a folder, one file per cell, written whole or not at all.
+
+    A record beside them holds everything that the cells depend on, in the terms of JSON: cells of another table or of other
+    options would give pairs that no single run could have given.
+
+    Attributes:
+        folder: The folder.
+        texts: Number of distinct texts, below which every number of a stored pair has to be.
+    """
+
+    folder: Path
+    texts: int
+
+    def blocks(self) -> int | None:
+        """Into how many blocks the interrupted run cut the rows; None if there is no such run."""
+        return None if (record := self._record()) is None else int(str(record["blocks"]))
+
+    def begin(self, determined_by: Mapping[str, object], blocks: int, *, resume: bool) -> None:
+        """Check that the stored cells are of this run, or remove them and start a new record.
+
+        Args:
+            determined_by: Everything that cells depend on.
+            blocks: Number of blocks.
+            resume: Whether to continue.
+
+        Raises:
+            UsageError: The interrupted run had other options or another table.
+            InputError: The record is damaged.
+        """
+        record = self._record() if resume else None
+        if record is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_text(self.folder / _RECORD, json.dumps({"determined_by": determined_by, "blocks": blocks}, indent=2) + "\n")
+            return
+        before = record["determined_by"]
+        wanted = json.loads(json.dumps(determined_by))
+        other = other_options(before if isinstance(before, dict) else {}, wanted, DedupeConfig, _FOLLOW)
+        if other:
+            hint = "give the options of the interrupted run, or drop `resume` to start again"
+            raise UsageError(f"`resume`: {self.folder} was started with {other}", hint=hint)
+
+    def load(self, cell: tuple[int, int]) -> CellPairs | None:
+        """What is stored of a cell; None if it has to be joined."""
+        try:
+            with self._file(cell).open("rb") as stream, np.load(stream, allow_pickle=False) as part:
+                pairs = Pairs(part["first"], part["second"], part["cosine"])
+                probability = part["probability"] if "probability" in part else None
+                self._check(pairs, probability)
+                return CellPairs(pairs, probability, int(part["found"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise InputError(
+                f"{self._file(cell)}: damaged: {error}", hint="remove this file, and the part is computed again"
+            ) from None
+
+    def _check(self, pairs: Pairs, probability: Floats | None) -> None:
+        """Raise ValueError if these are no pairs of the table."""
+        arrays: list[NDArray[Any]] = [pairs.first, pairs.second, pairs.score, *([] if probability is None else [probability])]
+        if {array.shape for array in arrays} != {(len(pairs),)} or any(array.dtype.kind not in "if" for array in arrays):
+            raise ValueError("its arrays do not go together")
+        if len(pairs) and not ((pairs.first >= 0) & (pairs.first < pairs.second) & (pairs.second < self.texts)).all():
+            raise ValueError("a number is none of a row")
+
+    def save(self, cell: tuple[int, int], found: CellPairs) -> None:
+        """Store a cell."""
+        first, second, cosine = found.pairs.first, found.pairs.second, found.pairs.score
+        arrays: dict[str, Any] = {"first": first, "second": second, "cosine": cosine, "found": np.array(found.found)}
+        if found.probability is not None:
+            arrays["probability"] = found.probability
+        with atomic_path(self._file(cell)) as path:
+            np.savez(path, **arrays)
+
+    def _file(self, cell: tuple[int, int]) -> Path:
+        return self.folder / f"cell-{cell[0]:03}-{cell[1]:03}.npz"
+
+    def _record(self) -> dict[str, object] | None:
+        path = self.folder / _RECORD
+        if not path.exists():
+            return None
+        record = read_json_metadata(path)
+        check_metadata(record, path, _FACTS, hint=f"remove {self.folder}, or drop `resume`")
+        return record

@@ -1,0 +1,97 @@
+"""The join in cells gives the pairs and cosines of the join in one piece, bit for bit, whatever the number of blocks."""
+
+import pickle
+import random
+from itertools import combinations_with_replacement
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcli.core.text.search.cells import BlockFolder, matrix_bytes, write_blocks
+from dlcli.core.text.search.neighbours import Pairs, in_row_order, similar_pairs
+from dlcli.core.text.vectors.encoders import tfidf
+from dlcli.support.errors import ResourceError
+from tests.core.text.search.test_neighbours import as_set, brute_force, generated_keys, matrices
+
+_SYLLABLES = "ka lo mi ru ten sar vel dor nik ash bru fen gal hol".split()
+
+
+def names(n: int) -> list[str]:
+    """Short names, many of which differ by a letter."""
+    rng = random.Random(1)
+    made = {" ".join("".join(rng.choices(_SYLLABLES, k=rng.randint(1, 3))) for _ in range(2)) for _ in range(n)}
+    return sorted(made | {name[:-1] for name in rng.sample(sorted(made), n // 10)})
+
+
+def long_texts(n: int) -> list[str]:
+    """Texts of some hundred words, some of which are another one with a few words replaced."""
+    rng = random.Random(2)
+    words = ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(4000)]
+    texts = [rng.choices(words, k=rng.randint(100, 300)) for _ in range(n)]
+    for text in rng.sample(texts, n // 3):
+        texts.append([rng.choice(words) if rng.random() < 0.1 else word for word in text])
+    return sorted({" ".join(text) for text in texts})
+
+
+CORPORA = {"questions": lambda: generated_keys(3000), "names": lambda: names(3000), "long": lambda: long_texts(300)}
+
+
+def in_cells(folder: Path, vectors, threshold: float, count: int, block=None) -> Pairs:
+    """The pairs of all cells; the folder is pickled in between, as it is for another process."""
+    number = write_blocks(folder, vectors, threshold, count, block=block)
+    blocks = pickle.loads(pickle.dumps(BlockFolder(folder, threshold)))
+    return in_row_order([blocks.join(*cell) for cell in combinations_with_replacement(range(number), 2)])
+
+
+def assert_same(found: Pairs, wanted: Pairs) -> None:
+    for side in ("first", "second", "score"):
+        assert np.array_equal(getattr(found, side), getattr(wanted, side))
+        assert getattr(found, side).dtype == getattr(wanted, side).dtype
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_any_number_of_blocks_gives_the_pairs_and_cosines_of_one_join(tmp_path: Path, corpus: str):
+    sparse = tfidf.vectors(CORPORA[corpus]())
+    dense = sparse @ np.random.default_rng(0).standard_normal((sparse.shape[1], 24), np.float32)
+    dense = np.asarray(dense / np.linalg.norm(dense, axis=1, keepdims=True), np.float32)
+    for number, (vectors, threshold) in enumerate([(sparse, 0.75), (sparse, 0.4), (dense, 0.9)]):
+        wanted = similar_pairs(vectors, threshold)
+        assert len(wanted) > 50
+        for count in (1, 2, 5, 7):
+            folder = tmp_path / f"{number}-{count}"
+            folder.mkdir()
+            assert_same(in_cells(folder, vectors, threshold, count), wanted)
+
+
+@settings(max_examples=60)
+@given(matrices(), st.floats(0.05, 1), st.booleans(), st.integers(1, 6), st.booleans(), st.integers(0, 5))
+def test_cells_find_what_brute_force_finds(matrix, threshold, sparse, count, within, seed):
+    block = np.sort(np.random.default_rng(seed).integers(0, 3, len(matrix))) if within else None
+    with TemporaryDirectory() as folder:
+        vectors = sp.csr_array(matrix) if sparse else matrix
+        found = as_set(in_cells(Path(folder), vectors, threshold, count, block))
+    sure, possible = (
+        {pair for pair in some if block is None or block[pair[0]] == block[pair[1]]}
+        for some in (brute_force(matrix, threshold + 1e-5)[1], brute_force(matrix, threshold - 1e-5)[1])
+    )
+    assert sure <= found <= possible
+
+
+def test_blocks_have_about_equal_bytes(tmp_path: Path):
+    vectors = tfidf.vectors(long_texts(60) + names(600))
+    write_blocks(tmp_path, vectors, 0.75, 4)
+    sizes = [sum(file.stat().st_size for file in tmp_path.glob(f"{k}.*.npy")) for k in range(4)]
+    assert max(sizes) < 1.5 * min(sizes)
+    assert 0.5 < sum(sizes) / matrix_bytes(vectors) < 2
+
+
+def test_a_block_that_is_gone_is_named(tmp_path: Path):
+    write_blocks(tmp_path, tfidf.vectors(names(50)), 0.75, 2)
+    (tmp_path / "1.scale.npy").unlink()
+    with pytest.raises(ResourceError, match=r"1\.scale\.npy"):
+        BlockFolder(tmp_path, 0.75).join(0, 1)

@@ -1,0 +1,249 @@
+"""Rows compared in cells: the output of one process, whatever the number of processes and interruptions."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.core.text.vectors.encoders import tfidf
+from dlcli.engines.dedupe import candidates, cells, resume
+from dlcli.engines.dedupe.candidates import Search
+from dlcli.engines.dedupe.engine import run
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT
+from tests.conftest import ROOT
+from tests.core.text.search.test_neighbours import generated_keys
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cells") / "table.csv"
+    texts = generated_keys(2500)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["number", "text"], *([k, text.title()] for k, text in enumerate([*texts, *texts[:50]]))])
+    return path
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "dlcli", "dedupe", *map(str, words)]
+
+
+def dlcli(*words: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command(*words), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def same_but_for_time(table: Path, **options) -> dict[str, object]:
+    result = run(DedupeConfig(table=str(table), candidates=0.4, **options))
+    return {name: value for name, value in vars(result).items() if name not in ("seconds", "table")} | {
+        "columns": result.table.columns,
+        "rows": result.table.rows,
+    }
+
+
+def projected(spec: str, keys: list[str], device: str) -> np.ndarray:
+    """Dense vectors that are alike where those of tfidf are."""
+    sparse = tfidf.vectors(keys)
+    dense = sparse @ np.random.default_rng(0).standard_normal((sparse.shape[1], 32), np.float32)
+    return np.asarray(dense / np.linalg.norm(dense, axis=1, keepdims=True), np.float32)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pairs": True, "threshold": 0.9},
+        {"label": 40},
+        {"precision": 0.55},
+        {"keep": True, "fold": "strict"},
+        {"within": "half"},
+        {"within": "half", "dense": True},
+    ],
+    ids=str,
+)
+def test_cells_give_what_one_join_gives(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict):
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    with (tmp_path / "t.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([*row, "half" if k == 0 else k % 2] for k, row in enumerate(rows))
+    monkeypatch.setattr(cells, "_block_count", lambda size, texts, workers: 3)
+    options = {"column": "text", **options}
+    if options.pop("dense", False):
+        monkeypatch.setattr(candidates, "make_vectors", projected)
+    found = same_but_for_time(tmp_path / "t.csv", **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "in_cells", False)
+        assert same_but_for_time(tmp_path / "t.csv", **options) == found
+
+
+def test_the_review_page_is_the_same(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pages = [tmp_path / "one.html", tmp_path / "other.html"]
+    for page, in_cells in zip(pages, (True, False), strict=True):
+        with monkeypatch.context() as patch:
+            if not in_cells:
+                patch.setattr(Search, "in_cells", False)
+            run(DedupeConfig(table=str(table), column="text", candidates=0.4, review=page))
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_the_number_of_processes_makes_no_difference(table: Path, tmp_path: Path):
+    outputs = [tmp_path / f"{workers}.csv" for workers in (1, 3)]
+    for output, workers in zip(outputs, (1, 3), strict=True):
+        done = dlcli(table, "--candidates", 0.5, "--workers", workers, "-o", output)
+        assert done.returncode == 0, done.stderr
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["1.csv", "3.csv"]
+    words = command(table, "--candidates", 0.5, "--workers", 3)
+    assert subprocess.run(words, env=ENVIRONMENT, capture_output=True, check=True).stdout == outputs[0].read_bytes()
+
+
+def killed(table: Path, output: Path, *words: object) -> set[str]:
+    """Start a run, kill it once it has stored two cells, and return the names of those that it has stored."""
+    folder = Path(f"{output}.parts")
+    with subprocess.Popen(command(table, *words, "-o", output), env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob("cell-*.npz"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    return {file.name for file in folder.glob("cell-*.npz")}
+
+
+def test_a_run_that_was_killed_goes_on(table: Path, tmp_path: Path):
+    """A stored cell is told from one that is computed again by a count that no join gives."""
+    output, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+    options = ("--candidates", 0.3, "--workers", 2)
+    assert dlcli(table, *options, "-o", whole).returncode == 0
+    stored = killed(table, output, *options)
+    assert 2 <= len(stored) < 10
+    files = [tmp_path / "out.csv.parts" / name for name in stored]
+    counts = [stored_count(file, more=1_000_000) for file in files]
+    done = dlcli(table, *options, "--resume", "-o", output, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    assert output.read_bytes() == whole.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["out.csv", "whole.csv"]
+    assert min(counts) > 0
+
+
+def stored_count(file: Path, more: int) -> int:
+    """Add to the number of candidates that a stored cell has; the number before."""
+    with np.load(file) as part:
+        arrays = dict(part)
+    found = int(arrays["found"])
+    np.savez(file, **(arrays | {"found": np.array(found + more)}))
+    return found
+
+
+@pytest.fixture
+def interrupted(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DedupeConfig:
+    """The options of a run that ended after two of six cells."""
+    config = DedupeConfig(table=str(table), column="text", candidates=0.4, output=tmp_path / "out.csv")
+    monkeypatch.setattr(cells, "_block_count", lambda size, texts, workers: 3)
+    join = cells.BlockFolder.join
+    with monkeypatch.context() as patch:
+
+        def stop(blocks: cells.BlockFolder, first: int, second: int):
+            if (first, second) == (0, 2):
+                raise KeyboardInterrupt
+            return join(blocks, first, second)
+
+        patch.setattr(cells.BlockFolder, "join", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(config)
+    assert resume.stored_cells(config) == 2
+    return config
+
+
+def again(config: DedupeConfig, **options: object) -> DedupeConfig:
+    return DedupeConfig(**{**vars(config), "resume": True, **options})
+
+
+def test_finished_cells_are_not_joined_again(interrupted: DedupeConfig, monkeypatch: pytest.MonkeyPatch):
+    whole = run(DedupeConfig(**{**vars(interrupted), "output": None}))
+    for file in Path(f"{interrupted.output}.parts").glob("cell-*.npz"):
+        stored_count(file, more=1_000_000)
+    monkeypatch.setattr(cells, "_block_count", lambda size, texts, workers: 5)  # as with another number of workers
+    found = run(again(interrupted, keep_rule="longest"))
+    assert found.candidates == whole.candidates + 2_000_000
+    assert not Path(f"{interrupted.output}.parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": 0.5}, r"`threshold=0\.35`, not 0\.5$"),
+        ({"candidates": 0.5}, r"`candidates=0\.4`, not 0\.5"),
+        ({"label": 5}, "smallest probability that is kept"),
+        ({"column": "number"}, "another content of the table"),
+    ],
+)
+def test_cells_of_other_options_are_refused(interrupted: DedupeConfig, options: dict, words: str):
+    with pytest.raises(UsageError, match=words):
+        run(again(interrupted, **options))
+    assert resume.stored_cells(interrupted) == 2
+
+
+def test_without_resume_the_run_starts_over(interrupted: DedupeConfig):
+    for file in Path(f"{interrupted.output}.parts").glob("cell-*.npz"):
+        file.write_bytes(b"of another run")
+    found = run(interrupted)
+    assert found.candidates == run(DedupeConfig(**{**vars(interrupted), "output": None})).candidates
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 nothing", "other numbers", "too few"])
+def test_a_damaged_cell_is_named(interrupted: DedupeConfig, content: bytes | str):
+    file = Path(f"{interrupted.output}.parts") / "cell-000-001.npz"
+    with np.load(file) as part:
+        arrays = dict(part)
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        arrays |= {"second": arrays["second"] + 10_000} if content == "other numbers" else {"first": arrays["first"][1:]}
+        np.savez(file, **arrays)
+    with pytest.raises(InputError, match=r"cell-000-001\.npz: damaged"):
+        run(again(interrupted))
+
+
+def test_a_damaged_record_is_named(interrupted: DedupeConfig):
+    (Path(f"{interrupted.output}.parts") / "run.json").write_text(json.dumps({"blocks": "many"}))
+    with pytest.raises(InputError, match=r"run\.json"):
+        run(again(interrupted))
+
+
+def test_an_interrupted_run_tells_what_is_kept(table: Path, tmp_path: Path):
+    output = tmp_path / "out.csv"
+    with subprocess.Popen(
+        command(table, "--candidates", 0.3, "--workers", 2, "-o", output), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not list(Path(f"{output}.parts").glob("cell-*.npz")) and process.poll() is None:
+            time.sleep(0.002)
+        process.terminate()
+        talk = process.stderr.read() if process.stderr else ""
+    assert process.returncode == 143
+    assert re.search(r"finished parts? of the comparison (is|are) kept; continue with --resume", talk)
+    assert not list(Path(f"{output}.parts").glob("shared-*"))
+
+
+def test_resume_needs_an_output_and_a_single_table(table: Path):
+    with pytest.raises(UsageError, match="`resume` needs `output=FILE`"):
+        DedupeConfig(table=str(table), resume=True)
+    with pytest.raises(UsageError, match="does not apply to `index`"):
+        DedupeConfig(table=str(table), resume=True, output=Path("out.csv"), against=str(table))
+
+
+def test_a_run_without_anything_stored_starts_over(table: Path, tmp_path: Path):
+    notes = []
+    report = type("Report", (), {name: staticmethod(getattr(SILENT, name)) for name in ("warn", "task", "stoppable", "log")})()
+    report.note = notes.append
+    run(DedupeConfig(table=str(table), column="text", candidates=0.5, output=tmp_path / "o.csv", resume=True), report=report)
+    assert [note for note in notes if "starts over" in note]
