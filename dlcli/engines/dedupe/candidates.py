@@ -57,7 +57,7 @@ def min_cosine(config: DedupeConfig) -> float:
 
 
 @dataclass(frozen=True)
-class Search:
+class PairSearch:
     """How candidates are found.
 
     Attributes:
@@ -83,7 +83,7 @@ class Search:
         return self.level > 0 and not self.twice and exact
 
 
-def plan_search(config: DedupeConfig, texts: Distinct) -> Search | None:
+def plan_search(config: DedupeConfig, texts: Distinct) -> PairSearch | None:
     """Compute the vectors and choose the pairs to score: by `candidates`, or else as many as the budget allows.
 
     Returns:
@@ -95,11 +95,21 @@ def plan_search(config: DedupeConfig, texts: Distinct) -> Search | None:
     level = choose_level(config, vectors, texts.block)
     twice = config.candidates is None and level > 0 and len(texts) <= SECOND_SEARCH
     device = search_device(config.vectors, config.device)
-    return Search(vectors, level, twice, device, chance(config, vectors), texts.block)
+    return PairSearch(vectors, level, twice, device, chance(config, vectors), texts.block)
 
 
-def find_candidates(config: DedupeConfig, texts: Distinct, search: Search | None, report: Reporter) -> Candidates:
-    """Find the pairs to score in this process."""
+def find_candidates(config: DedupeConfig, texts: Distinct, search: PairSearch | None, report: Reporter) -> Candidates:
+    """Find the pairs to score, in this process.
+
+    Args:
+        config: Options.
+        texts: The distinct texts.
+        search: How to find them; None if there are no two texts.
+        report: Shows progress.
+
+    Returns:
+        The pairs.
+    """
     if search is None:
         none = np.empty(0, np.int32)
         return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)

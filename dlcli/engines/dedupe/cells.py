@@ -27,7 +27,7 @@ from dlcli.core.text.search.cells import BlockFolder, matrix_bytes, write_blocks
 from dlcli.core.text.search.neighbours import in_row_order
 from dlcli.core.text.stored_texts import StoredTexts, store_texts
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.candidates import Candidates, Search, find_candidates, plan_search
+from dlcli.engines.dedupe.candidates import Candidates, PairSearch, find_candidates, plan_search
 from dlcli.engines.dedupe.resume import CellPairs, StoredCells, parts_folder
 from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled, score_pairs
 from dlcli.specs.dedupe import DedupeConfig
@@ -137,7 +137,7 @@ class _CellJob:
         return CellPairs(found.pairs, found.probability, len(pairs))
 
 
-def _join(config: DedupeConfig, texts: Distinct, search: Search, kept: _PairsOfCell, report: Reporter) -> list[CellPairs]:
+def _join(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _PairsOfCell, report: Reporter) -> list[CellPairs]:
     """What is kept of each cell, in the order of the cells; what an interrupted run has stored is not computed again."""
     folder = parts_folder(config)
     stored = None if folder is None else StoredCells(folder, len(texts))
@@ -196,7 +196,7 @@ def _remove_files(folder: Path) -> None:
     folder.rmdir()
 
 
-def _determined_by(config: DedupeConfig, texts: Distinct, search: Search, kept: _PairsOfCell) -> Mapping[str, object]:
+def _determined_by(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _PairsOfCell) -> Mapping[str, object]:
     """Everything that the pairs of a cell depend on, in the terms of JSON."""
     return {
         "version of dlcli": __version__,

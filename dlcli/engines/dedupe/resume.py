@@ -42,7 +42,7 @@ class CellPairs(NamedTuple):
 
 
 def parts_folder(config: DedupeConfig) -> Path | None:
-    """Where a run stores finished cells until it ends; None if its output is no file."""
+    """Where a run stores finished cells until it ends; None if its output is not a file."""
     output = config.output
     return None if output is None or (output.exists() and not output.is_file()) else Path(f"{output}.parts")
 

@@ -15,7 +15,7 @@ import pytest
 
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.engines.dedupe import candidates, cells, resume
-from dlcli.engines.dedupe.candidates import Search
+from dlcli.engines.dedupe.candidates import PairSearch
 from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
@@ -82,7 +82,7 @@ def test_cells_give_what_one_join_gives(table: Path, tmp_path: Path, monkeypatch
         monkeypatch.setattr(candidates, "make_vectors", projected)
     found = same_but_for_time(tmp_path / "t.csv", **options)
     with monkeypatch.context() as patch:
-        patch.setattr(Search, "in_cells", False)
+        patch.setattr(PairSearch, "in_cells", False)
         assert same_but_for_time(tmp_path / "t.csv", **options) == found
 
 
@@ -91,7 +91,7 @@ def test_the_review_page_is_the_same(table: Path, tmp_path: Path, monkeypatch: p
     for page, in_cells in zip(pages, (True, False), strict=True):
         with monkeypatch.context() as patch:
             if not in_cells:
-                patch.setattr(Search, "in_cells", False)
+                patch.setattr(PairSearch, "in_cells", False)
             run(DedupeConfig(table=str(table), column="text", candidates=0.4, review=page))
     assert pages[0].read_bytes() == pages[1].read_bytes()
 

@@ -39,7 +39,7 @@ _ENTRY_BYTES = 12
 _SMALL = 4096
 
 
-class Block(Protocol):
+class RowBlock(Protocol):
     """Rows of a matrix, `vectors` (n, d), and the numbers that they have in it, `numbers` (n,)."""
 
     @property
@@ -67,7 +67,7 @@ class SparseBlock:
     tile: int
 
     def candidates(self, other: "SparseBlock", bound: float) -> Iterator[tuple[Numbers, Numbers]]:
-        """See `Block`."""
+        """See `RowBlock`."""
         tiles, others = (row_tiles(len(block.numbers), block.tile) for block in (self, other))
         for number, tile in enumerate(tiles):
             later = others[number:] if other is self else others
@@ -83,7 +83,7 @@ class DenseBlock:
     block: Blocks
 
     def candidates(self, other: "DenseBlock", bound: float) -> Iterator[tuple[Numbers, Numbers]]:
-        """See `Block`."""
+        """See `RowBlock`."""
         side = int(CPU_WORK**0.5)
         for tile in row_tiles(len(self.numbers), side):
             for start in range(tile.start if other is self else 0, len(other.numbers), side):
@@ -163,7 +163,7 @@ class BlockFolder:
 
     def __init__(self, folder: Path, threshold: float) -> None:
         self._folder, self._threshold = folder, threshold
-        self._open: dict[int, Block] = {}
+        self._open: dict[int, RowBlock] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BlockFolder, (self._folder, self._threshold)
@@ -191,14 +191,14 @@ class BlockFolder:
             found.append(Pairs(np.minimum(one, other), np.maximum(one, other), np.clip(score.take(kept), -1, 1)))
         return in_row_order(found)
 
-    def _block(self, number: int) -> Block:
+    def _block(self, number: int) -> RowBlock:
         if number not in self._open:
             for other in list(self._open)[:-1]:
                 del self._open[other]
             self._open[number] = self._read(number)
         return self._open[number]
 
-    def _read(self, number: int) -> Block:
+    def _read(self, number: int) -> RowBlock:
         if not (self._folder / f"{number}.row_data.npy").exists() and (self._folder / f"{number}.vectors.npy").exists():
             return DenseBlock(*(self._array(number, name) for name in ("numbers", "vectors", "block")))
         tile, head_width, width = self._array(number, "shape").tolist()

@@ -176,9 +176,15 @@ class Heads:
     rest: float
 
     def of(self, tile: slice, scale: float) -> tuple[sp.csr_array, Floats]:
-        """The heads of a tile against rows of at most this scale, and the mass of each row behind its head.
+        """Take the heads of a tile.
 
-        A row without a head is in no product, so its mass is not used; it is that of another row.
+        Args:
+            tile: The rows.
+            scale: The largest scale of the rows with which they are joined.
+
+        Returns:
+            The heads, and the mass of each row behind its head. A row without a head is in no product, so its mass is not
+            used; it is that of another row.
         """
         start, stop = self.rows.indptr[tile.start], self.rows.indptr[tile.stop]
         kept = np.flatnonzero(self.mass[start:stop] * scale >= self.rest) + start
