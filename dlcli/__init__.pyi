@@ -102,6 +102,7 @@ def train(
     clips: int | None = None,
     fps: float | None = None,
     strict: bool = False,
+    probe: int | None = None,
     adversarial: tuple[str, float, float] | str | None = None,
     trust_code: bool = False,
     seed: int = 0,

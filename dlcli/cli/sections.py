@@ -61,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "warmup",
         ),
         *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "crop", "mixup", "cutmix"),
-        *("loss", "huber_delta", "class_weights", "balance", "adversarial"),
+        *("loss", "huber_delta", "class_weights", "balance", "adversarial", "probe"),
     ),
     "Comparison": ("versus", "seeds", "label_draws", "detect", "workers"),
     "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),

@@ -10,6 +10,7 @@ from dlcli.specs import parse, table_options, training_options
 from dlcli.specs.arms import Number, Text, Whole, lists, names_option, numbers_option, values, wholes_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.command_line import command_line
+from dlcli.specs.gradient_probe import check_probe, probe_option
 from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.masks import check_masks, crop_option, ignore_option
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
@@ -271,6 +272,7 @@ class TrainConfig:
     clips: int | None = clips_option()
     fps: float | None = fps_option()
     strict: bool = strict_option()
+    probe: int | None = probe_option()
     adversarial: tuple[str, float, float] | None = option(
         None,
         "Train on adversarial examples made from the current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of each batch.",
@@ -304,6 +306,7 @@ class TrainConfig:
                 f"`early_stop` needs one of {', '.join(watched)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
         check_logs(self.log)
+        check_probe(self)
         for schedule, warmup in product(values(self.schedule), values(self.warmup)):
             check_schedule(schedule, warmup)
         training_options.parse_rates(self.lr_for)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -13,6 +14,7 @@ from dlcli.specs.probe_gradients import LayerRow, LesionRow, PathRow
 
 _NOISES = 50
 _MOST_BARS = 40
+_MOST_NAMED = 30
 _SIZE = (6.6, 4.0)
 _GREY = "#70707a"
 _LOG = ("variance", "gradient, root mean square")
@@ -83,6 +85,47 @@ def _widen(axes: Axes) -> None:
 
 def _colour(k: int) -> str:
     return COLOURS[(k + 1) % len(COLOURS)]
+
+
+def weights_plot(
+    epochs: Sequence[int], gradients: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]
+) -> Figure:
+    """Figures of weights and of activations over epochs, each a picture with a row for each.
+
+    Args:
+        epochs: The columns.
+        gradients: Root mean squares by the name of the weight, one for each epoch; the colours are logarithmic.
+        dead: Shares of dead units by the name of the activation.
+    """
+    panels = [(gradients, "gradient, root mean square", LogNorm()), (dead, "dead units", Normalize(0, 1))]
+    shown = [one for one in panels if one[0]]
+    heights = [len(rows) for rows, _, _ in shown]
+    figure = Figure(figsize=(_SIZE[0], float(np.clip(1.6 * len(shown) + 0.22 * sum(heights), 3, 14))), layout="constrained")
+    axes = figure.subplots(len(shown), 1, squeeze=False, height_ratios=[max(height, 3) for height in heights])[:, 0]
+    for one, (rows, title, scale) in zip(axes, shown, strict=True):
+        values = np.array(list(rows.values()), dtype=float)
+        if isinstance(scale, LogNorm):
+            values = np.where(values > 0, values, np.nan)
+            scale = scale if np.isfinite(values).any() else Normalize(0, 1)
+        image = one.imshow(values, aspect="auto", norm=scale, cmap="cividis", interpolation="nearest")
+        figure.colorbar(image, ax=one, pad=0.02)
+        step = -(-len(rows) // _MOST_NAMED)
+        one.set_yticks(range(0, len(rows), step), list(rows)[::step], fontsize=8, parse_math=False)
+        one.set_xticks(*_epoch_ticks(epochs))
+        one.set_title(title, fontsize=10)
+    axes[-1].set_xlabel("epochs", fontsize=9)
+    return figure
+
+
+def _epoch_ticks(epochs: Sequence[int]) -> tuple[list[int], list[str]]:
+    """Places and labels of columns, a dozen at most.
+
+    Returns:
+        Both, of equal length.
+    """
+    step = -(-len(epochs) // 12)
+    places = list(range(0, len(epochs), step))
+    return places, [str(epochs[k]) for k in places]
 
 
 def lesion_bars(rows: Sequence[LesionRow]) -> Figure:

@@ -129,6 +129,18 @@ def _plain(*axes: Axes, plain: bool) -> None:
         one.yaxis.set_major_formatter(ScalarFormatter())
 
 
+def noise_plot(series: PlotSeries, batch_size: int) -> Figure:
+    """The noise scale of gradients over epochs on a logarithmic axis, with a line at the batch size."""
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.subplots()
+    draw_lines(axes, [series], x_label="epochs", y_label="images")
+    axes.axhline(batch_size, color=COLOURS[0], linewidth=1, linestyle="--", label="batch size")
+    _plain(axes, plain=True)
+    axes.set_yscale("log")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=10, frameon=False)
+    return figure
+
+
 def history_plot(
     accuracies: Sequence[PlotSeries],
     losses: Sequence[PlotSeries],

@@ -174,7 +174,8 @@ def _finished(config: TrainConfig, job: Job, fitted: Fitted | None) -> ImageTrai
     if fitted.pretrained is not None and isinstance(result, _WITH_PRETRAINING):
         result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))
     if config.output is not None:
-        from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
+        from dlcli.engines.train.gradient_page import gradient_parts  # here, since these import matplotlib
+        from dlcli.engines.train.report import save_run_page
 
         save_run(config.output, job, fitted)
         save_run_page(
@@ -186,6 +187,7 @@ def _finished(config: TrainConfig, job: Job, fitted: Fitted | None) -> ImageTrai
             pseudo=fitted.pseudo,
             generated=generated_by(job, fitted.networks),
             classes=job.data.classes,
+            further=gradient_parts(fitted.probes, job.recipe.batch_size),
         )
     return result
 

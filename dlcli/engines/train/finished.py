@@ -13,6 +13,7 @@ from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.fitting import Fitted, epoch_schema, final_figures, preflight, with_predictions
+from dlcli.engines.train.gradient_probes import read_probes
 from dlcli.engines.train.job import OTHER, Job, check_same, check_task, describe
 from dlcli.engines.train.pretrained_facts import read_facts
 from dlcli.engines.train.semi_files import read_semi
@@ -65,7 +66,9 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     pretrained = read_facts(folder, len(job.data.x_test)) if job.config.pretrain != NO_PRETRAINING else None
     spent = _spent(folder)
     fitted = Fitted(model, preflight(job), history, found["best_epoch"], spent.seconds, saved.sha256, np.empty(0))
-    fitted = replace(fitted, cpu_seconds=spent.cpu_seconds, pretrained=pretrained, **read_semi(job, folder))
+    fitted = replace(
+        fitted, cpu_seconds=spent.cpu_seconds, pretrained=pretrained, probes=read_probes(folder), **read_semi(job, folder)
+    )
     fitted = with_predictions(job, fitted)
     per_epoch = job.recipe.epoch_steps(len(job.data.x_train))
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)

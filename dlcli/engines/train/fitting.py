@@ -22,11 +22,13 @@ from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.engines.train import pretrain as pretraining
 from dlcli.engines.train import semi
 from dlcli.engines.train.epoch_log import log_epochs
+from dlcli.engines.train.gradient_probes import check_probed, probe_if_due
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks, targets
 from dlcli.engines.train.one_epoch import run_epoch
 from dlcli.engines.train.pretrained_facts import PretrainedFacts, read_facts
 from dlcli.engines.train.pseudo_labels import PseudoLabels, pseudo_schema
 from dlcli.engines.train.stopwatch import NONE_SPENT, Spent, Stopwatch
+from dlcli.specs.gradient_probe import GradientProbe, probe_schema
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import InputError, UsageError
@@ -52,6 +54,7 @@ class Fitted:
         pseudo: The pseudo-labels after each epoch; empty where there are none, or their labels are not known.
         networks: Those that a semi-supervised method trained beside it; None without any.
         pretrained: What is known of its pre-training; None without.
+        probes: What gradients looked like on the way; empty without `probe`.
     """
 
     model: nn.Module
@@ -66,6 +69,7 @@ class Fitted:
     pseudo: tuple[PseudoLabels, ...] = ()
     networks: nn.Module | None = None
     pretrained: PretrainedFacts | None = None
+    probes: tuple[GradientProbe, ...] = ()
 
 
 def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
@@ -108,17 +112,20 @@ def _fit(
     job: Job, model: nn.Module | None, spent: Spent, *, report: Reporter, label: str, run: str, keep: Path | None
 ) -> Fitted | None:
     """`fit`, of a network that is pre-trained if it has to be, which took `spent`."""
+    check_probed(job)
     training, surgery = start_training(job, model)
     early = _early(job)
     ranks = current_ranks()
     kept = ranks.of_first(lambda: keep is not None and keep.exists())
-    history, pseudo, before = _load(job, training, early, keep) if kept and keep is not None else ([], [], spent)
+    known = _load(job, training, early, keep) if kept and keep is not None else Progress([], [], spent, [])
+    history, pseudo, before, probes = known
     watch, per_epoch = Stopwatch(), len(training.losses)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
     total = job.recipe.epochs * per_epoch
     with report.stoppable() as asked, report.task(label, total) as task:
         stop = ranks.agreed(asked)
         task.advance(training.epoch * per_epoch + training.step)
+        probe_if_due(job, training, probes)
         while not (training.done or early.due):
             mean = run_epoch(training, task, stop, report, unit=job.data.unit)
             if mean is not None:
@@ -126,8 +133,9 @@ def _fit(
                 if training.plateau is not None:
                     training.plateau.see(history[-1].loss)
                 log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch, first=len(history) - 1)
+                probe_if_due(job, training, probes)
             if keep is not None:
-                _save(job, training, early, keep, Progress(history, pseudo, before.plus(watch.spent)))
+                _save(job, training, early, keep, Progress(history, pseudo, before.plus(watch.spent), probes))
             if stop() and not (training.done or early.due):
                 where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {per_epoch}"
                 report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
@@ -139,7 +147,9 @@ def _fit(
     best_epoch = early.epoch or len(history)
     model = training.model
     found = Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), np.empty(0))
-    found = replace(found, cpu_seconds=cpu_seconds, pseudo=tuple(pseudo), networks=semi.networks_of(training))
+    found = replace(
+        found, cpu_seconds=cpu_seconds, pseudo=tuple(pseudo), networks=semi.networks_of(training), probes=tuple(probes)
+    )
     found = with_predictions(job, found)
     report.log(run, best_epoch, final_figures(job, found.predicted), final=True)
     return found
@@ -206,6 +216,7 @@ def preflight(job: Job) -> tuple[str, ...]:
     hooks(job)
     pretraining.check_pretraining(job)
     semi.check_images(job)
+    check_probed(job)
     built = build_grown(job)
     freeze(built.model, job.recipe.freeze)
     parameter_groups(built.model, job.recipe)
@@ -243,6 +254,7 @@ class Progress(NamedTuple):
     history: list[Epoch]
     pseudo: list[PseudoLabels]
     spent: Spent
+    probes: list[GradientProbe]
 
 
 def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, progress: Progress) -> None:
@@ -255,6 +267,7 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, progre
         **progress.spent._asdict(),
         "early": [early.epoch, early.value if early.epoch else None, early.waited],
         **({"pseudo": [one._asdict() for one in progress.pseudo]} if progress.pseudo else {}),
+        **({"probes": [one._asdict() for one in progress.probes]} if progress.probes else {}),
     }
     best = {f"best.{name}": weight.cpu().contiguous() for name, weight in early.weights.items()}
     save_state(keep, state | best, facts)
@@ -276,10 +289,11 @@ def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> Pro
         [Epoch.from_named(epoch, job.task.figure) for epoch in facts["history"]],
         [PseudoLabels(**one) for one in facts.get("pseudo", ())],
         Spent(facts["seconds"], facts.get("cpu_seconds")),
+        [GradientProbe(**one) for one in facts.get("probes", ())],
     )
 
 
-_MORE = {"cpu_seconds": optional(number(0)), "pseudo": list_of(pseudo_schema())}
+_MORE = {"cpu_seconds": optional(number(0)), "pseudo": list_of(pseudo_schema()), "probes": list_of(probe_schema())}
 """What a state may hold beside what it must."""
 
 

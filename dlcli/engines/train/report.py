@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from dlcli.core.html_report.figures import PlotSeries, accuracy_plot, history_plot, paired_plot, png
 from dlcli.core.html_report.page import Page
+from dlcli.core.html_report.parts import Part
 from dlcli.core.semi_supervised.generate import GeneratedImages
 from dlcli.core.stats import mean_difference
 from dlcli.core.tasks.base import Epoch, ImageTask
@@ -60,6 +61,7 @@ def save_run_page(
     pseudo: Sequence[PseudoLabels] = (),
     generated: GeneratedImages | None = None,
     classes: Sequence[str] = (),
+    further: Sequence[Part] = (),
 ) -> None:
     """Write the page of one trained network.
 
@@ -72,13 +74,14 @@ def save_run_page(
         pseudo: Its pseudo-labels after each epoch.
         generated: Images that its semi-supervised method generates.
         classes: Names of the classes.
+        further: What else the page shows.
     """
     figure = _history(task, history, watched)
     page = _PAGES[type(result)].of_run(result, figure)
     parts = semi_parts(
         {"": {result.rows[0].seed: pseudo}} if pseudo else {}, {} if generated is None else {"": generated}, classes
     )
-    write_text(folder / PAGE, replace(page, parts=[*page.parts, *parts]).html())
+    write_text(folder / PAGE, replace(page, parts=[*page.parts, *parts, *further]).html())
 
 
 def save_comparison(

@@ -8,6 +8,7 @@ from dlcli.core.model_io.run_dir import save_model
 from dlcli.engines.train.epoch_log import epoch_names, history_table, watched_set
 from dlcli.engines.train.finished import FACTS, facts
 from dlcli.engines.train.fitting import Fitted
+from dlcli.engines.train.gradient_probes import save_probes
 from dlcli.engines.train.job import Job, preparation_of
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.semi_files import save_semi
@@ -36,6 +37,7 @@ def save_run(folder: Path, job: Job, fitted: Fitted) -> None:
         learned=_learned(job, fitted),
     )
     save_semi(folder, job, fitted)
+    save_probes(folder, fitted.probes)
     write_text(folder / HISTORY, history_table(epoch_names(job.task, watched_set(data)), fitted.history, fitted.pseudo))
     for name in (STATE, PRETRAINING_STATE):
         finish(partial((folder / name).unlink, missing_ok=True))

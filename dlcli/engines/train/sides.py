@@ -39,7 +39,7 @@ _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
     | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad", "ignore", "next", "steps"}
-    | {"prove_causal", "detect"}
+    | {"prove_causal", "detect", "probe"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
