@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.cli.commands.score_attack_table import score_attack_answer, score_attack_table
+from dlcli.cli.commands.task_attack_table import task_attack_answer, task_attack_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.figures import percent, points
 from dlcli.specs.score_attack import ScoreAttackResult
+from dlcli.specs.task_attack import TaskAttackResult
 from dlcli.support.plural import count
 
 _NORMS = {"linf": "L-inf", "l2": "L2"}
@@ -32,7 +34,9 @@ _MOST_ROWS = 10
 _ADVICE = "The attack may be too weak (masked gradients, too few steps): try more `steps`, or `method=auto`."
 
 
-def _table(result: AttackResult | ScoreAttackResult) -> TerminalTable:
+def _table(result: AttackResult | ScoreAttackResult | TaskAttackResult) -> TerminalTable:
+    if isinstance(result, TaskAttackResult):
+        return task_attack_table(result)
     if isinstance(result, ScoreAttackResult):
         return score_attack_table(result)
     checks = [f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings]
@@ -153,7 +157,9 @@ def _networks(result: AttackResult) -> str:
     return f"{count(result.trained, 'network')} trained, {result.reused} reused from the cache." if result.members else ""
 
 
-def _answer(result: AttackResult | ScoreAttackResult) -> str:
+def _answer(result: AttackResult | ScoreAttackResult | TaskAttackResult) -> str:
+    if isinstance(result, TaskAttackResult):
+        return task_attack_answer(result)
     if isinstance(result, ScoreAttackResult):
         return score_attack_answer(result)
     row = result.headline

@@ -158,7 +158,8 @@ class Attack(ABC):
         Args:
             model: Maps images to logits (n, classes); attacked in evaluation mode on its own device.
             x: Images (n, ...) of a floating type within `bounds`.
-            y: Labels (n,), integers.
+            y: Labels (n,), integers; or one for each place of an image, (n, h, w), of a network whose logits are in a row as
+                `PlacesInARow` gives them, for attacks that only raise the cross-entropy. Then all steps are taken.
             eps: The largest change, in the units of `x`.
             norm: The norm of the change; None for the attack's first.
             targets: Classes (n,), integers: image k shall be classified as targets[k]; None for any class but y[k].
@@ -183,7 +184,7 @@ class Attack(ABC):
         _check_options(eps, bounds, batch_size)
         self._check_abilities(norm, targets)
         _check_images(x, bounds)
-        _check_classes(y, len(x), "label")
+        self._check_labels(y, x)
         if len(x) == 0:
             return x.clone()
         _check_targets(targets, y)
@@ -191,10 +192,11 @@ class Attack(ABC):
         device, threat = _device(model, x), ThreatModel(norm, eps, bounds)
         batch_size = at_a_time(batch_size, x, device)
         with float32_precision("ieee"), _frozen(model), rng.preserved(), torch.enable_grad(), deferred_checks():
-            logits = logits_of(model, send(x[:1], device), classes=int(y.max()) + 1)
+            logits = logits_of(model, send(x[:1], device), classes=int(y.max()) + 1 if y.dim() == 1 else 1)
             self._check_outputs(logits.shape[1], targets)
             parts = FittingParts(batch_size, device)
-            found = self.craft(Problem(model, device, threat, x.detach(), y, targets, parts, places, seed, task), full=full)
+            problem = Problem(model, device, threat, x.detach(), y, targets, parts, places, seed, task)
+            found = self.craft(problem, full=full or y.dim() > 1)
         pairs = zip(torch.split(found.detach(), batch_size), torch.split(x.detach(), batch_size), strict=True)
         projected = torch.cat([threat.project(changed, images) for changed, images in pairs])
         if not bool(torch.isfinite(projected).all()):
@@ -212,6 +214,15 @@ class Attack(ABC):
             )
         if targets is not None and not self.targeted:
             raise UsageError(f"the attack {self.name} does not support targets", hint="use pgd, or drop the targets")
+
+    def _check_labels(self, y: Tensor, x: Tensor) -> None:
+        if y.dim() < 2:
+            _check_classes(y, len(x), "label")
+        elif not self.raises_cross_entropy and self.knowledge != "nothing":
+            raise UsageError(f"the attack {self.name} needs one label per image", hint="use pgd or apgd-ce")
+        elif y.is_floating_point() or y.shape != (len(x), *x.shape[2:]):
+            seen = f"the labels are {shape_of(y)} of {type_of(y)} for images {shape_of(x)}"
+            raise InputError(seen, hint="expected an integer for each place of an image")
 
     def _check_outputs(self, outputs: int, targets: Tensor | None) -> None:
         if outputs < self.min_classes:

@@ -6,13 +6,27 @@ from torch.nn import functional
 
 # A smaller spread of the logits counts as this, so that the ratio stays finite.
 _MIN_SPREAD = 1e-12
+_NO_CLASS = -100
 
 
 def cross_entropy(logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
-    """The cross-entropy of the label, or minus that of the target class; (n,)."""
+    """The cross-entropy of the label, or minus that of the target class; (n,).
+
+    Of labels (n, ...) of places, such as pixels, and logits (n, classes x places), see `PlacesInARow`, it is the sum over the
+    places; labels that are no class do not count.
+    """
+    if label.dim() > 1:
+        return _over_places(logits, label)
     if target_class is None:
         return functional.cross_entropy(logits, label, reduction="none")
     return -functional.cross_entropy(logits, target_class, reduction="none")
+
+
+def _over_places(logits: Tensor, label: Tensor) -> Tensor:
+    places = label.flatten(1)
+    by_place = logits.unflatten(1, (-1, places.shape[1]))
+    counted = places.masked_fill(places >= by_place.shape[1], _NO_CLASS)
+    return functional.cross_entropy(by_place, counted, reduction="none", ignore_index=_NO_CLASS).sum(1)
 
 
 def difference_of_logits_ratio(logits: Tensor, label: Tensor) -> Tensor:

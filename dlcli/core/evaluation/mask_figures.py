@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 from dlcli.core.evaluation.mask_counts import MaskCounts
 from dlcli.core.jackknife import LEAST_EXAMPLES, LEAST_GROUPS
 from dlcli.core.stats import Z
-from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.masks import MASK_METRICS, ClassMask, MaskMetric
 from dlcli.support.plural import count
 from dlcli.support.seeds import derive
@@ -72,6 +72,33 @@ def mask_metrics(counts: MaskCounts, group: Groups, *, seed: int) -> tuple[MaskM
         for name in MASK_METRICS
         if np.isfinite(figures[name])
     )
+
+
+def mask_differences(one: MaskCounts, other: MaskCounts, group: Groups, *, seed: int) -> dict[str, Difference]:
+    """How far the figures of one set of masks are above those of another for the same pictures, resampled together.
+
+    Args:
+        one: Counts of each picture.
+        other: The same pictures with other masks.
+        group: The group of each picture, (n,) from 0 on; None for pictures by themselves.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The differences by names of MASK_METRICS, of those that are defined; none where pictures are too few for an interval.
+    """
+    (first, drawn, _), (second, others, _) = (_bootstrapped(counts, group, seed) for counts in (one, other))
+    if drawn is None or others is None:
+        return {}
+    values = {name: float(value - second.overall()[name]) for name, value in first.overall().items()}
+    gaps = {name: found - others.overall()[name] for name, found in drawn.overall().items()}
+    units, n = _units(one, group), len(one.confusion)
+    return {name: _gap(value, gaps[name], units, n) for name, value in values.items() if np.isfinite(value)}
+
+
+def _gap(value: float, drawn: Floats, units: int, n: int) -> Difference:
+    low, high = np.quantile(drawn[np.isfinite(drawn)], (0.025, 0.975))
+    wider = _widening(units)
+    return Difference(value, value + wider * (min(low, value) - value), value + wider * (max(high, value) - value), n)
 
 
 def class_masks(counts: MaskCounts, classes: tuple[str, ...], group: Groups, *, seed: int) -> tuple[ClassMask, ...]:
@@ -200,10 +227,15 @@ def _estimate(value: float, drawn: Floats | None, n: int, units: int, why: str) 
     low, high = np.quantile(values, (0.025, 0.975))
     if values.min() == values.max():
         return PointEstimate(value=value, n=n, why="the same in every resample")
-    # The bootstrap divides by n, and its quantiles are those of the normal distribution, which are too near for few units.
-    wider = float(stdtrit(units - 1, 0.975)) / Z * (units / (units - 1)) ** 0.5
+    wider = _widening(units)
     ends = value + wider * (min(low, value) - value), value + wider * (max(high, value) - value)
     return Estimate(value, max(0.0, ends[0]), min(1.0, ends[1]), n)
+
+
+def _widening(units: int) -> float:
+    """By how much intervals are widened: the bootstrap divides by n, and its quantiles are too near for few units."""
+    found: float = float(stdtrit(units - 1, 0.975)) / Z * (units / (units - 1)) ** 0.5
+    return found
 
 
 def named_figures(counts: MaskCounts) -> Mapping[str, float]:

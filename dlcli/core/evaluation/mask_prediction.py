@@ -17,6 +17,7 @@ from dlcli.core.compute.precision import float32_precision
 from dlcli.core.data.mask_labels import sizes_of
 from dlcli.core.evaluation.mask_counts import MaskCounts, confusion_of, edge_counts
 from dlcli.core.objectives.base import MaskObjective
+from dlcli.specs.masks import OUTSIDE
 from dlcli.support.errors import ResourceError
 
 _MOST = 32
@@ -113,6 +114,29 @@ def _starts(length: int, side: int) -> list[int]:
         return [0]
     count = -(-(length - side) // max(1, int(side * (1 - _OVERLAP)))) + 1
     return [round(k * (length - side) / (count - 1)) for k in range(count)]
+
+
+def predicted_labels(model: nn.Module, x: Tensor, y: Tensor, classes: int, device: torch.device) -> NDArray[np.uint8]:
+    """The masks (n, h, w) that a network predicts, OUTSIDE beside pictures that are smaller.
+
+    Args:
+        model: The network, on `device`.
+        x: Pictures (n, c, h, w).
+        y: Their masks (n, h, w), which tell their sizes.
+        classes: Number of classes.
+        device: Where to compute.
+    """
+    found = np.full(tuple(y.shape), OUTSIDE, dtype=np.uint8)
+    for which, logits in picture_logits(model, x, y, device):
+        labels = logits[:, :classes].argmax(1).to(torch.uint8).numpy()
+        found[which, : labels.shape[1], : labels.shape[2]] = labels
+    return found
+
+
+def counted_masks(predicted: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int) -> MaskCounts:
+    """The confusion of predicted masks (n, h, w) by picture, without boundaries."""
+    each = [confusion_of(ours, theirs, classes) for ours, theirs in zip(predicted, truth, strict=True)]
+    return MaskCounts(np.stack(each), np.zeros((len(truth), classes, 4), dtype=np.int64))
 
 
 class MeasuredMasks(NamedTuple):

@@ -30,11 +30,13 @@ from dlcli.engines.attack.rows import by_method, per_image, rows
 from dlcli.engines.attack.scores import attack_scores, plan_scores
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, choose_targets
+from dlcli.engines.attack.tasks import attack_task, plan_task
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.specs.gate import gate
 from dlcli.specs.score_attack import ScoreAttackResult
+from dlcli.specs.task_attack import TaskAttackResult
 from dlcli.support.finish import finish
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
@@ -45,10 +47,10 @@ FILES = ("adversarial.npz", "examples.png", "tsne.png", "report.html")
 
 
 @only_named_code
-def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult | ScoreAttackResult:
+def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult | ScoreAttackResult | TaskAttackResult:
     """Train or open the networks, attack the test images, evaluate every classifier, and run sanity checks on the result.
 
-    Of a network that predicts scores these are moved, see `attack_scores`.
+    Of a network that predicts scores these are moved, see `attack_scores`; of masks and sequences see `attack_task`.
 
     Images are made on the baseline, a network that is not a member of any ensemble, and on the ensemble if there is one. They
     are stored beside `config.output` or `config.save` until the run ends, so that `config.resume` can continue from them.
@@ -62,6 +64,8 @@ def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult | Sc
     """
     if (task := task_of(config.model)).scores is not None:
         return attack_scores(config, task, report)
+    if task.masks is not None or task.sequences is not None:
+        return attack_task(config, task, report)
     setup = open_setup(config, report)
     recipe = setup.networks.recipe
     if config.members is not None and config.ensemble is None and setup.networks.ensemble is None:
@@ -92,6 +96,8 @@ def plan(config: AttackConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the network once, but trains and writes nothing."""
     if (task := task_of(config.model)).scores is not None:
         return plan_scores(config, task)
+    if task.masks is not None or task.sequences is not None:
+        return plan_task(config, task)
     setup = open_setup(config, SILENT)
     data, names = setup.data, ",".join(config.methods)
     shape = "x".join(map(str, data.x_test.shape[1:]))

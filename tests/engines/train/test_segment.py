@@ -12,8 +12,7 @@ from torchvision.models import squeezenet1_1
 
 from dlcli.cli.commands.mask_table import mask_eval_table, mask_train_table
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.engines import attack, ensemble, eval, predict, probe_gradients, train
-from dlcli.specs.attack import AttackConfig
+from dlcli.engines import ensemble, eval, predict, probe_gradients, train
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.masks import MASK_LOSSES, MaskEvalResult, MaskTrainResult
@@ -215,7 +214,6 @@ def test_other_classes_and_gates(folder: Path, trained: MaskTrainResult, tmp_pat
 def test_commands_for_classes_refuse_a_network_for_masks(folder: Path, trained: MaskTrainResult):
     run, data = str(folder.parent / "run"), str(folder)
     for command, options in (
-        (attack.run, AttackConfig(data=data, model=run, trust_code=True)),
         (probe_gradients.run, ProbeGradientsConfig(data=data, model=run, trust_code=True)),
         (ensemble.run, EnsembleConfig(data=data, add=(run,), trust_code=True)),
     ):

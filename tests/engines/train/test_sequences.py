@@ -19,9 +19,8 @@ from dlcli.core.data.sequences.sound_files import SoundStream, read_sound
 from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.tasks.sequence import standardised
-from dlcli.engines import attack, convert_2d_to_3d, ensemble, eval, predict, probe_gradients, train
+from dlcli.engines import convert_2d_to_3d, ensemble, eval, predict, probe_gradients, train
 from dlcli.engines.sound_stream import stream_logits, streamed_sound
-from dlcli.specs.attack import AttackConfig
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.estimates import Estimate
@@ -171,7 +170,6 @@ class Net(torch.nn.Module):
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (lambda model: attack.run(AttackConfig(model=model, data="digits", method="fgsm")), "dlcli attack"),
         (lambda model: ensemble.run(EnsembleConfig(data="digits", add=(model,), output=None)), "dlcli ensemble"),
         (lambda model: probe_gradients.run(ProbeGradientsConfig(model=model)), "dlcli probe-gradients"),
         (lambda model: convert_2d_to_3d.run(Convert2DTo3DConfig(model=model)), "dlcli convert-2d-to-3d"),
