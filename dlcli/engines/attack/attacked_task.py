@@ -117,8 +117,9 @@ class AttackedMasks(AttackedTask):
             seed: Of all random numbers.
             task: Is advanced by one per picture.
         """
-        options = {"eps": eps, "norm": norm, "seed": seed, "places": self.places, "task": task}
-        return attacked_pictures(attack, self.model, self.x, self.y, **options)
+        return attacked_pictures(
+            attack, self.model, self.x, self.y, eps=eps, norm=norm, seed=seed, places=self.places, task=task
+        )
 
     def predicted(self, x: Tensor) -> Labels:
         """The masks, see `AttackedTask`."""
@@ -165,8 +166,9 @@ class AttackedSequences(AttackedTask):
             seed: Of all random numbers.
             task: Is advanced by one per sequence.
         """
-        options = {"eps": eps, "norm": norm, "seed": seed, "places": self.places, "task": task}
-        return attacked_sequences(attack, self.model, self.x, self.y, **options)
+        return attacked_sequences(
+            attack, self.model, self.x, self.y, eps=eps, norm=norm, seed=seed, places=self.places, task=task
+        )
 
     def predicted(self, x: Tensor) -> Labels:
         """The labels, see `AttackedTask`."""
@@ -186,11 +188,14 @@ class AttackedSequences(AttackedTask):
 
 
 def worst_of(task: AttackedTask, each: Sequence[tuple[Tensor, Labels]]) -> tuple[Tensor, Labels]:
-    """For each example the attack that left the fewest places right: the examples and what is predicted for them.
+    """For each example the attack that left the fewest places right.
 
     Args:
         task: What is attacked.
         each: The examples of each attack, and what is predicted for them.
+
+    Returns:
+        The examples, and what is predicted for them.
     """
     best = np.stack([task.right(predicted) for _, predicted in each]).argmin(0)
     rows = np.arange(len(best))

@@ -27,7 +27,14 @@ _MOST_CARDS = 6
 
 
 def save_changed(path: Path, attacked: AttackedTask, clean: Labels, sets: Sequence["ChangedExamples"]) -> None:
-    """Write x_clean, y and predicted_clean, and for each eps and method x_EPS_METHOD and predicted_EPS_METHOD, atomically."""
+    """Write x_clean, y and predicted_clean, and for each eps and method x_EPS_METHOD and predicted_EPS_METHOD, atomically.
+
+    Args:
+        path: The file, .npz.
+        attacked: What was attacked.
+        clean: What is predicted for the clean examples.
+        sets: The examples by eps.
+    """
     arrays: dict[str, Any] = {"x_clean": attacked.x.numpy(), "y": attacked.y.numpy(), "predicted_clean": clean}
     for one in sets:
         for name, (x, predicted) in one.by.items():

@@ -14,9 +14,10 @@ from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import choose, strata
 from dlcli.core.data.groups import group_numbers
+from dlcli.core.data.sequences_of_files import BLOCK
 from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.score_metadata import RunTask
-from dlcli.core.tasks.segment import block_notes, default_group
+from dlcli.core.tasks.segment import default_group
 from dlcli.engines.attack.attacked_task import AttackedMasks, AttackedSequences, AttackedTask, Labels, worst_of
 from dlcli.engines.attack.notes import NORM_NAMES
 from dlcli.engines.attack.setup import check_places, configured_attacks, largest_eps
@@ -207,7 +208,9 @@ def _threat_model(
 def _notes(attacked: AttackedTask, loaded: LoadedModel, column: str | None) -> Iterator[str]:
     if isinstance(attacked, AttackedMasks):
         yield "The attack raises the sum of the cross-entropy over labelled pixels; a stronger one can leave less."
-        yield from block_notes(loaded.split("test"), attacked.group, column, loaded.data.unit)
+        if column is not None and attacked.group is not None:
+            what = f"blocks of consecutive {loaded.data.unit}s" if column == BLOCK else f"groups by '{column}'"
+            yield f"Intervals are over {int(attacked.group.max()) + 1} {what}."
     else:
         yield "The padding of shorter sequences is left as it is. A stronger attack can leave less accuracy."
         if column is not None:

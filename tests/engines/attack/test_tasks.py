@@ -139,7 +139,7 @@ def test_a_sequence_goes_to_its_optimum_in_units_of_its_channels_and_padding_sta
     clean = model.inner(torch.nan_to_num(x[:1] / torch.tensor([2.0, 50.0])[:, None])).argmax(1)
     with SILENT.task("") as task:
         options = {"eps": 0.3, "norm": "linf", "seed": 0, "places": torch.arange(3), "task": task}
-        found = attacked_sequences(load_attack(method), model, x, y, **options)  # type: ignore[arg-type]
+        found = attacked_sequences(load_attack(method), model, x, y, **options)
     assert torch.equal(found.isnan(), x.isnan())
     moved = (found - x) / torch.tensor([2.0, 50.0])[:, None]
     assert moved.nan_to_num().abs().max() <= 0.3 + 1e-5
@@ -160,13 +160,13 @@ def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("masks")
     folder = masked_folder(root / "m", 14, sets=("train", "test"), sizes=((24, 32), (20, 28)))
     quick = {"task": "segment", "epochs": 12, "lr": 0.01, "device": "cpu"}
-    train.run(TrainConfig(data=str(folder), output=root / "run", **quick))  # type: ignore[arg-type]
+    train.run(TrainConfig(data=str(folder), output=root / "run", **quick))
     return root
 
 
 def attacked(run: Path, data: Path, **options: object) -> TaskAttackResult:
     settings = {"model": str(run), "data": str(data), "device": "cpu", "eps": 0.2}
-    result = attack.run(AttackConfig(**{**settings, **options}))  # type: ignore[arg-type]
+    result = attack.run(AttackConfig(**{**settings, **options}))
     assert isinstance(result, TaskAttackResult)
     return result
 
@@ -223,7 +223,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_ts(root / "W_TRAIN.ts", *waves(40, seed=1))
     write_ts(root / "W_TEST.ts", *waves(30, seed=2))
     quick = {"task": "sequence", "batch_size": 8, "epochs": 20, "device": "cpu"}
-    train.run(TrainConfig(data=str(root / "W_TRAIN.ts"), model="tcn:2:8", output=root / "run", **quick))  # type: ignore[arg-type]
+    train.run(TrainConfig(data=str(root / "W_TRAIN.ts"), model="tcn:2:8", output=root / "run", **quick))
     return root
 
 
@@ -246,10 +246,10 @@ def test_sequences_of_many_lengths(series: Path, tmp_path: Path):
 
 def test_sequences_that_cannot_be_attacked(series: Path, tmp_path: Path):
     quick = {"task": "sequence", "model": "tcn:1:4", "epochs": 1, "device": "cpu"}
-    train.run(TrainConfig(data=str(text_folder(tmp_path / "texts")), output=tmp_path / "texts-run", **quick))  # type: ignore[arg-type]
+    train.run(TrainConfig(data=str(text_folder(tmp_path / "texts")), output=tmp_path / "texts-run", **quick))
     with pytest.raises(UsageError, match="it takes characters, which cannot be changed by a little"):
         attacked(tmp_path / "texts-run", tmp_path / "texts")
-    train.run(TrainConfig(data=str(series / "W_TRAIN.ts"), next=True, output=tmp_path / "next-run", **quick))  # type: ignore[arg-type]
+    train.run(TrainConfig(data=str(series / "W_TRAIN.ts"), next=True, output=tmp_path / "next-run", **quick))
     with pytest.raises(UsageError, match="it predicts the next step, and an attack needs classes"):
         attacked(tmp_path / "next-run", series / "W_TRAIN.ts")
     with pytest.raises(UsageError, match="deepfool searches within the bounds of pixels"):
@@ -259,6 +259,6 @@ def test_sequences_that_cannot_be_attacked(series: Path, tmp_path: Path):
 def test_intervals_of_sounds_are_by_the_group_of_the_training(tmp_path: Path):
     folder = wav_folder(tmp_path / "sounds", *waves(24, low=100, high=120), speakers=6)
     quick = {"task": "sequence", "model": "gru:1:8", "epochs": 1, "device": "cpu", "group": "prefix"}
-    train.run(TrainConfig(data=str(folder), output=tmp_path / "run", **quick))  # type: ignore[arg-type]
+    train.run(TrainConfig(data=str(folder), output=tmp_path / "run", **quick))
     result = attacked(tmp_path / "run", folder, method="bim", steps=2)
     assert result.n_groups is not None and "Intervals are by 'prefix'." in result.notes
