@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr, ndtri
 
-from benchmarks import _masks, _scores
+from benchmarks import _classes, _masks, _scores
 from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.areas import Areas, grouped_areas
 from dlcli.core.evaluation.calibration import expected_error
@@ -328,6 +328,20 @@ def of_raters(random: Random, setting: tuple[float, ...]) -> bool | None:
     return holds(found[int(which)], _scores.true_agreement(noise, int(raters), int(missing))[int(which)])
 
 
+@lru_cache(maxsize=1 << 16)
+def _held(seed: int, setting: tuple[float, ...]) -> tuple[bool | None, ...]:
+    """Whether the intervals of all figures of one sample hold the truth."""
+    classes, strength, n, uneven, size = setting
+    of = _classes.Classifier(int(classes), strength, int(n), bool(uneven), int(size))
+    found = _classes.intervals(np.random.default_rng(seed), of)
+    return tuple(holds(one, truth) for one, truth in zip(found, _classes.truths(of), strict=True))
+
+
+def of_classes(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """A figure of `_classes.FIGURES` of a simulated classifier."""
+    return _held(int(random.integers(1 << 30)), setting[1:])[int(setting[0])]
+
+
 def _grid(*axes: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(map(float, one)) for one in np.array(np.meshgrid(*axes, indexing="ij")).reshape(len(axes), -1).T)
 
@@ -385,11 +399,23 @@ def _sets() -> Iterator[Figure]:
     of_pairs = tuple(f"{name} of pairs" for name in PAIRS)
     by_component = tuple((float(k), size, 900.0) for k in range(len(PAIRS)) for size in (1.0, 9.0))
     yield Figure("figures of pairs", "by component", "", by_component, pairs, 40, 0.92, parts=of_pairs)
+    yield from _class_figures()
     yield from _score_figures()
     method = "bootstrap by block, widened as Student's t is"
     blocks = tuple((b, p, s, t) for b, p in ((12.0, 20.0), (40.0, 5.0)) for s in (5.0, 30.0) for t in (1.0, 0.5))
     settings = tuple((float(k), *one) for k in range(len(_masks.FIGURES)) for one in blocks)
     yield Figure("masks by block", method, "Kunsch (1989)", settings, of_masks, 30, 0.92, 0.985, _masks.FIGURES, 600)
+
+
+def _class_figures() -> Iterator[Figure]:
+    method = "shares, Newcombe, or Wilson on the effective number of examples"
+    for kind, settings, name in (
+        ("", _classes.SINGLE, "figures of classes"),
+        (" by group", _classes.GROUPED, "the same, by group"),
+    ):
+        every = tuple((float(k), *map(float, one)) for k in range(len(_classes.FIGURES)) for one in settings)
+        parts = tuple(f"{one}{kind}" for one in _classes.FIGURES)
+        yield Figure(name, method, "delta method", every, of_classes, 25, 0.9, 1.0, parts, 1000)
 
 
 def _score_figures() -> Iterator[Figure]:

@@ -11,10 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.data import open_data
+from dlcli.core.evaluation.class_metrics import class_metrics
+from dlcli.core.evaluation.curve_plots import curves_plot, drawn_classes
+from dlcli.core.evaluation.prediction_files import read_predictions
+from dlcli.core.text.table_input import open_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "decisions.md"
@@ -29,7 +34,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         write_predictions(Path(name) / "scikit-learn.csv")
         text = _BLOCK.sub(lambda found: transcript(found[1], Path(name)), PAGE.read_text(encoding="utf-8"))
+        draw_curves(Path(name) / "out" / "predictions.csv", PAGE.with_name("decisions-curves.svg"))
     PAGE.write_text(text, encoding="utf-8")
+
+
+def draw_curves(predictions: Path, picture: Path) -> None:
+    """The curves of the classes with the lowest average precision, as the page of `eval -o` shows them."""
+    found = read_predictions(open_table(str(predictions))).predictions
+    classes = range(len(found.outputs))
+    figures = class_metrics(found.y, found.predicted, classes, log_p=found.log_p).classes
+    drawn = drawn_classes([None if one.ap is None else one.ap.value for one in figures])
+    figure = curves_plot(found.log_p, found.y, drawn, [found.outputs[k] for k in drawn])
+    with mpl.rc_context({"svg.hashsalt": "dlcli"}):
+        figure.savefig(picture, format="svg", metadata={"Date": None})
 
 
 def write_predictions(path: Path) -> None:

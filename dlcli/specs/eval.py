@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import table_options
+from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy, of_a_class
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
@@ -24,14 +25,18 @@ from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.support.errors import UsageError
 
-METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
-"""Metrics that `fail_under` accepts: those of which more is better."""
-
+METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc", *OVERALL)
+"""Metrics that `fail_under` accepts, besides those of single classes: those of which more is better."""
 
 _MODES = ("diagnose", "diagnose_input", "slices", "summary", "prove_causal")
 """Options of which one goes at a time."""
 _WITHOUT_FIGURES = ("summary", "diagnose_input", "prove_causal")
 """Those that evaluate nothing."""
+
+
+def is_metric(metric: str) -> bool:
+    """Whether a name is that of a figure of classes, of all or of one."""
+    return metric in METRICS or bool(of_a_class(metric))
 
 
 def is_accuracy(metric: str) -> bool:
@@ -102,7 +107,8 @@ class EvalConfig(ModelAndDataOptions):
         writes=True,
     )
     fail_under: FailUnder | None = fail_under_option(
-        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for scores: "
+        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; of one class as "
+        f"f1:CLASS=0.9: {', '.join(OF_A_CLASS)}; for scores: "
         f"{', '.join(SCORE_METRICS)}; for masks: {', '.join(MASK_METRICS)}; for pairs: {', '.join(PAIR_METRICS)}; for the "
         "next step: gain, the bits saved over the Markov chain, or bits, which fails above its bound."
     )
@@ -154,7 +160,9 @@ class EvalConfig(ModelAndDataOptions):
         gate(self.fail_under)
         if name := self._without_figures:
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
-        if metric not in (known := dict.fromkeys((*METRICS, *SCORE_METRICS, *MASK_METRICS, *PAIR_METRICS, *NEXT_METRICS))):
+        if not of_a_class(metric) and metric not in (
+            known := dict.fromkeys((*METRICS, *SCORE_METRICS, *MASK_METRICS, *PAIR_METRICS, *NEXT_METRICS))
+        ):
             if is_accuracy(metric):
                 raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(known)}")
@@ -168,15 +176,6 @@ class Metric:
 
     name: str
     estimate: Estimate | PointEstimate
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassAccuracy:
-    """Accuracy of one class (None if it has no examples), and the class that it is most often predicted as."""
-
-    name: str
-    accuracy: Estimate | None
-    most_confused_with: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +280,10 @@ class EvalResult(Result, command="eval"):
         if self.slices:
             return [_slice(row) for row in self.slices]
         rows = [{"metric": one.name, "class": None, **_figure(one.estimate)} for one in self.metrics]
-        return rows + [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
+        rows += [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
+        names = [name for name in OF_A_CLASS if name != "recall"]  # which is the accuracy
+        further = ((name, one) for name in names for one in self.per_class if one.figure(name) is not None)
+        return rows + [{"metric": name, "class": one.name, **_figure(one.figure(name))} for name, one in further]
 
 
 def _figure(found: Estimate | PointEstimate | Difference | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.cli.commands.score_table import score_eval_answer, score_eval_table
 from dlcli.cli.commands.sequence_table import causality_answer, causality_table
 from dlcli.cli.pictures import bar
+from dlcli.specs.class_figures import OVERALL, ClassAccuracy
 from dlcli.specs.diagnosis import Diagnosis
-from dlcli.specs.eval import ClassAccuracy, EvalConfig, EvalResult, Metric, SliceRow
+from dlcli.specs.eval import EvalConfig, EvalResult, Metric, SliceRow
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.masks import MaskEvalResult
@@ -22,7 +23,8 @@ from dlcli.specs.sequences import CausalityResult
 from dlcli.specs.summary import LayerSummary, Summary
 
 _NAMES = {"ece": "ECE", "nll": "NLL", "brier": "Brier score", "auc": "AUC", "worst-class": "worst class"}
-_NOT_SHARES = ("nll", "brier")
+_NAMES |= OVERALL
+_NOT_SHARES = ("nll", "brier", "mcc")
 _CLASSES_SHOWN = 8
 _LAYERS_SHOWN = 12
 _SLICES_SHOWN = 12
@@ -67,7 +69,7 @@ def _classes(result: EvalResult) -> TerminalTable:
     rest = f"{len(found) - most} more classes{f' of {100 * min(left):.1f}% or better' if left else ''}"
     columns = ("class", "accuracy, %", "", f"{result.unit}s", "confused with")
     rows = tuple(map(_class, found))
-    notes = (_metrics(result.metrics), *result.notes)
+    notes = (_metrics(result.metrics), *result.notes, _of_all(result.metrics))
     return TerminalTable(title, columns, rows, notes=notes, answer=_answer(result), most=most, rest=rest)
 
 
@@ -79,8 +81,18 @@ def _class(one: ClassAccuracy) -> tuple[str, ...]:
 
 
 def _metrics(metrics: tuple[Metric, ...]) -> str:
-    """All metrics but the first, which is the answer, in a sentence."""
-    return f"{', '.join(f'{_NAMES.get(one.name, one.name)} {_figure(one)}' for one in metrics[1:])}." if metrics[1:] else ""
+    """All metrics but the first, which is the answer, and those of all classes, in a sentence."""
+    return _sentence([one for one in metrics[1:] if one.name not in OVERALL])
+
+
+def _of_all(metrics: tuple[Metric, ...]) -> str:
+    """The figures of all classes together, in a sentence."""
+    return _sentence([one for one in metrics if one.name in OVERALL])
+
+
+def _sentence(metrics: list[Metric]) -> str:
+    found = ", ".join(f"{_NAMES.get(one.name, one.name)} {_figure(one)}" for one in metrics)
+    return f"{found[0].upper()}{found[1:]}." if found and metrics[0].name in OVERALL else f"{found}." if found else ""
 
 
 def _figure(metric: Metric) -> str:
@@ -128,7 +140,7 @@ def _sliced(result: EvalResult) -> TerminalTable:
     rows.append((f"all {result.unit}s", percent(result.metrics[0].estimate), "", "", f"{result.n_images:,}"))
     strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
     columns = ("slice", "accuracy, %", "minus others", "status", f"{result.unit}s")
-    notes = (*result.notes[-1:], *result.notes[:-1], _metrics(result.metrics))
+    notes = (*result.notes[-1:], *result.notes[:-1], _metrics(result.metrics), _of_all(result.metrics))
     most = None if len(rows) <= _SLICES_SHOWN else _SLICES_SHOWN
     return TerminalTable(
         title,

@@ -75,13 +75,13 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         seconds=0.0,
         explanation=None if explained is None else explained.explanation,
         notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
-        failed=failed_gate(config, measured.metrics, config.split),
+        failed=failed_gate(config, measured, config.split),
     )
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
 
         wrong = _pictures(loaded, split.x[[one.index for one in result.mistakes]])
-        pictures = EvalFigures(wrong, measured.reliability, measured.matrix[output_of], outputs, explained)
+        pictures = EvalFigures(wrong, measured.reliability, measured.matrix[output_of], predictions, output_of, explained)
         write_predictions(config.output, predictions, loaded, split)
         write(config.output, result, pictures)
         if explained is not None:

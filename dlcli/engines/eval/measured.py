@@ -8,17 +8,31 @@ import numpy as np
 from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import Reliability
+from dlcli.core.evaluation.class_metrics import ClassMetrics, class_metrics
+from dlcli.core.evaluation.confusion_figures import confusion_figures
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.grouped import share_of
+from dlcli.specs.class_figures import ClassAccuracy, of_a_class
 from dlcli.specs.estimates import Estimate, PointEstimate
-from dlcli.specs.eval import Bin, ClassAccuracy, Confusion, EvalConfig, Metric, Mistake, SliceRow
+from dlcli.specs.eval import Bin, Confusion, EvalConfig, Metric, Mistake, SliceRow
 from dlcli.specs.gate import gate
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.seeds import derive
+from dlcli.support.suggest import did_you_mean
 
 _MOST_MISTAKES = 24
+_NO_FIGURE = "it needs examples of the class, or predictions of it, and an area probabilities"
+_OF_TWO = "it needs two classes, examples of both, and probabilities"
+_OF_MORE = "it needs probabilities and more than two classes; of two there are auc and ap"
+_REASONS = {
+    "top-5": "it needs more than 5 classes, and probabilities",
+    "auc": _OF_TWO,
+    "ap": _OF_TWO,
+    "macro-auc": _OF_MORE,
+    "macro-ap": _OF_MORE,
+}
 
 
 @dataclass(frozen=True)
@@ -61,13 +75,16 @@ def measure(
     outputs = predictions.outputs
     sliced = slices.compare_slices(cuts, predictions.correct, predictions.group, seed=derive(seed, "slices"))
     matrix = metrics.confusion(predictions.predicted, predictions.y, len(outputs), len(outputs))
-    found = _metrics(predictions, output_of, seed)
+    single = class_metrics(
+        predictions.y, predictions.predicted, output_of.tolist(), log_p=predictions.log_p, group=predictions.group
+    )
+    found = (*_metrics(predictions, output_of, seed), *_overall(predictions, single))
     ranks = sum(one.name.startswith("top-") for one in found)
     sure = predictions.confidence
     bins = None if sure is None else calibration.reliability(sure, predictions.correct)
     return ClassifierFigures(
         metrics=(*found[:ranks], *_worst(predictions, cuts, sliced), *found[ranks:]),
-        per_class=_class_rows(predictions, matrix, output_of),
+        per_class=_class_rows(predictions, matrix, output_of, single),
         confusion=_cells(matrix, outputs),
         bins=() if bins is None else _bins(bins),
         mistakes=_mistakes(predictions, files),
@@ -120,12 +137,12 @@ def slice_notes(measured: ClassifierFigures, *, unit: str, group: str | None) ->
     )
 
 
-def failed_gate(config: EvalConfig, found: Sequence[Metric], where: str) -> str:
+def failed_gate(config: EvalConfig, measured: ClassifierFigures, where: str) -> str:
     """Why the bound of `fail_under` is not reached; empty if it is, or there is none.
 
     Args:
         config: Its `fail_under`.
-        found: The figures.
+        measured: The figures.
         where: What they are of, such as `test`.
 
     Raises:
@@ -135,11 +152,20 @@ def failed_gate(config: EvalConfig, found: Sequence[Metric], where: str) -> str:
     if wanted is None:
         return ""
     name = wanted.metric
-    estimate = next((one.estimate for one in found if one.name == name), None)
+    whole = next((one.estimate for one in measured.metrics if one.name == name), None)
+    estimate = _figure_of_class(measured, name) if of_a_class(name) else whole
     if estimate is None:
-        reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and examples of both"
-        raise InputError(f"`fail_under`: there is no {name} here: {reason}")
+        raise InputError(f"`fail_under`: there is no {name} here: {_REASONS.get(name, _NO_FIGURE)}")
     return f"{name} on {where} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
+
+
+def _figure_of_class(measured: ClassifierFigures, metric: str) -> Estimate | None:
+    figure, _, name = metric.partition(":")
+    found = next((one for one in measured.per_class if one.name == name), None)
+    if found is None:
+        hint = did_you_mean(name, [one.name for one in measured.per_class])
+        raise InputError(f"`fail_under`: there is no class '{name}'", hint=hint)
+    return found.figure(figure)
 
 
 def _named(row: SliceRow) -> str:
@@ -188,7 +214,15 @@ def _worst(predictions: Predictions, cuts: Sequence[slices.ExampleSlice], sliced
         yield Metric(name="worst-slice", estimate=predictions.worst(inside, len(sliced)))
 
 
-def _class_rows(predictions: Predictions, matrix: Labels, output_of: Labels) -> tuple[ClassAccuracy, ...]:
+def _overall(predictions: Predictions, single: ClassMetrics) -> tuple[Metric, ...]:
+    """The figures of all classes together."""
+    found = confusion_figures(predictions.y, predictions.predicted, predictions.group)
+    if len(single.classes) == 2 and (ap := single.classes[1].ap) is not None:
+        found["ap"] = ap
+    return tuple(Metric(name=name, estimate=one) for name, one in (found | single.means).items())
+
+
+def _class_rows(predictions: Predictions, matrix: Labels, output_of: Labels, single: ClassMetrics) -> tuple[ClassAccuracy, ...]:
     outputs = predictions.outputs
     accuracies = metrics.class_accuracies(predictions.predicted, predictions.y, len(outputs), predictions.group)
     wrong = matrix - np.diag(np.diag(matrix))
@@ -197,8 +231,12 @@ def _class_rows(predictions: Predictions, matrix: Labels, output_of: Labels) -> 
             name=outputs[k],
             accuracy=accuracies[k],
             most_confused_with=outputs[int(wrong[k].argmax())] if wrong[k].any() else "",
+            precision=one.precision,
+            f1=one.f1,
+            auc=one.auc,
+            ap=one.ap,
         )
-        for k in output_of
+        for k, one in zip(output_of, single.classes, strict=True)
     )
 
 

@@ -1,10 +1,11 @@
 """The page of `dlcli eval -o DIR`: accuracy, mistakes and the confusion matrix, classes, reliability, and the tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
+from dlcli.core.evaluation.curve_plots import MOST_CURVES
 from dlcli.core.evaluation.plots import MisclassifiedImage
 from dlcli.core.html_report.card_images import card_image
 from dlcli.core.html_report.figures import verdict
@@ -16,6 +17,7 @@ from dlcli.core.html_report.parts import (
     CardImage,
     Cell,
     Chart,
+    Fold,
     Gallery,
     PageTable,
     Part,
@@ -24,9 +26,10 @@ from dlcli.core.html_report.parts import (
     percent_cell,
 )
 from dlcli.core.html_report.vector import svg
+from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.estimates import Estimate, PointEstimate
-from dlcli.specs.eval import ClassAccuracy, EvalResult, Metric
+from dlcli.specs.eval import EvalResult, Metric
 
 _METRICS = {
     "top-1": "top-1 accuracy, %",
@@ -37,7 +40,9 @@ _METRICS = {
     "brier": "Brier score (brier), 0 to 2; lower is better",
     "ece": "expected calibration error (ece), %; lower is better",
 }
-_IN_PERCENT = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
+_METRICS |= {name: f"{text}, from -1 to 1" if name == "mcc" else f"{text}, %" for name, text in OVERALL.items()}
+_HEADS = {"f1": "F1", "auc": "AUC", "ap": "AP"}
+_IN_PERCENT = ("top-1", "top-5", "worst-class", "worst-slice", "ece", *(name for name in OVERALL if name != "mcc"))
 _FIRST = 12
 _BESIDE = 15
 """Up to this many classes the confusion matrix can be read in half the width of a page."""
@@ -45,11 +50,12 @@ _BESIDE = 15
 
 @dataclass(frozen=True)
 class EvalPictures:
-    """The figures of the page, the most confident mistakes, and the part with maps of `explain`."""
+    """The figures of the page, the most confident mistakes, curves of classes, and the part with maps of `explain`."""
 
     confusion: Figure
     reliability: Figure | None
     mistakes: Sequence[MisclassifiedImage]
+    curves: Figure | None = None
     explained: Sequence[Part] = ()
 
 
@@ -69,6 +75,8 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
             *_gaps(result.diagnosis),
             *_slices(result),
             _classes(result),
+            *_class_figures(result),
+            *_curves(result, shown.curves),
             *_reliability(result, shown.reliability),
             _figures(result.metrics),
         ],
@@ -133,6 +141,27 @@ def _classes(result: EvalResult) -> Bars:
     rows += [row for row in result.per_class if not row.accuracy]
     bars = [Bar(row.name, (row.accuracy,), _beside(row)) for row in rows]
     return Bars("Accuracy by class, the lowest first", ("accuracy",), bars)
+
+
+def _class_figures(result: EvalResult) -> list[Part]:
+    """Precision, recall and F1, and areas where there are probabilities, of each class."""
+    names = [name for name in OF_A_CLASS if any(row.figure(name) for row in result.per_class)]
+    rows: list[list[Cell]] = [[row.name, *(percent_cell(row.figure(name)) for name in names)] for row in result.per_class]
+    heads = [_HEADS.get(name, name) for name in names]
+    table = PageTable("Figures of each class against all others, %", ["class", *heads], rows[:_FIRST])
+    if len(rows) <= _FIRST:
+        return [table]
+    return [Fold(f"Figures of all {len(rows)} classes", [replace(table, rows=rows)])]
+
+
+def _curves(result: EvalResult, figure: Figure | None) -> list[Part]:
+    if figure is None:
+        return []
+    known = sum(row.ap is not None for row in result.per_class)
+    which = f"the class {result.per_class[1].name}" if len(result.per_class) == 2 else "each class against all others"
+    which = f"the {MOST_CURVES} classes of {known} with the lowest average precision" if known > MOST_CURVES else which
+    alt = f"ROC curves and precision-recall curves of {which}"
+    return [Chart(svg(figure, alt=alt), f"ROC and precision-recall curves of {which}.")]
 
 
 def _beside(row: ClassAccuracy) -> str:

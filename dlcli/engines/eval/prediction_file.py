@@ -15,7 +15,7 @@ from dlcli.core.evaluation.predictions import Predictions, with_group
 from dlcli.core.text.table_input import open_table
 from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
-from dlcli.specs.eval import METRICS, EvalConfig, EvalResult
+from dlcli.specs.eval import METRICS, EvalConfig, EvalResult, is_metric
 from dlcli.specs.pairs import check_applicable
 from dlcli.specs.table_options import FIELDS, table_format
 from dlcli.specs.usual_data import DEFAULT
@@ -78,12 +78,12 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
             *file_notes(table.files, predictions.y, predictions.group, config.group, UNIT),
             *slice_notes(measured, unit=UNIT, group=config.group),
         ),
-        failed=failed_gate(config, measured.metrics, str(config.model)),
+        failed=failed_gate(config, measured, str(config.model)),
     )
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
 
-        write(config.output, result, EvalFigures(None, measured.reliability, measured.matrix, predictions.outputs))
+        write(config.output, result, EvalFigures(None, measured.reliability, measured.matrix, predictions, output_of))
     return result
 
 
@@ -130,7 +130,7 @@ def _checked(config: EvalConfig) -> OpenedPredictions:
     check_applicable(config, _APPLICABLE, "predictions in a file")
     if config.data != DEFAULT:
         raise UsageError("`data` does not apply to predictions in a file", hint="omit `data`")
-    if config.fail_under is not None and config.fail_under[0] not in METRICS:
+    if config.fail_under is not None and not is_metric(config.fail_under[0]):
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
     opened = open_predictions(config, str(config.model))
     for name in config.slices:

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from dlcli.core.evaluation.calibration import Reliability
+from dlcli.core.evaluation.curve_plots import curves_plot, drawn_classes
 from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
+from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.html_report.figures import png
 from dlcli.engines.eval.explain import explanation_parts
 from dlcli.engines.eval.page import EvalPictures, eval_page
@@ -23,14 +27,16 @@ class EvalFigures:
         mistakes: Pictures (m, c, h, w), one frame of a video; None without pictures.
         bins: Accuracy by confidence; None without probabilities.
         confusion: Counts (classes, outputs).
-        outputs: Names of the outputs.
+        predictions: The predictions.
+        output_of: Which output is which class of the data, (classes,).
         explained: Maps; None without `explain`.
     """
 
     mistakes: np.ndarray | None
     bins: Reliability | None
     confusion: np.ndarray
-    outputs: tuple[str, ...]
+    predictions: Predictions
+    output_of: NDArray[np.integer]
     explained: Explained | None = None
 
 
@@ -53,8 +59,19 @@ def _pictures(result: EvalResult, shown: EvalFigures) -> EvalPictures:
     ece = next((one.estimate for one in result.metrics if one.name == "ece"), None)
     pairs = [] if shown.mistakes is None else list(zip(shown.mistakes, result.mistakes, strict=True))
     return EvalPictures(
-        confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.outputs),
+        confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.predictions.outputs),
+        curves=_curves(result, shown),
         reliability=None if shown.bins is None or ece is None else reliability_plot(shown.bins, ece, unit=result.unit),
         explained=explanation_parts(shown.explained),
         mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability or 0.0) for image, one in pairs],
     )
+
+
+def _curves(result: EvalResult, shown: EvalFigures) -> Figure | None:
+    """Curves of the classes with the lowest average precision; None without probabilities."""
+    rows = drawn_classes([None if row.ap is None else row.ap.value for row in result.per_class])
+    log_p = shown.predictions.log_p
+    if log_p is None or not rows:
+        return None
+    names = [result.per_class[k].name for k in rows]
+    return curves_plot(log_p, shown.predictions.y, [int(shown.output_of[k]) for k in rows], names)

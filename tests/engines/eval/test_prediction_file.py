@@ -118,11 +118,56 @@ def test_gates_and_refusals(tmp_path: Path):
     assert eval.plan(EvalConfig(model=str(path))) == ["read 10 predictions of 2 classes: labels", "evaluate them"]
 
 
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("macro-f1", (0.8 + 2 / 3) / 2),
+        ("balanced-accuracy", 0.75),
+        ("mcc", 1 / 3**0.5),
+        ("precision:b", 1.0),
+        ("recall:b", 0.5),
+        ("f1:a", 0.8),
+        ("ap:b", 0.5 + 0.5 * 2 / 3),
+        ("ap", 0.5 + 0.5 * 2 / 3),
+    ],
+)
+def test_every_figure_of_classes_is_a_gate(tmp_path: Path, metric: str, value: float):
+    """Of four examples, five times, two are a, both right, and two are b: one is right, the other third by its probability."""
+    path = tmp_path / "made.csv"
+    path.write_text("truth,p_a,p_b\n" + "a,0.9,0.1\na,0.6,0.4\nb,0.7,0.3\nb,0.2,0.8\n" * 5)
+    for bound in (value - 1e-6, value + 1e-6):
+        failed = eval.run(EvalConfig(model=str(path), fail_under=(metric, bound))).failed
+        assert bool(failed) == (bound > value), failed
+        assert not failed or failed.startswith(f"{metric} on {path} is {value:.3f} [")
+
+
+def test_a_gate_of_a_class_that_is_not_there(tmp_path: Path):
+    path = tmp_path / "made.csv"
+    path.write_text("truth,label\ncat,cat\ndog,cat\n")
+    with pytest.raises(InputError, match="there is no class 'cta'") as error:
+        eval.run(EvalConfig(model=str(path), fail_under=("f1:cta", 0.5)))
+    assert error.value.hint == "did you mean cat?"
+    with pytest.raises(InputError, match="there is no auc:cat here"):
+        eval.run(EvalConfig(model=str(path), fail_under=("auc:cat", 0.5)))
+    with pytest.raises(UsageError, match="'speed:cat' is not one of"):
+        EvalConfig(model=str(path), fail_under=("speed:cat", 0.5))
+
+
+def test_the_page_has_curves(network: dict[str, str], tmp_path: Path):
+    result = eval.run(EvalConfig(**network, output=tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "ROC and precision-recall curves of the 6 classes of 7 with the lowest average precision." in page
+    assert "Figures of each class against all others" in page
+    rows = [row for row in result.records() if row["metric"] == "f1"]
+    assert [row["class"] for row in rows] == [one.name for one in result.per_class]
+
+
 def test_a_true_class_of_probability_0_leaves_no_likelihood(tmp_path: Path):
     path = tmp_path / "made.csv"
     path.write_text("truth,p_a,p_b\na,0.9,0.1\nb,1,0\nb,0.2,0.8\n")
     result = eval.run(EvalConfig(model=str(path)))
-    assert {one.name for one in result.metrics} == {"top-1", "worst-class", "auc", "brier", "ece"}
+    whole = {"balanced-accuracy", "macro-precision", "macro-f1", "mcc", "ap"}
+    assert {one.name for one in result.metrics} == {"top-1", "worst-class", "auc", "brier", "ece"} | whole
     assert "There is no NLL: the true class has the probability 0 in 1 row, first in row 2." in result.notes
 
 

@@ -1,0 +1,51 @@
+"""ROC and precision-recall curves of classes against all others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.evaluation.ranked import rank
+from dlcli.core.html_report.figures import COLOURS, short_label
+
+MOST_CURVES = 6
+"""More could not be distinguished: of more classes those with the lowest average precision are drawn."""
+
+
+def drawn_classes(aps: Sequence[float | None]) -> list[int]:
+    """Which classes are drawn, by their average precision: the lowest; of two classes, the second."""
+    known = [k for k, ap in enumerate(aps) if ap is not None]
+    if len(aps) == 2:
+        return known[1:]
+    return sorted(known, key=lambda k: (aps[k] or 0.0, k))[:MOST_CURVES]
+
+
+def curves_plot(log_p: Floats, y: Labels, classes: Sequence[int], names: Sequence[str]) -> Figure:
+    """ROC curves on the left and precision-recall curves on the right, a line for each class.
+
+    Args:
+        log_p: Log-probabilities, (n, outputs).
+        y: True outputs, (n,).
+        classes: The outputs that are drawn, each with examples and not with all.
+        names: Their names.
+    """
+    figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+    roc, precision_recall = figure.subplots(1, 2)
+    for k, name, colour in zip(classes, names, COLOURS[1:], strict=False):
+        ranking = rank(log_p[:, k], y == k)
+        hits, misses = np.cumsum(ranking.hits), np.cumsum(ranking.all - ranking.hits)
+        recall = np.append(0, hits / hits[-1])
+        drawn = {"color": colour, "linewidth": 1.4, "label": short_label(name)}
+        roc.plot(np.append(0, misses / misses[-1]), recall, **drawn)
+        precision = hits / (hits + misses)
+        precision_recall.step(recall, np.append(precision[0], precision), where="pre", **drawn)
+    roc.plot([0, 1], [0, 1], color=COLOURS[0], linewidth=1, linestyle="--")
+    roc.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
+    precision_recall.set(xlabel="recall", ylabel="precision")
+    for axes in (roc, precision_recall):
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+        axes.spines[["top", "right"]].set_visible(False)
+    handles = roc.get_lines()[:-1]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, max(1, len(handles))), fontsize=9, frameon=False)
+    return figure
