@@ -35,7 +35,7 @@ from dlcli.core.text.scoring.rarity import count_words
 from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.tokens import fold
-from dlcli.engines.dedupe.candidates import find_candidates
+from dlcli.engines.dedupe.candidates import find_candidates, plan_search
 from dlcli.engines.dedupe.scores import score_pairs, table_words
 from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 from dlcli.support.reporter import SILENT
@@ -119,7 +119,7 @@ def _across(
 def probabilities(table: Labelled) -> tuple[Distinct, Pairs, dict[str, Floats]]:
     """The candidates of a table by one text of all cells, and their probability in each way."""
     texts = distinct([", ".join(filter(str.strip, cells)) for cells in zip(*table.columns, strict=True)])
-    pairs = find_candidates(CONFIG, texts, SILENT).pairs
+    pairs = find_candidates(CONFIG, texts, plan_search(CONFIG, texts), SILENT).pairs
     found = [_by_column([column[row] for row in texts.row], pairs) for column in table.columns]
     odds, prior = np.ma.masked_invalid(found), -np.log(np.clip(len(texts), 2, 300))
     evidence = odds.sum(axis=0) - (odds.count(axis=0) - 1) * prior
@@ -175,7 +175,7 @@ def compare_sizes() -> None:
             rows = [(f"{b:03d}", text, (b, group)) for b, one in enumerate(made) for text, group in zip(*one, strict=True)]
             table = Labelled(kind, [], pairs_of(group for *_, group in rows))
             texts = distinct([text for _, text, _ in rows], blocks=[block for block, *_ in rows])
-            pairs, words = find_candidates(CONFIG, texts, SILENT).pairs, count_words(texts.texts)
+            pairs, words = find_candidates(CONFIG, texts, plan_search(CONFIG, texts), SILENT).pairs, count_words(texts.texts)
             f1 = []
             for count in (len(texts), comparable_texts(texts.block)):
                 found = score_pairs(built_in(), texts, pairs, replace(words, size=count)).probability

@@ -76,6 +76,6 @@ class Stopping:
 
 
 def test_a_signal_is_not_postponed_to_the_end_of_training():
-    report = trained_networks._Unstoppable(Stopping())
+    report = trained_networks.Unstoppable(Stopping())
     with report.stoppable() as stop:
         assert not stop()

@@ -13,7 +13,7 @@ from dlcli.core.text.clusters import Groups
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
-from dlcli.engines.dedupe.candidates import find_candidates
+from dlcli.engines.dedupe.candidates import find_candidates, plan_search
 from dlcli.engines.dedupe.review import make_review
 from dlcli.engines.dedupe.scores import choose_scorer, score_pairs, table_words
 from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_column
@@ -26,7 +26,7 @@ from dlcli.support.tables import write_csv
 def stages(config):
     text_column = read_text_column(config, SILENT)
     texts = distinct_texts(config, text_column)
-    pairs, words = find_candidates(config, texts, SILENT).pairs, table_words(config, texts)
+    pairs, words = find_candidates(config, texts, plan_search(config, texts), SILENT).pairs, table_words(config, texts)
     return text_column, texts, score_pairs(choose_scorer(config), texts, pairs, words)
 
 
