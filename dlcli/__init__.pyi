@@ -152,6 +152,8 @@ def evaluate(
     score_column: str | None = None,
     raters: str | Sequence[str] = (),
     human_error: float | None = None,
+    against: str | Path | None = None,
+    no_worse: float | None = None,
     slices: str | Sequence[str] = (),
     group: str | None = None,
     summary: bool = False,

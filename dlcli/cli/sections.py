@@ -71,7 +71,16 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("rule", "inflate", "temporal_kernel", "temporal_padding", "dilations", "fuse_dilations", "frames"),
         *("allow_inexact", "recalibrate_bn"),
     ),
-    "Evaluation": ("diagnose", "diagnose_input", "human_error", "slices", "summary", "prove_causal", "top"),
+    "Evaluation": (
+        "diagnose",
+        "diagnose_input",
+        "human_error",
+        "no_worse",
+        "slices",
+        "summary",
+        "prove_causal",
+        "top",
+    ),
     "Explanation": ("explain", "window", "baseline", "maps"),
     "Masks": ("masks", "overlay"),
     "Duplicates": ("model", "threshold", "precision", "candidates", "vectors", "keep_rule", "max_group"),
@@ -93,6 +102,7 @@ OWN: dict[str, dict[str, str]] = {
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
     "ensemble": {"workers": "Run"},
+    "eval": {"against": "Evaluation"},
 }
 """Sections of options that mean something else in a command than in others, by command."""
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import table_options
 from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy, of_a_class
 from dlcli.specs.command_line import command_line
+from dlcli.specs.comparison import DIFFERENCE, ClassifierComparison, against_option, compared_rows, no_worse_option
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option, window_option
@@ -25,7 +26,7 @@ from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.support.errors import UsageError
 
-METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc", *OVERALL)
+METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc", *OVERALL, DIFFERENCE)
 """Metrics that `fail_under` accepts, besides those of single classes: those of which more is better."""
 
 _MODES = ("diagnose", "diagnose_input", "slices", "summary", "prove_causal")
@@ -78,6 +79,8 @@ class EvalConfig(ModelAndDataOptions):
         minimum=0,
         maximum=1,
     )
+    against: str | None = against_option()
+    no_worse: float | None = no_worse_option()
     slices: tuple[str, ...] = option(
         (),
         "Accuracy by subgroup (metadata column): a column of labels.csv in the folder, an array beside y_test in the .npz, "
@@ -138,6 +141,7 @@ class EvalConfig(ModelAndDataOptions):
                 hint=command_line("eval", model="FOLDER", ensemble="RULE"),
             )
         check_explain(self, "output")
+        self._check_comparison()
         self._check_modes()
         self._check_bound()
 
@@ -145,6 +149,13 @@ class EvalConfig(ModelAndDataOptions):
     def _without_figures(self) -> str:
         """The mode that evaluates nothing; empty without one."""
         return next((name for name in _WITHOUT_FIGURES if getattr(self, name)), "")
+
+    def _check_comparison(self) -> None:
+        if self.no_worse is not None and self.against is None:
+            raise UsageError("`no_worse` needs `against`")
+        mode = "diagnose" if self.diagnose else self._without_figures
+        if self.against is not None and mode:
+            raise UsageError(f"`against` and `{mode}` cannot be combined", hint=f"drop `{mode}`")
 
     def _check_modes(self) -> None:
         for name, value in (("tta", self.tta), ("export", self.export), ("explain", self.explain)):
@@ -166,6 +177,8 @@ class EvalConfig(ModelAndDataOptions):
             if is_accuracy(metric):
                 raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(known)}")
+        if metric == DIFFERENCE and self.against is None:
+            raise UsageError("`fail_under`: the difference needs `against`")
         if metric == "worst-slice" and not self.slices:
             raise UsageError("`fail_under`: worst-slice needs `slices`", hint="`slices=class` needs labels only")
 
@@ -237,7 +250,7 @@ class EvalResult(Result, command="eval"):
     """Result of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without `slices`.
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
-    `group`, None without it. `explanation` is None without `explain`.
+    `group`, None without it. `explanation` is None without `explain`, `comparison` without `against`.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
     empty.
@@ -260,6 +273,7 @@ class EvalResult(Result, command="eval"):
     summary: Summary | None
     input: InputDiagnosis | None = None
     explanation: Explanation | None = None
+    comparison: ClassifierComparison | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     n_groups: int | None = None
@@ -277,6 +291,8 @@ class EvalResult(Result, command="eval"):
             return [dict(vars(row)) for row in self.input.feedings]
         if self.diagnosis is not None:
             return [_gap(gap) for gap in self.diagnosis.gaps]
+        if self.comparison is not None:
+            return compared_rows(self.comparison)
         if self.slices:
             return [_slice(row) for row in self.slices]
         rows = [{"metric": one.name, "class": None, **_figure(one.estimate)} for one in self.metrics]

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from dlcli.specs import parse
-from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.option import option
 from dlcli.support.errors import UsageError
 
@@ -24,7 +24,7 @@ class Gate(NamedTuple):
     bound: float
     established: bool = False
 
-    def fails(self, found: Estimate | PointEstimate) -> bool:
+    def fails(self, found: Estimate | PointEstimate | Difference) -> bool:
         """Whether an estimate of the metric does not reach the bound; without an interval nothing is established."""
         least = found.high if self.established else found.value
         return least is not None and least < self.bound

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
+from dlcli.cli.commands.comparison_table import comparison_answer, comparison_table
 from dlcli.cli.commands.mask_table import mask_eval_answer, mask_eval_table
 from dlcli.cli.commands.next_table import next_eval_answer, next_eval_table
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
@@ -55,6 +56,8 @@ def _table(result: Any) -> TerminalTable:
         return _feedings(result, result.input)
     if result.diagnosis is not None:
         return _gaps(result, result.diagnosis)
+    if result.comparison is not None:
+        return comparison_table(result, result.comparison)
     if result.slices:
         return _sliced(result)
     return _classes(result)
@@ -258,6 +261,8 @@ def _answer(result: Any) -> str:
         return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
     if result.input is not None:
         return result.input.warning or f"{result.model} on {result.data}: {_verdict_on_input(result.input)}"
+    if result.comparison is not None:
+        return comparison_answer(result, result.comparison)
     top = result.metrics[0].estimate
     right = f"{percent(top, '%')} of {top.n:,} {_of_split(result)} right"
     line = f"{result.model} on {result.data}: {right}" if result.data else f"{result.model}: {right}"
@@ -299,6 +304,7 @@ COMMAND = Command(
         "dlcli eval runs/mine --slices camera --fail-under worst-slice=0.8",
         "dlcli eval runs/questions pairs.csv --fail-under auc=0.8",
         "dlcli eval predictions.csv --slices camera --fail-under top-1=0.95",
+        "dlcli eval runs/new --against runs/old --no-worse 0.005",
         "dlcli eval w.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
         "dlcli eval --summary --arch lenet --data mnist.npz",
     ),

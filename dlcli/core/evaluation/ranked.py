@@ -15,7 +15,7 @@ class RankedFigure(NamedTuple):
     influence: Floats
 
 
-class Ranking(NamedTuple):
+class RankedExamples(NamedTuple):
     """Examples by descending score, those with equal scores together.
 
     Attributes:
@@ -52,7 +52,7 @@ class Ranking(NamedTuple):
         return RankedFigure(value, np.where(self.positive, of_positive[self.tie], -lost[self.tie] / positives))
 
 
-def rank(scores: Floats, positive: NDArray[np.bool_], weights: Floats | None = None) -> Ranking:
+def rank(scores: Floats, positive: NDArray[np.bool_], weights: Floats | None = None) -> RankedExamples:
     """Sort examples by descending score.
 
     Args:
@@ -67,7 +67,7 @@ def rank(scores: Floats, positive: NDArray[np.bool_], weights: Floats | None = N
     tie[order] = np.cumsum(steps) - 1
     counted = np.ones(len(scores)) if weights is None else weights[order]
     hits, every = (np.add.reduceat(values, starts) for values in (counted * positive[order], counted))
-    return Ranking(tie, hits, every, positive)
+    return RankedExamples(tie, hits, every, positive)
 
 
 class Smoothed(NamedTuple):

@@ -1,6 +1,8 @@
 """Evaluate a network that predicts classes of images, videos or sequences."""
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -16,16 +18,23 @@ from dlcli.core.evaluation.metrics import Labels
 from dlcli.core.evaluation.predictions import Predictions, of_logits
 from dlcli.core.evaluation.sequence_pictures import drawn
 from dlcli.core.grouped import share_of
+from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.programs import write_program
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model
+from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import GENERAL_RECIPE
+from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
-from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
+from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.written_predictions import write_predictions
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
+from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.usual_data import DEFAULT
+from dlcli.support.errors import UsageError
 from dlcli.support.reporter import Reporter
 
 _EXPORTED = 256
@@ -44,10 +53,14 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
     parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
     unit, split = loaded.data.unit, loaded.split(config.split)
-    files = list(split.metadata[FILE]) if FILE in split.metadata else None
+    files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
     cuts = [one for column in parts for one in column]
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files)
+    mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, partial(_pictures_of, loaded, split.x))
+    compared = compare_with(config, mine, cuts, report)
+    found = None if compared is None else compared.comparison
     notes = (
+        *(compared.notes if compared else ()),
         *loaded.trained.notes,
         *figure_notes(predictions, measured, output_of=output_of, unit=unit),
         *dependence_notes(split, predictions.group, config.group, unit),
@@ -75,18 +88,65 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         seconds=0.0,
         explanation=None if explained is None else explained.explanation,
         notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
-        failed=failed_gate(config, measured, config.split),
+        comparison=found,
+        failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found)))),
     )
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
 
         wrong = _pictures(loaded, split.x[[one.index for one in result.mistakes]])
-        pictures = EvalFigures(wrong, measured.reliability, measured.matrix[output_of], predictions, output_of, explained)
+        pictures = EvalFigures(
+            wrong, measured.reliability, measured.matrix[output_of], predictions, output_of, explained, compared
+        )
+        if compared is not None:
+            write_flips(config.output, compared.flips)
         write_predictions(config.output, predictions, loaded, split)
         write(config.output, result, pictures)
         if explained is not None:
             write_explained(config.output, explained)
     return result
+
+
+def _gate(config: EvalConfig, measured: ClassifierFigures, found: ClassifierComparison | None) -> str:
+    return failed_gate(config, measured, config.split, None if found is None else found.difference)
+
+
+def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
+    """The predictions of another network for the examples of `config.split`.
+
+    Args:
+        config: The options of the network that it is compared with, of which those of the data hold for both.
+        spec: The other network.
+        report: Receives progress.
+
+    Raises:
+        UsageError: If it does not predict classes.
+    """
+    task = task_of(spec)
+    if task.scores is not None or task.masks is not None or task.predicts_next:
+        raise UsageError(f"`against`: {spec} does not predict classes", hint="compare networks of the same task")
+    weights = is_weights(Path(spec))
+    of_file = config.model is not None and is_prediction_file(config.model)
+    other = replace(
+        config,
+        model=spec,
+        data=EvalConfig(model=spec).data if of_file and config.data == DEFAULT else config.data,
+        against=None,
+        no_worse=None,
+        fail_under=None,
+        group=None,
+        slices=(),
+        columns=(),
+        arch=config.arch if weights else None,
+        weights_key=config.weights_key if weights else None,
+        ensemble=config.ensemble if is_ensemble(Path(spec)) else None,
+    )
+    loaded = open_model_and_data(other, report)
+    split = loaded.split(other.split)
+    files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
+    return Side(
+        spec, loaded.trained.sha256, _predict(other, loaded, other.split), files, partial(_pictures_of, loaded, split.x)
+    )
 
 
 def check_columns(config: EvalConfig, data: ImageData) -> None:
@@ -115,6 +175,10 @@ def _group_of_run(config: EvalConfig, data: ImageData) -> str | None:
     """The column that the run was split by, if the data have it."""
     group = task_of(config.model).group
     return group if config.split in data.splits and group in data.splits[config.split].metadata else None
+
+
+def _pictures_of(loaded: LoadedModel, x: Tensor, rows: list[int]) -> np.ndarray:
+    return _pictures(loaded, x[rows])
 
 
 def _pictures(loaded: LoadedModel, x: Tensor) -> np.ndarray:

@@ -14,7 +14,8 @@ from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.grouped import share_of
 from dlcli.specs.class_figures import ClassAccuracy, of_a_class
-from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.comparison import DIFFERENCE
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.eval import Bin, Confusion, EvalConfig, Metric, Mistake, SliceRow
 from dlcli.specs.gate import gate
 from dlcli.support.errors import InputError
@@ -137,13 +138,14 @@ def slice_notes(measured: ClassifierFigures, *, unit: str, group: str | None) ->
     )
 
 
-def failed_gate(config: EvalConfig, measured: ClassifierFigures, where: str) -> str:
+def failed_gate(config: EvalConfig, measured: ClassifierFigures, where: str, difference: Difference | None = None) -> str:
     """Why the bound of `fail_under` is not reached; empty if it is, or there is none.
 
     Args:
         config: Its `fail_under`.
         measured: The figures.
         where: What they are of, such as `test`.
+        difference: That to the classifier of `against`.
 
     Raises:
         InputError: If there is no such figure here.
@@ -152,7 +154,9 @@ def failed_gate(config: EvalConfig, measured: ClassifierFigures, where: str) -> 
     if wanted is None:
         return ""
     name = wanted.metric
-    whole = next((one.estimate for one in measured.metrics if one.name == name), None)
+    whole: Estimate | PointEstimate | Difference | None = (
+        difference if name == DIFFERENCE else next((one.estimate for one in measured.metrics if one.name == name), None)
+    )
     estimate = _figure_of_class(measured, name) if of_a_class(name) else whole
     if estimate is None:
         raise InputError(f"`fail_under`: there is no {name} here: {_REASONS.get(name, _NO_FIGURE)}")

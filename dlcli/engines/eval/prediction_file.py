@@ -1,23 +1,21 @@
 """Evaluate predictions that are in a table, whatever made them: `dlcli eval predictions.csv`. Needs no torch."""
 
-import hashlib
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.frame_names import file_notes
-from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import slices
-from dlcli.core.evaluation.prediction_files import PredictionTable, read_predictions
-from dlcli.core.evaluation.predictions import Predictions, with_group
-from dlcli.core.text.table_input import open_table
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
+from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
 from dlcli.specs.eval import METRICS, EvalConfig, EvalResult, is_metric
+from dlcli.specs.model_and_data import ModelAndDataOptions
+from dlcli.specs.option import declared
 from dlcli.specs.pairs import check_applicable
-from dlcli.specs.table_options import FIELDS, table_format
+from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.table_options import FIELDS
 from dlcli.specs.usual_data import DEFAULT
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
@@ -27,16 +25,10 @@ UNIT = "example"
 """What an example of a table is called: it may be anything."""
 WRITTEN = ("confusion.png", "reliability.png", "report.html")
 """Files in the output folder, reliability.png only with probabilities."""
-_APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", "fail_under", "seed", "output")
-
-
-@dataclass(frozen=True)
-class OpenedPredictions:
-    """A table of predictions, cut to `limit` rows, and the SHA-256 of its file ("" for standard input)."""
-
-    table: PredictionTable
-    predictions: Predictions
-    sha256: str
+_COMPARED = ("against", "no_worse")
+_APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", *_COMPARED, "fail_under", "seed", "output")
+_OF_NETWORK = tuple(item.name for item, _ in declared(ModelAndDataOptions))
+"""Options that the network has that predictions are compared with."""
 
 
 def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
@@ -51,6 +43,10 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     output_of = np.arange(len(predictions.outputs))
     cuts = [one for part in parts for one in part]
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=_as_list(table.files))
+    compared = compare_with(config, Side(str(config.model), opened.sha256, predictions, _as_list(table.files)), cuts, report)
+    found = None if compared is None else compared.comparison
+    difference = None if found is None else found.difference
+    gates = failed_gate(config, measured, str(config.model), difference), failed_margin(config, found)
     result = EvalResult(
         data="",
         split="",
@@ -71,19 +67,24 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
         seed=config.seed,
         device="",
         seconds=0.0,
+        comparison=found,
         notes=(
+            *(compared.notes if compared else ()),
             *table.notes,
             *_missing(predictions),
             *figure_notes(predictions, measured, output_of=output_of, unit=UNIT),
             *file_notes(table.files, predictions.y, predictions.group, config.group, UNIT),
             *slice_notes(measured, unit=UNIT, group=config.group),
         ),
-        failed=failed_gate(config, measured, str(config.model)),
+        failed="; ".join(filter(None, gates)),
     )
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
 
-        write(config.output, result, EvalFigures(None, measured.reliability, measured.matrix, predictions, output_of))
+        if compared is not None:
+            write_flips(config.output, compared.flips)
+        pictures = EvalFigures(None, measured.reliability, measured.matrix, predictions, output_of, compared=compared)
+        write(config.output, result, pictures)
     return result
 
 
@@ -95,31 +96,8 @@ def plan_prediction_file(config: EvalConfig) -> list[str]:
     known = known if found.log_p is None else "probabilities of all classes"
     lines = [f"read {count(len(found.y), 'prediction')} of {count(len(found.outputs), 'class', 'classes')}: {known}"]
     what = "evaluate them" + (f", and their slices by {', '.join(config.slices)}" if config.slices else "")
-    return [*lines, what, *([f"write {', '.join(WRITTEN)} in {config.output}"] if config.output else [])]
-
-
-def open_predictions(config: EvalConfig, source: str) -> OpenedPredictions:
-    """Read a table of predictions as the options of a configuration say.
-
-    Args:
-        config: Its options of tables, `columns`, `limit` and `group`.
-        source: Path of the table; - is standard input.
-
-    Raises:
-        InputError: If it holds no predictions.
-    """
-    read = open_table(source, table_format(config))
-    if config.limit is not None:
-        read = read.take(range(min(config.limit, len(read.rows))))
-    named = config.columns if any("=" in name for name in config.columns) else ()
-    if config.columns and not named:
-        raise UsageError("`columns` of predictions are named as ROLE=NAME", hint="such as truth=actual,label=predicted")
-    table = read_predictions(read, named)
-    group = None
-    if config.group is not None:
-        group = group_numbers(slices.find_column(config.group, table.metadata, data=read.name, option="group"))
-    digest = "" if source == "-" else hashlib.sha256(Path(source).read_bytes()).hexdigest()
-    return OpenedPredictions(table, with_group(table.predictions, group), digest)
+    compared = [f"compare them with {config.against}"] if config.against is not None else []
+    return [*lines, what, *compared, *([f"write {', '.join(WRITTEN)} in {config.output}"] if config.output else [])]
 
 
 def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:
@@ -127,8 +105,9 @@ def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:
 
 
 def _checked(config: EvalConfig) -> OpenedPredictions:
-    check_applicable(config, _APPLICABLE, "predictions in a file")
-    if config.data != DEFAULT:
+    of_network = config.against is not None and not is_prediction_file(config.against)
+    check_applicable(config, (*_APPLICABLE, *(_OF_NETWORK if of_network else ())), "predictions in a file")
+    if config.data != DEFAULT and not of_network:
         raise UsageError("`data` does not apply to predictions in a file", hint="omit `data`")
     if config.fail_under is not None and not is_metric(config.fail_under[0]):
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")

@@ -12,6 +12,9 @@ from dlcli.core.evaluation.curve_plots import curves_plot, drawn_classes
 from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.html_report.figures import png
+from dlcli.core.html_report.parts import Part
+from dlcli.engines.eval.against import ComparedClassifiers
+from dlcli.engines.eval.comparison_page import comparison_parts
 from dlcli.engines.eval.explain import explanation_parts
 from dlcli.engines.eval.page import EvalPictures, eval_page
 from dlcli.engines.explanations import Explained
@@ -30,6 +33,7 @@ class EvalFigures:
         predictions: The predictions.
         output_of: Which output is which class of the data, (classes,).
         explained: Maps; None without `explain`.
+        compared: The comparison with another classifier; None without `against`.
     """
 
     mistakes: np.ndarray | None
@@ -38,6 +42,7 @@ class EvalFigures:
     predictions: Predictions
     output_of: NDArray[np.integer]
     explained: Explained | None = None
+    compared: ComparedClassifiers | None = None
 
 
 def write(folder: Path, result: EvalResult, shown: EvalFigures) -> None:
@@ -62,9 +67,13 @@ def _pictures(result: EvalResult, shown: EvalFigures) -> EvalPictures:
         confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.predictions.outputs),
         curves=_curves(result, shown),
         reliability=None if shown.bins is None or ece is None else reliability_plot(shown.bins, ece, unit=result.unit),
-        explained=explanation_parts(shown.explained),
+        explained=[*_comparison(result, shown.compared), *explanation_parts(shown.explained)],
         mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability or 0.0) for image, one in pairs],
     )
+
+
+def _comparison(result: EvalResult, compared: ComparedClassifiers | None) -> list[Part]:
+    return [] if compared is None else comparison_parts(compared.comparison, compared.pictures, result.unit)
 
 
 def _curves(result: EvalResult, shown: EvalFigures) -> Figure | None:

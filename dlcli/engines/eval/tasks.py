@@ -76,6 +76,8 @@ def plan_of_task(config: EvalConfig) -> list[str]:
     what = "change inputs and see which outputs move" if config.prove_causal else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
+    if config.against is not None:
+        lines.append(f"compare it with {config.against} on the same {config.split} set")
     if config.explain is not None:
         lines.append(f"explain predictions by {config.explain}, with maps in {Path(str(config.output), FOLDER)}")
     if config.export is not None:

@@ -1,0 +1,241 @@
+"""Compare a classifier with another one on the same examples: `dlcli eval NEW --against OLD`. Needs torch for networks only."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.evaluation.comparison import compare_parts, gate_power, no_worse, p_of_pairs
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.evaluation.slices import CLASS, ExampleSlice
+from dlcli.core.grouped import difference_of, share_of
+from dlcli.engines.eval.opened_predictions import open_predictions
+from dlcli.specs.comparison import BROKEN, FIXED, ClassifierComparison, ComparedPart, Flip
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.predictions import is_prediction_file
+from dlcli.support.atomic import write_text
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+from dlcli.support.seeds import derive
+from dlcli.support.tables import Table, write_csv
+
+FLIPS = "flips.csv"
+_MOST_FLIPS = 24
+"""Of each kind, in a result and on its page; the table has all."""
+
+Names = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of both classifiers.
+
+    Attributes:
+        name: What it is called.
+        sha256: Of its weights, or of the table.
+        predictions: Its predictions.
+        files: The file of each example, (n,); None without files.
+        pictures: Makes pictures (m, c, h, w) of examples by their indices; None for a table.
+    """
+
+    name: str
+    sha256: str
+    predictions: Predictions
+    files: Names | None
+    pictures: Callable[[list[int]], NDArray[np.floating]] | None = None
+
+
+@dataclass(frozen=True)
+class ComparedClassifiers:
+    """The comparison, all examples that changed, and what there is to note.
+
+    `pictures` (m, c, h, w) are those of the flips of `comparison`; None without an output folder, or a network.
+    """
+
+    comparison: ClassifierComparison
+    flips: tuple[Flip, ...]
+    notes: tuple[str, ...]
+    pictures: NDArray[np.floating] | None = None
+
+
+def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], report: Reporter) -> ComparedClassifiers | None:
+    """Evaluate `config.against` on the same examples; None without that option.
+
+    Args:
+        config: The options.
+        new: The new classifier, whose groups count.
+        cuts: The slices, (n,) each; classes are compared in any case.
+        report: Receives progress.
+
+    Raises:
+        InputError: If the examples are not the same; names the first that differs.
+    """
+    if config.against is None:
+        return None
+    old = _opened(config, new, config.against, report)
+    rows, notes = _matched(new, old)
+    mine, theirs = new.predictions, old.predictions
+    _check_truth(new, old, rows)
+    right, before = mine.correct, theirs.correct[rows]
+    seed = derive(config.seed, "comparison")
+    parts = compare_parts(_all_cuts(mine, cuts), right, before, mine.group, seed=seed)
+    difference = difference_of(right, before, mine.group)
+    flips = _flips(new, old, rows)
+    shown = [one for kind in (BROKEN, FIXED) for one in [flip for flip in flips if flip.change == kind][:_MOST_FLIPS]]
+    power = None if config.no_worse is None else gate_power(difference, config.no_worse)
+    comparison = ClassifierComparison(
+        against=old.name,
+        against_sha256=old.sha256,
+        new=share_of(right, mine.group),
+        old=share_of(before, mine.group),
+        difference=difference,
+        p=p_of_pairs(right, before, mine.group, seed=seed),
+        fixed=int((right & ~before).sum()),
+        broken=int((before & ~right).sum()),
+        parts=parts,
+        flips=tuple(shown),
+        margin=config.no_worse,
+        power=None if power is None else power.power,
+        needed=None if power is None else power.needed,
+    )
+    pictures = None if config.output is None or not shown else _pictures(new, old, rows, [one.index for one in shown])
+    return ComparedClassifiers(comparison, flips, (*notes, *_notes(comparison, config)), pictures)
+
+
+def failed_margin(config: EvalConfig, found: ClassifierComparison | None) -> str:
+    """What is not established to be no worse by more than `no_worse`; empty if everything is, or there is no such gate."""
+    if found is None or config.no_worse is None:
+        return ""
+    wanted = [("all examples", found.difference), *((_named(one), one.difference) for one in _gated(config, found))]
+    failing = [f"{name} {difference}" for name, difference in wanted if not no_worse(difference, config.no_worse)]
+    if not failing:
+        return ""
+    more = f" and {count(len(failing) - 3, 'more slice')}" if len(failing) > 3 else ""
+    return f"not established to be at most {config.no_worse:g} worse than {found.against}: {'; '.join(failing[:3])}{more}"
+
+
+def write_flips(folder: Path, flips: Sequence[Flip]) -> None:
+    """Write all examples that changed to flips.csv in a folder."""
+    columns = ["index", "file", "change", "true", "old", "new", "old_probability", "new_probability"]
+    if not any(one.file for one in flips):
+        columns.remove("file")
+    stream = io.StringIO()
+    write_csv(Table(columns, [[getattr(one, name) for name in columns] for one in flips]), stream)
+    write_text(folder / FLIPS, stream.getvalue())
+
+
+def _pictures(new: Side, old: Side, rows: NDArray[np.intp], shown: list[int]) -> NDArray[np.floating] | None:
+    """Pictures of examples from the side that is a network."""
+    if new.pictures is not None:
+        return new.pictures(shown)
+    return None if old.pictures is None else old.pictures(rows[shown].tolist())
+
+
+def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Side:
+    if is_prediction_file(source):
+        limit = config.limit if new.files is None else None  # files are matched by name
+        opened = open_predictions(replace(config, group=None, limit=limit), source)
+        files = None if opened.table.files is None else [str(one) for one in opened.table.files]
+        return Side(source, opened.sha256, opened.predictions, files)
+    from dlcli.engines.eval.images import side_of_network  # here, since it imports torch
+
+    return side_of_network(config, source, report)
+
+
+def _matched(new: Side, old: Side) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """The row of the old classifier for each example of the new one, and what is to be said about it."""
+    n, m = len(new.predictions.y), len(old.predictions.y)
+    if new.files is not None and old.files is not None:
+        for short in (False, True):
+            place = {_file_name(file, short=short): row for row, file in enumerate(old.files)}
+            mine = [_file_name(file, short=short) for file in new.files]
+            if len(place) == m and len(set(mine)) == n and all(file in place for file in mine):
+                left = (f"Not compared: {count(m - n, 'more example')} of {old.name}.",) if m > n else ()
+                return np.array([place[file] for file in mine], dtype=np.intp), left
+        missing = next((file for file in new.files if file not in set(old.files)), None)
+        if missing is not None:
+            raise InputError(f"{old.name}: has no prediction for {missing}", hint="both need predictions for the same files")
+    if n != m:
+        raise InputError(
+            f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
+            hint="both need predictions for the same examples",
+        )
+    if new.files is None and old.files is None:
+        return np.arange(n), ()
+    return np.arange(n), ("Examples are matched by their order: not both have names of files, each once.",)
+
+
+def _file_name(file: str, *, short: bool) -> str:
+    """The path of a file, or its name alone."""
+    return file.replace("\\", "/").rpartition("/")[2] if short else file
+
+
+def _check_truth(new: Side, old: Side, rows: NDArray[np.intp]) -> None:
+    mine, theirs = (np.array(one.predictions.outputs, dtype=object)[one.predictions.y] for one in (new, old))
+    other = np.flatnonzero(mine != theirs[rows])
+    if not len(other):
+        return
+    k = int(other[0])
+    what = new.files[k] if new.files is not None else f"row {k + 1:,}"
+    message = f"{old.name}: the true class of {what} is '{theirs[rows][k]}', and '{mine[k]}' in {new.name}"
+    raise InputError(message, hint="are these the same examples, in the same order?")
+
+
+def _all_cuts(predictions: Predictions, cuts: Sequence[ExampleSlice]) -> list[ExampleSlice]:
+    """The classes that have examples, and then the slices."""
+    if any(one.column == CLASS for one in cuts):
+        return list(cuts)
+    there = np.unique(predictions.y).tolist()
+    return [*(ExampleSlice(CLASS, predictions.outputs[k], predictions.y == k) for k in there), *cuts]
+
+
+def _flips(new: Side, old: Side, rows: NDArray[np.intp]) -> tuple[Flip, ...]:
+    """All examples that changed, the broken ones first, those with the most confident wrong prediction first."""
+    mine, theirs = new.predictions, old.predictions
+    sure = [None if one.confidence is None else one.confidence for one in (mine, theirs)]
+    found = [
+        Flip(
+            index=k,
+            file="" if new.files is None else new.files[k],
+            change=FIXED if mine.correct[k] else BROKEN,
+            true=mine.outputs[mine.y[k]],
+            old=theirs.outputs[theirs.predicted[rows[k]]],
+            new=mine.outputs[mine.predicted[k]],
+            old_probability=None if sure[1] is None else float(sure[1][rows[k]]),
+            new_probability=None if sure[0] is None else float(sure[0][k]),
+        )
+        for k in np.flatnonzero(mine.correct != theirs.correct[rows]).tolist()
+    ]
+    return tuple(sorted(found, key=lambda one: (one.change != BROKEN, -(_wrong_probability(one) or 0.0), one.index)))
+
+
+def _wrong_probability(one: Flip) -> float | None:
+    return one.new_probability if one.change == BROKEN else one.old_probability
+
+
+def _gated(config: EvalConfig, found: ClassifierComparison) -> list[ComparedPart]:
+    return [one for one in found.parts if one.column in config.slices]
+
+
+def _named(one: ComparedPart) -> str:
+    return f"{one.column}={one.name}"
+
+
+def _notes(found: ClassifierComparison, config: EvalConfig) -> tuple[str, ...]:
+    parts = count(len(found.parts), "class or slice", "classes and slices")
+    test = "McNemar's exact test" if config.group is None else f"exchanging both in whole groups of '{config.group}'"
+    notes = [
+        f"A class or slice is better or worse if {test} is significant at 5% after Holm's correction for {parts}; each "
+        "interval is 95%."
+    ]
+    if found.margin is not None and found.power is not None:
+        notes.append(
+            f"The gate passes if the whole interval is above {-100 * found.margin:g} points. Two equally good classifiers that "
+            f"differ on as many examples pass in {100 * found.power:.0f}% of such test sets; for 80% it takes "
+            f"{count(found.needed or 0, 'example')}."
+        )
+    return tuple(notes)

@@ -1,0 +1,47 @@
+"""Open a table of predictions as the options of `dlcli eval` say."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.core.data.groups import group_numbers
+from dlcli.core.evaluation import slices
+from dlcli.core.evaluation.prediction_files import PredictionTable, read_predictions
+from dlcli.core.evaluation.predictions import Predictions, with_group
+from dlcli.core.text.table_input import open_table
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.table_options import table_format
+from dlcli.support.errors import UsageError
+
+
+@dataclass(frozen=True)
+class OpenedPredictions:
+    """A table of predictions, cut to `limit` rows, and the SHA-256 of its file ("" for standard input)."""
+
+    table: PredictionTable
+    predictions: Predictions
+    sha256: str
+
+
+def open_predictions(config: EvalConfig, source: str) -> OpenedPredictions:
+    """Read a table of predictions as the options of a configuration say.
+
+    Args:
+        config: Its options of tables, `columns`, `limit` and `group`.
+        source: Path of the table; - is standard input.
+
+    Raises:
+        InputError: If it holds no predictions.
+    """
+    read = open_table(source, table_format(config))
+    if config.limit is not None:
+        read = read.take(range(min(config.limit, len(read.rows))))
+    named = config.columns if any("=" in name for name in config.columns) else ()
+    if config.columns and not named:
+        raise UsageError("`columns` of predictions are named as ROLE=NAME", hint="such as truth=actual,label=predicted")
+    table = read_predictions(read, named)
+    group = None
+    if config.group is not None:
+        group = group_numbers(slices.find_column(config.group, table.metadata, data=read.name, option="group"))
+    digest = "" if source == "-" else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return OpenedPredictions(table, with_group(table.predictions, group), digest)

@@ -1,0 +1,127 @@
+"""`dlcli eval NEW --against OLD`, with networks and tables whose answers are known beforehand."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.cli.commands.eval import COMMAND as EVAL
+from dlcli.engines import eval
+from dlcli.specs.eval import EvalConfig
+from dlcli.support.errors import InputError, UsageError
+from tests.engines.eval.test_engine import READER, images
+
+SWAPPED = """
+class Careless(Reader):
+    \"\"\"The same, but class 1 where the last pixel of the first row is set.\"\"\"
+
+    def forward(self, x):
+        return super().forward(x) + 9 * x[:, 0, 0, -1:] * torch.tensor([0.0, 1.0])
+"""
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> dict[str, str]:
+    """Of 200 images of two classes, Reader is right on all but 10 of `b`; Careless breaks 12 of `a` and fixes 4 of `b`."""
+    (tmp_path / "nets.py").write_text(READER + SWAPPED)
+    y = np.arange(200) // 100
+    wrong = (y == 1) & (np.arange(200) < 110)
+    x = images([(0.1, 0.9) if one else (0.9, 0.1) for one in (y == 1) & ~wrong])
+    x[:12, 0, -1] = 1
+    x[100:104, 0, -1] = 1
+    arrays = {"x_train": x[98:102], "y_train": y[98:102], "x_test": x, "y_test": y, "site": np.arange(200) % 2}
+    np.savez(tmp_path / "two.npz", **arrays)
+    return {"model": f"{tmp_path}/nets.py:Careless", "data": str(tmp_path / "two.npz"), "device": "cpu"}
+
+
+def reader(both: dict[str, str]) -> str:
+    return both["model"].replace("Careless", "Reader")
+
+
+def test_networks_and_their_tables_give_the_same_comparison(both: dict[str, str], tmp_path: Path):
+    new, old = tmp_path / "new", tmp_path / "old"
+    result = eval.run(EvalConfig(**both, against=reader(both), slices=("site",), output=new))
+    found = result.comparison
+    assert (found.fixed, found.broken, found.difference.value) == (4, 12, pytest.approx(-0.04))
+    assert (found.new.value, found.old.value) == (pytest.approx(0.91), pytest.approx(0.95))
+    parts = {f"{one.column}={one.name}": one for one in found.parts}
+    assert {name: (one.fixed, one.broken) for name, one in parts.items()} == {
+        "class=0": (0, 12),
+        "class=1": (4, 0),
+        "site=0": (2, 6),
+        "site=1": (2, 6),
+    }
+    assert [parts[name].status for name in parts] == ["worse", *["not established"] * 3]
+    answer = EVAL.answer(result)
+    assert "accuracy -4.0 points [" in answer and "established; 4 fixed, 12 broken of 200 test images" in answer
+    assert EVAL.table(result).rows[0][0] == "class=0" and EVAL.table(result).rows[-1][0] == "all"
+    with (new / "flips.csv").open(newline="") as stream:
+        flips = list(csv.DictReader(stream))
+    assert [one["change"] for one in flips] == ["broken"] * 12 + ["fixed"] * 4
+    assert {int(one["index"]) for one in flips} == {*range(12), *range(100, 104)}
+    assert {(one["true"], one["old"], one["new"]) for one in flips} == {("0", "0", "1"), ("1", "0", "1")}
+    page = (new / "report.html").read_text()
+    assert "Broken: 12 images" in page and "Fixed: 4 images" in page and page.count("data:image/png") >= 16
+    eval.run(EvalConfig(**{**both, "model": reader(both)}, output=old))
+    tables = [str(folder / "predictions.csv") for folder in (new, old)]
+    mixed = (
+        EvalConfig(model=tables[0], against=tables[1], slices=("site",)),
+        EvalConfig(**both, against=tables[1], slices=("site",)),
+        EvalConfig(
+            model=tables[0], against=reader(both), data=both["data"], device="cpu", slices=("site",), output=tmp_path / "m"
+        ),
+    )
+    for config in mixed:
+        other = eval.run(config).comparison
+        assert (other.difference, other.p, other.fixed, other.broken) == (found.difference, found.p, 4, 12)
+        assert other.parts == found.parts
+        assert [(one.index, one.change) for one in other.flips] == [(one.index, one.change) for one in found.flips]
+    assert (tmp_path / "m" / "report.html").read_text().count("data:image/png") >= 16
+
+
+def test_the_gates(both: dict[str, str]):
+    worse = EvalConfig(**both, against=reader(both), no_worse=0.05)
+    assert eval.run(worse).failed.startswith("not established to be at most 0.05 worse than ")
+    better = EvalConfig(**{**both, "model": reader(both)}, against=both["model"], no_worse=0.05)
+    result = eval.run(better)
+    assert not result.failed and 0 < result.comparison.power < 1 and result.comparison.needed > 100
+    sliced = EvalConfig(**{**both, "model": reader(both)}, against=both["model"], no_worse=0.03, slices=("class",))
+    assert "class=1 -0.040 [" in eval.run(sliced).failed and "class=0" not in eval.run(sliced).failed
+    point = eval.run(EvalConfig(**both, against=reader(both), fail_under=("difference", -0.03))).failed
+    assert point.startswith("difference on test is -0.040 [") and point.endswith("below -0.03")
+    assert not eval.run(EvalConfig(**both, against=reader(both), fail_under=("difference", -0.05))).failed
+
+
+def table(path: Path, rows: list[tuple[str, str, str]]) -> str:
+    path.write_text("file,truth,label\n" + "\n".join(map(",".join, rows)))
+    return str(path)
+
+
+def test_tables_are_matched_by_files(tmp_path: Path):
+    new = table(tmp_path / "new.csv", [("a.png", "cat", "cat"), ("b.png", "dog", "dog"), ("c.png", "cat", "dog")])
+    old = table(
+        tmp_path / "old.csv",
+        [("x/c.png", "cat", "cat"), ("x/b.png", "dog", "cat"), ("x/a.png", "cat", "cat"), ("x/d.png", "cat", "cat")],
+    )
+    result = eval.run(EvalConfig(model=new, against=old))
+    assert [(one.file, one.change, one.old, one.new) for one in result.comparison.flips] == [
+        ("c.png", "broken", "cat", "dog"),
+        ("b.png", "fixed", "cat", "dog"),
+    ]
+    assert f"Not compared: 1 more example of {old}." in result.notes
+
+
+def test_other_examples_are_refused(tmp_path: Path, both: dict[str, str]):
+    new = table(tmp_path / "new.csv", [("a.png", "cat", "cat"), ("b.png", "dog", "dog")])
+    with pytest.raises(InputError, match=r"has no prediction for b\.png"):
+        eval.run(EvalConfig(model=new, against=table(tmp_path / "old.csv", [("a.png", "cat", "cat"), ("c.png", "dog", "dog")])))
+    with pytest.raises(InputError, match=r"the true class of b\.png is 'cat', and 'dog' in"):
+        eval.run(EvalConfig(model=new, against=table(tmp_path / "old.csv", [("b.png", "cat", "cat"), ("a.png", "cat", "dog")])))
+    with pytest.raises(InputError, match="has 2 predictions, and .* 200"):
+        eval.run(EvalConfig(**both, against=new))
+    for options in ({"no_worse": 0.1}, {"fail_under": ("difference", 0.0)}):
+        with pytest.raises(UsageError, match="needs `against`"):
+            EvalConfig(model=new, **options)
+    with pytest.raises(UsageError, match="`against` and `summary` cannot be combined"):
+        EvalConfig(model="run", data="digits", against=new, summary=True)
