@@ -40,7 +40,7 @@ from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
 from dlcli.engines.probe_gradients.scored import open_scored, score_derivative, score_target
 from dlcli.engines.probe_gradients.suggestions import suggested_command
-from dlcli.engines.probe_gradients.trials import try_surgeries
+from dlcli.engines.probe_gradients.trials import with_trials
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.probe_gradients import (
     KINDS,
@@ -279,7 +279,8 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter
         notes=(*setup.notes, *_zero_note(row), _norm_note(config)),
     )
     if config.try_suggested:
-        result = _with_trials(result, config, setup, report)
+        task = IMAGES if setup.objective is None else SCORES
+        result = with_trials(result, config, spec=setup.spec, task=task, report=report)
     if config.paths:
         try:
             result = _with_paths(result, config, setup, device)
@@ -366,16 +367,6 @@ def _with_paths(
         mean_by_count=found.mean_by_count, mean_by_gradient=found.mean_by_gradient, effective_low=low, effective_high=high
     )
     return replace(result, path_lengths=rows, path_summary=summary)
-
-
-def _with_trials(
-    result: ProbeGradientsResult, config: ProbeGradientsConfig, setup: ProbeSetup, report: Reporter
-) -> ProbeGradientsResult:
-    surgeries = tuple(dict.fromkeys(surgery for cause in result.causes for surgery in cause.surgeries))
-    if not surgeries:
-        return replace(result, notes=(*result.notes, "No surgery is suggested, so there is none to try."))
-    task = IMAGES if setup.objective is None else SCORES
-    return replace(result, trials=try_surgeries(config, surgeries, spec=setup.spec, task=task, report=report))
 
 
 def _zero_note(row: GradientRow) -> tuple[str, ...]:

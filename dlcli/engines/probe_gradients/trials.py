@@ -4,33 +4,38 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dlcli.engines.train.surgeries import compare_surgeries
-from dlcli.specs.probe_gradients import ProbeGradientsConfig, Trial
+from dlcli.specs.probe_gradients import ProbeGradientsConfig, ProbeGradientsResult, Trial
 from dlcli.specs.train import IMAGES, TrainConfig
 from dlcli.specs.training_options import SEEDS
 from dlcli.specs.variant import with_field
 from dlcli.support.reporter import Reporter
 
 
-def try_surgeries(
-    config: ProbeGradientsConfig, surgeries: Sequence[str], *, spec: str, task: str, report: Reporter
-) -> tuple[Trial, ...]:
-    """Train the network with each surgery and without, and compare test accuracy, or that of the task, in pairs.
+def with_trials(
+    result: ProbeGradientsResult, config: ProbeGradientsConfig, *, spec: str, task: str, report: Reporter
+) -> ProbeGradientsResult:
+    """The result with the trials of all surgeries that its causes suggest, or a note that there is none.
 
     Args:
+        result: The result, with its causes.
         config: Names the data, the image size and the surgery of the probed network, and the number of seeds.
-        surgeries: Those that were suggested, each once.
         spec: Name of the network for `dlcli train`.
         task: What it learned.
         report: Receives the progress.
 
-    Returns:
-        A trial for each surgery of which at least two pairs were trained.
-
     Raises:
         DlcliError: What training raises.
     """
+    surgeries = tuple(dict.fromkeys(surgery for cause in result.causes for surgery in cause.surgeries))
     if not surgeries:
-        return ()
+        return replace(result, notes=(*result.notes, "No surgery is suggested, so there is none to try."))
+    return replace(result, trials=_trials(config, surgeries, spec=spec, task=task, report=report))
+
+
+def _trials(
+    config: ProbeGradientsConfig, surgeries: Sequence[str], *, spec: str, task: str, report: Reporter
+) -> tuple[Trial, ...]:
+    """A trial of each surgery of which at least two pairs were trained."""
     training = TrainConfig(
         data=config.data,
         task=task,
