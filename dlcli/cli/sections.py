@@ -65,7 +65,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Comparison": ("versus", "seeds", "label_draws", "detect", "workers"),
     "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),
-    "Attack": ("method", "surrogate", "target", "norm", "eps", "steps", "restarts"),
+    "Attack": ("method", "surrogate", "target", "norm", "eps", "steps", "step_size", "restarts", "queries", "corruptions"),
     "Gradients": ("synthetic", "depth", "beta", "path", "walks", "points", "wrt", "target", "bn", "lesion", "paths"),
     "Conversion": (
         *("rule", "inflate", "temporal_kernel", "temporal_padding", "dilations", "fuse_dilations", "frames"),
@@ -103,6 +103,7 @@ OWN: dict[str, dict[str, str]] = {
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
     "ensemble": {"workers": "Run"},
     "eval": {"against": "Evaluation"},
+    "attack": {"against": "Attack"},
 }
 """Sections of options that mean something else in a command than in others, by command."""
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
+from dlcli.specs.corruptions import METHOD, against_option, check_corruptions, corruptions_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
@@ -28,8 +29,13 @@ from dlcli.specs.usual_data import set_usual_data
 from dlcli.support.errors import UsageError
 
 METRICS = ("clean", "robust")
-NORMS = ("linf", "l2")
-METHODS = entries("attack", "dlcli.core.attacks.methods")
+NORMS = ("linf", "l2", "l1")
+_ATTACKS = entries("attack", "dlcli.core.attacks.methods")
+
+
+def methods() -> tuple[str, ...]:
+    """The choices of `method`: all attacks, and the common corruptions."""
+    return tuple(sorted((*_ATTACKS(), METHOD)))
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -44,8 +50,9 @@ class AttackConfig:
     method: str | tuple[str, ...] = option(
         ("fgsm",),
         "Attack, or several such as fgsm,pgd: an image counts as robust if every attack on it fails. "
-        f"Choose from {', '.join(METHODS())}.",
-        choices=METHODS,
+        f"{METHOD} stands alone: accuracy under the fifteen common corruptions in place of an attack. "
+        f"Choose from {', '.join(methods())}.",
+        choices=methods,
         parse=_names,
         show=",".join,
         metavar="METHOD[,METHOD]",
@@ -81,8 +88,8 @@ class AttackConfig:
     )
     norm: str | None = option(
         None,
-        "Norm that limits the perturbation: its largest absolute value (linf) or its L2 norm (l2). Default: the first norm "
-        "that all methods support.",
+        "Norm that limits the perturbation: its largest absolute value (linf), its L2 norm (l2), or the sum of its absolute "
+        "values (l1). Default: the first norm that all methods support.",
         choices=one_of(*NORMS),
     )
     eps: tuple[float, ...] = option(
@@ -100,6 +107,20 @@ class AttackConfig:
     restarts: int | None = option(
         None, "Random restarts per image. Default: the attack's own number.", limit=1_000_000, minimum=1
     )
+    step_size: float | None = option(
+        None,
+        "Length of a step of bim, mifgsm, pgd and fmn: in input units, of fmn in units of the range of values. Default: the "
+        "attack's own.",
+        above=0,
+    )
+    queries: int | None = option(
+        None,
+        "Forward passes per image of a black-box attack at most. Default: the attack's own number.",
+        limit=10_000_000,
+        minimum=1,
+    )
+    corruptions: tuple[str, ...] | None = corruptions_option()
+    against: str | None = against_option()
     ensemble: str | None = option(
         None,
         "Train an ensemble as well, unless `model` is one, and combine its members by this rule: "
@@ -151,13 +172,14 @@ class AttackConfig:
         if self.arch is not None and self.model is None:
             raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
         check_weights_key(self.weights_key, self.arch)
+        check_corruptions(self)
 
     def _check_values(self) -> None:
         if not self.methods:
             raise UsageError("`method`: at least one is needed")
         if not self.eps:
             raise UsageError("`eps`: at least one value is needed")
-        if self.norm != "l2" and max(self.eps) > 1:
+        if self.norm in (None, "linf") and max(self.eps) > 1:
             raise UsageError(f"`eps`: {max(self.eps):g} is above 1", hint=_range_hint(max(self.eps)))
         gate(self.fail_under)
         if self.fail_under and self.fail_under[0] not in METRICS:
@@ -187,7 +209,7 @@ class AttackConfig:
 def _range_hint(eps: float) -> str:
     """What to write for an `eps` above 1, which is probably in units of 0 to 255."""
     pixels = f"for pixels of 0 to 255 write `eps={eps:g}/255`; " if eps <= 255 else ""
-    return f"inputs lie in [0, 1]: {pixels}only `norm=l2` can exceed 1"
+    return f"inputs lie in [0, 1]: {pixels}only `norm=l2` and `norm=l1` can exceed 1"
 
 
 class ThreatKind(StrEnum):

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 
 from dlcli.cli.command import Command, TerminalTable
+from dlcli.cli.commands.corruption_table import corruption_answer, corruption_table
 from dlcli.cli.commands.score_attack_table import score_attack_answer, score_attack_table
 from dlcli.cli.commands.task_attack_table import task_attack_answer, task_attack_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
+from dlcli.specs.corruption_attack import CorruptionResult
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.figures import percent, points
 from dlcli.specs.score_attack import ScoreAttackResult
 from dlcli.specs.task_attack import TaskAttackResult
 from dlcli.support.plural import count
 
-_NORMS = {"linf": "L-inf", "l2": "L2"}
+_NORMS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 _BOUND = "transfer ≤"
 _INSIDE = (ThreatKind.WHITE_BOX, ThreatKind.BLACK_BOX, ThreatKind.NAIVE, ThreatKind.ADAPTIVE)
 _COLUMNS = {
@@ -34,9 +36,11 @@ _MOST_ROWS = 10
 _ADVICE = "The attack may be too weak (masked gradients, too few steps): try more `steps`, or `method=auto`."
 
 
-def _table(result: AttackResult | ScoreAttackResult | TaskAttackResult) -> TerminalTable:
+def _table(result: AttackResult | CorruptionResult | ScoreAttackResult | TaskAttackResult) -> TerminalTable:
     if isinstance(result, TaskAttackResult):
         return task_attack_table(result)
+    if isinstance(result, CorruptionResult):
+        return corruption_table(result)
     if isinstance(result, ScoreAttackResult):
         return score_attack_table(result)
     checks = [f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings]
@@ -157,9 +161,11 @@ def _networks(result: AttackResult) -> str:
     return f"{count(result.trained, 'network')} trained, {result.reused} reused from the cache." if result.members else ""
 
 
-def _answer(result: AttackResult | ScoreAttackResult | TaskAttackResult) -> str:
+def _answer(result: AttackResult | CorruptionResult | ScoreAttackResult | TaskAttackResult) -> str:
     if isinstance(result, TaskAttackResult):
         return task_attack_answer(result)
+    if isinstance(result, CorruptionResult):
+        return corruption_answer(result)
     if isinstance(result, ScoreAttackResult):
         return score_attack_answer(result)
     row = result.headline
@@ -184,6 +190,7 @@ COMMAND = Command(
         "dlcli attack --model runs/digits --method pgd,apgd-ce --eps 0:0.3:0.05",
         "dlcli attack --model w.pth --arch lenet --data mnist.npz --norm l2 --eps 1.5",
         "dlcli attack --model runs/a --method transfer --surrogate runs/b",
+        "dlcli attack --model runs/a --method corruptions --against runs/b",
         "dlcli attack --members 5 --ensemble mean --fail-under robust=0.5",
     ),
     table=_table,

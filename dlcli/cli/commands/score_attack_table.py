@@ -5,7 +5,7 @@ from dlcli.specs.figures import in_units, number_in_units, percent
 from dlcli.specs.score_attack import EITHER, ScoreAttackResult, ScoreAttackRow
 from dlcli.support.plural import count
 
-_NORMS = {"linf": "L-inf", "l2": "L2"}
+_NORMS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 _NAMES = {EITHER: "either"}
 
 

@@ -35,6 +35,7 @@ class APGD(RandomStarts):
 
     steps: int = 100
 
+    norms = ("linf", "l2", "l1")
     tracks_best: ClassVar[bool] = True
 
     @override
@@ -63,7 +64,7 @@ class APGD(RandomStarts):
             again = like_images(memory["halved"] & _is_checkpoint(batch.step_there, self.steps), x)
             x = torch.where(again, memory["best"], x)
             gradient = torch.where(again, memory["best_gradient"], gradient)
-        step = like_images(memory["scale"], x) * threat.eps * threat.measure.steepest(gradient)
+        step = threat.step(x, gradient, like_images(memory["scale"], x) * threat.eps)
         projected = threat.project(x + step, batch.clean)
         alpha = like_images(torch.where(batch.step_there > 0, MOMENTUM, 1.0).to(x.dtype), x)
         with_momentum = x + alpha * (projected - x) + (1 - alpha) * (x - memory["previous"])

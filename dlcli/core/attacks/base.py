@@ -44,7 +44,11 @@ class ThreatModel:
 
     def project(self, found: Tensor, x: Tensor) -> Tensor:
         """`found` (n, ...) projected into the ball about `x` and clamped to the bounds; a point inside stays exactly."""
-        return self.measure.project(found, x, self.eps).clamp(*self.bounds)
+        return self.measure.project(found, x, self.eps, self.bounds)
+
+    def step(self, x: Tensor, gradient: Tensor, length: float | Tensor) -> Tensor:
+        """The change of `length`, along which a linear function with this `gradient` (n, ...) at `x` increases most."""
+        return self.measure.step(x, gradient, length, self.bounds)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class FixedStep(IterativeAttack):
     @override
     def step(self, batch: ActiveBatch, at_x: LossGradient, threat: ThreatModel) -> NextStep:
         """One step of fixed length along the steepest ascent of the norm."""
-        x = batch.x + self.length_of_step(threat.eps) * threat.measure.steepest(at_x.gradient)
+        x = batch.x + threat.step(batch.x, at_x.gradient, self.length_of_step(threat.eps))
         return NextStep(x, batch.memory)
 
 

@@ -103,12 +103,16 @@ def top_wrong_classes(logits: Tensor, label: Tensor, classes: int) -> Tensor:
     return wrong.topk(min(classes, logits.shape[1] - 1), dim=1).indices
 
 
+_DUAL = {"linf": 1.0, "l2": 2.0, "l1": float("inf")}
+"""Order of the dual norm."""
+
+
 def dual_norm(gradient: Tensor, norm: str) -> Tensor:
-    """The dual norm of a gradient (B, ...): its l1 norm for linf, its l2 norm for l2; (B,).
+    """The dual norm of a gradient (B, ...): its l1 norm for linf, its l2 norm for l2, its largest value for l1; (B,).
 
     A linear function with this gradient rises that much along the best change of length 1 in `norm`.
     """
-    found: Tensor = torch.linalg.vector_norm(gradient.flatten(1), ord=1 if norm == "linf" else 2, dim=1)
+    found: Tensor = torch.linalg.vector_norm(gradient.flatten(1), ord=_DUAL[norm], dim=1)
     return found
 
 

@@ -127,8 +127,8 @@ class GradientMinimumNorm(MinimumNorm, MinimumNormSteps):
 
 def _longest_change(norm: str, x: Tensor, bounds: Bounds) -> float:
     """A length that no change within the bounds exceeds."""
-    span = abs(bounds[1] - bounds[0])
-    return span if norm == "linf" else span * math.sqrt(max(1, x[0].numel() if len(x) else 1))
+    span, values = abs(bounds[1] - bounds[0]), max(1, x[0].numel() if len(x) else 1)
+    return span * {"linf": 1.0, "l2": math.sqrt(values), "l1": float(values)}[norm]
 
 
 @torch.no_grad()
@@ -153,7 +153,7 @@ def _extended_to_eps(problem: Problem, found: Tensor, loop: MinimumNormLoop) -> 
         label = label.long()
         target_class = None if problem.targets is None else send(problem.targets[begin:end], problem.device).long()
         boundary = margin_boundary(ForwardPass(problem.model, near, loop.mode), label, target_class)
-        far = threat.project(clean + threat.eps * threat.measure.steepest(boundary.gradient), clean)
+        far = threat.project(clean + threat.step(clean, boundary.gradient, threat.eps), clean)
         with torch.no_grad():
             lost = margin(logits_of(problem.model, far), label, target_class) <= 0
         lost &= boundary.margin > 0

@@ -21,6 +21,7 @@ from dlcli.core.stats import wilson
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
+from dlcli.engines.attack.corruptions import measure_corruptions, plan_corruptions
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Evaluation, to_channels_last
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, Untrained
@@ -34,6 +35,8 @@ from dlcli.engines.attack.tasks import attack_task, plan_task
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
+from dlcli.specs.corruption_attack import CorruptionResult
+from dlcli.specs.corruptions import METHOD
 from dlcli.specs.gate import gate
 from dlcli.specs.score_attack import ScoreAttackResult
 from dlcli.specs.task_attack import TaskAttackResult
@@ -47,10 +50,13 @@ FILES = ("adversarial.npz", "examples.png", "tsne.png", "report.html")
 
 
 @only_named_code
-def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult | ScoreAttackResult | TaskAttackResult:
+def run(
+    config: AttackConfig, *, report: Reporter = SILENT
+) -> AttackResult | CorruptionResult | ScoreAttackResult | TaskAttackResult:
     """Train or open the networks, attack the test images, evaluate every classifier, and run sanity checks on the result.
 
-    Of a network that predicts scores these are moved, see `attack_scores`; of masks and sequences see `attack_task`.
+    Of a network that predicts scores these are moved, see `attack_scores`; of masks and sequences see `attack_task`. With
+    `method=corruptions` the images are corrupted in place of attacked, see `measure_corruptions`.
 
     Images are made on the baseline, a network that is not a member of any ensemble, and on the ensemble if there is one. They
     are stored beside `config.output` or `config.save` until the run ends, so that `config.resume` can continue from them.
@@ -74,7 +80,7 @@ def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult | Sc
         report.note("`resume`: no finished set of images is stored, so the attack starts over")
     # Small networks run slower with more threads, in evaluation as in training.
     with nullcontext() if recipe is None else threads(resolve_threads(recipe)), _told_if_interrupted(config, report):
-        return _run(setup)
+        return measure_corruptions(setup) if METHOD in config.methods else _run(setup)
 
 
 @contextmanager
@@ -99,15 +105,14 @@ def plan(config: AttackConfig) -> list[str]:
     if task.masks is not None or task.sequences is not None:
         return plan_task(config, task)
     setup = open_setup(config, SILENT)
-    data, names = setup.data, ",".join(config.methods)
+    data = setup.data
     shape = "x".join(map(str, data.x_test.shape[1:]))
     read = f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images of {shape}"
-    values = ", ".join(f"{eps:g}" for eps in setup.eps)
-    lines = [
-        f"read {read}, {len(data.classes)} classes",
-        *_plan_networks(setup),
-        f"attack {len(setup.x)} test images of {_attacked(setup)} by {names} ({setup.norm}) at eps {values}",
-    ]
+    lines = [f"read {read}, {len(data.classes)} classes", *_plan_networks(setup)]
+    if METHOD in config.methods:
+        return [*lines, *plan_corruptions(setup)]
+    values, names = ", ".join(f"{eps:g}" for eps in setup.eps), ",".join(config.methods)
+    lines.append(f"attack {len(setup.x)} test images of {_attacked(setup)} by {names} ({setup.norm}) at eps {values}")
     if config.save is not None:
         lines.append(f"write {config.save}")
     if config.output is not None:

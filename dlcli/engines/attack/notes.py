@@ -7,7 +7,7 @@ from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.figures import percent, points
 from dlcli.support.plural import count
 
-NORM_NAMES = {"linf": "L∞ (each input value)", "l2": "L2 (Euclidean norm)"}
+NORM_NAMES = {"linf": "L∞ (each input value)", "l2": "L2 (Euclidean norm)", "l1": "L1 (sum of absolute values)"}
 
 _KNOWLEDGE = {
     ThreatKind.CONTROL: "nothing (a control)",

@@ -20,6 +20,7 @@ from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
 from dlcli.engines.attack.trained_networks import LoadedNetworks, load_networks
 from dlcli.specs.attack import AttackConfig
+from dlcli.specs.corruptions import METHOD
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
@@ -28,6 +29,10 @@ _STOPPED = (
     "The attack stopped at the first success for each image that `save` wrote, which transfers less than taking all steps. "
     "Give `surrogate` the network itself to take all steps."
 )
+
+
+_SETTINGS = {"steps": "pgd", "restarts": "pgd", "step_size": "pgd", "queries": "square"}
+"""Options that are settings of attacks, each with an attack that has it."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,14 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     attacks, norm = configured_attacks(config)
     data = read_images(config, report)
     networks = open_networks(config, data, device, report)
-    _check_together(config, networks)
+    _check_together(config, networks, attacks)
     for warning in networks.warnings:
         report.warn(warning)
     output_of, outputs = networks.outputs(data)
     x, labels, places, notes = _images(config, data)
     y, notes = output_of[labels], networks.notes + notes
     setup = AttackSetup(config, data, networks, attacks, norm, device, report, x, y, places, outputs, output_of, notes=notes)
-    if max(config.eps) > setup.max_eps:
+    if attacks and max(config.eps) > setup.max_eps:
         raise UsageError(f"`eps`: {max(config.eps):g} is above {setup.max_eps:g}, the largest perturbation of such images")
     wanted = config.surrogate is not None and "transfer" in config.methods
     return _with_transfer(setup, config.surrogate or "") if wanted else setup
@@ -108,7 +113,8 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
 
 def largest_eps(norm: str, x: Tensor) -> float:
     """The eps at which any image in [0, 1] of the shape of those of `x` (n, ...) can become any other."""
-    return 1.0 if norm == "linf" else sqrt(x[0].numel())
+    values = x[0].numel()
+    return {"linf": 1.0, "l2": sqrt(values), "l1": float(values)}.get(norm, 1.0)
 
 
 def check_places(config: AttackConfig) -> None:
@@ -119,12 +125,12 @@ def check_places(config: AttackConfig) -> None:
         raise UsageError(f"`save`: {config.save} is a directory", hint="name a file that ends in .npz")
 
 
-def _check_together(config: AttackConfig, networks: Networks) -> None:
+def _check_together(config: AttackConfig, networks: Networks, attacks: tuple[Attack, ...]) -> None:
     """Raise UsageError for options that need an ensemble, and methods that need gradients where there are none."""
     if networks.ensemble is None and config.surrogate is not None and "transfer" not in config.methods:
         raise UsageError("`surrogate` needs `method=transfer` or an ensemble", hint="add `method=transfer`")
     attacked = networks.attacked
-    needing = [name for name in config.methods if load_attack(name).knowledge == "gradients"]
+    needing = [one.name for one in attacks if one.knowledge == "gradients"]
     if needing and isinstance(attacked, TrainedNetwork) and not has_gradients(attacked.model):
         free = [name for name in REGISTRY.names() if load_attack(name).knowledge in ("scores", "labels")]
         message = f"`method`: {config.model} has no gradients, without which {' and '.join(needing)} cannot be run"
@@ -162,7 +168,23 @@ def configured_attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
     Raises:
         UsageError: If they have no such norm or setting, or no norm in common.
     """
+    if METHOD in config.methods:  # which are no attacks, and have no norm
+        return (), ""
     attacks = tuple(load_attack(name) for name in config.methods)
+    norm = _common_norm(config, attacks)
+    if config.target is not None:
+        check_supports_targets(attacks)
+    makers = [crafting_attack(one) for one in attacks if not (isinstance(one, Transfer) and config.surrogate_is_file)]
+    given = {name: value for name in _SETTINGS if (value := getattr(config, name)) is not None}
+    for name in given:
+        if not any(has_setting(one, name) for one in makers):
+            hint = f"drop `{name}`, or add {_SETTINGS[name]} to `method`"
+            raise UsageError(f"`{name}`: {' and '.join(config.methods)} has no {name}", hint=hint)
+    return tuple(_set(one, given) for one in attacks), norm
+
+
+def _common_norm(config: AttackConfig, attacks: tuple[Attack, ...]) -> str:
+    """The norm of the options, or the first that all attacks have; raises UsageError if there is none."""
     norms = [name for name in attacks[0].norms if all(name in one.norms for one in attacks)]
     if config.norm is not None:
         for one in attacks:
@@ -172,15 +194,7 @@ def configured_attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
                 )
     elif not norms:
         raise UsageError("`method`: these attacks have no norm in common", hint="run them one at a time")
-    if config.target is not None:
-        check_supports_targets(attacks)
-    makers = [crafting_attack(one) for one in attacks if not (isinstance(one, Transfer) and config.surrogate_is_file)]
-    given = {name: value for name, value in (("steps", config.steps), ("restarts", config.restarts)) if value is not None}
-    for name in given:
-        if not any(has_setting(one, name) for one in makers):
-            hint = f"drop `{name}`, or add pgd to `method`"
-            raise UsageError(f"`{name}`: {' and '.join(config.methods)} has no {name}", hint=hint)
-    return tuple(_set(one, given) for one in attacks), config.norm or norms[0]
+    return config.norm or norms[0]
 
 
 def crafting_attack(attack: Attack) -> Attack:

@@ -21,25 +21,36 @@ from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.in_memory import InMemory
 
-_NAMED, _PASS, _OWN = "`surrogate`", "; pass `normalise=", "; let its own code do as `normalise="
+_PASS, _OWN = "; pass `normalise=", "; let its own code do as `normalise="
 _SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
 # Largest difference between clean images and their saved copies, from rounding.
 _NEAR = 1e-6
 
 
-def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
+def open_surrogate(spec: str, data: ImageData, device: torch.device, option: str = "surrogate") -> TrainedNetwork:
     """The network of `surrogate`, a directory, a program, code or an object.
 
-    Raises InputError if `spec` is none of these, and what `open_trained` raises.
+    Args:
+        spec: What names it.
+        data: The dataset.
+        device: Where it goes.
+        option: The option that `spec` is of.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: If `spec` is none of these, and what `open_trained` raises.
     """
-    refuse_other_tasks(spec, "attack", "surrogate")
+    refuse_other_tasks(spec, "attack", option)
     is_object = isinstance(spec, InMemory)
     if not is_object and ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
-        hint = "name a directory of dlcli train or dlcli ensemble, a .pt2 file, FILE.py:CALLABLE, or a .npz that `save` wrote"
-        raise InputError(f"`surrogate`: {spec} is not a trained network", hint=hint)
+        saved = ", or a .npz that `save` wrote" if option == "surrogate" else ""
+        hint = f"name a directory of dlcli train or dlcli ensemble, a .pt2 file or FILE.py:CALLABLE{saved}"
+        raise InputError(f"`{option}`: {spec} is not a trained network", hint=hint)
     found = open_trained(spec, data, device=device)
     # `normalise` is that of the network under attack.
-    own = {warning: f"{_NAMED}: {warning.replace(_PASS, _OWN)}" for warning in found.warnings}
+    own = {warning: f"`{option}`: {warning.replace(_PASS, _OWN)}" for warning in found.warnings}
     notes, warnings = (tuple(own.get(note, note) for note in notes) for notes in (found.notes, found.warnings))
     return replace(found, notes=notes, warnings=warnings)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dlcli.cli.commands.attack import COMMAND
 from dlcli.cli.completers import completion
 from dlcli.cli.output import draw
-from dlcli.specs.attack import METHODS, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
+from dlcli.specs.attack import AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind, methods
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.parse import floats
 from tests import program
@@ -192,21 +192,21 @@ def completed(word: str, dlcli: Run, environment: dict[str, str]) -> list[str]:
 
 
 def test_a_shell_completes_each_name_of_a_list(dlcli: Run, environment: dict[str, str]) -> None:
-    assert set(completed("", dlcli, environment)) == set(METHODS())
+    assert set(completed("", dlcli, environment)) == set(methods())
     assert completed("fg", dlcli, environment) == ["fgsm"]
     found = completed("fgsm,", dlcli, environment)
-    assert set(found) == {f"fgsm,{name}" for name in METHODS() if name != "fgsm"}
+    assert set(found) == {f"fgsm,{name}" for name in methods() if name != "fgsm"}
     assert completed("fgsm,pgd,hop", dlcli, environment) == ["fgsm,pgd,hopskipjump"]
     assert completed("nothing,x", dlcli, environment) == []
 
 
-@given(st.lists(st.sampled_from(METHODS()), unique=True, max_size=3), st.sampled_from(["", "a", "f", "fgsm", "zz"]))
+@given(st.lists(st.sampled_from(methods()), unique=True, max_size=3), st.sampled_from(["", "a", "f", "fgsm", "zz"]))
 def test_what_is_offered_continues_what_is_typed(before: list[str], last: str) -> None:
     typed = ",".join([*before, last])
-    offered = completion("method", str, METHODS)(None, typed)
+    offered = completion("method", str, methods)(None, typed)
     assert all(one.startswith(typed) for one in offered)
     assert all(len(set(one.split(","))) == len(one.split(",")) for one in offered)
-    assert {one.split(",")[-1] for one in offered} == {name for name in METHODS() if name.startswith(last)} - set(before)
+    assert {one.split(",")[-1] for one in offered} == {name for name in methods() if name.startswith(last)} - set(before)
 
 
 STOPPED = ("attack", "--method", "pgd", "--eps", "0.05,0.1,0.15", "--limit", "100", "--epochs", "2", "--device", "cpu")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dlcli.core.attacks import load_attack
+from dlcli.core.attacks import REGISTRY, load_attack
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.engines import attack
 from dlcli.engines.attack.targets import choose_targets
-from dlcli.specs.attack import METHODS, AttackConfig
+from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from tests.engines.attack.test_networks import Fixed
 
@@ -113,7 +113,7 @@ def test_random_targets_are_each_other_class_as_often() -> None:
     assert float(((counts[1:] - 1000) ** 2 / 1000).sum()) < 26.1
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS() if name != "transfer" and not load_attack(name).targeted])
+@pytest.mark.parametrize("method", [name for name in REGISTRY.names() if name != "transfer" and not load_attack(name).targeted])
 def test_a_method_without_targets_is_refused_by_name(method: str, code: str) -> None:
     with pytest.raises(UsageError, match=f"`target`: {method} cannot be targeted"):
         attack.plan(

@@ -12,6 +12,7 @@ class BIM(FixedStep):
     Targeted, it is the iterative target class method of the same paper, section 2.3.
     """
 
+    norms = ("linf", "l2", "l1")
     raises_cross_entropy = True
 
     steps: int = 10

@@ -14,12 +14,14 @@ from dlcli.core.attacks.losses import cross_entropy
 class FGSM(SingleStep):
     """x + eps * sign(gradient of the cross-entropy w.r.t. x), in l2 a step of eps along the gradient; 0 stays 0.
 
+    In l1 the values of the greatest slopes move to their bounds, until eps is used up.
+
     With targets it decreases the cross-entropy of the target instead.
     """
 
     raises_cross_entropy = True
 
-    norms = ("linf", "l2")
+    norms = ("linf", "l2", "l1")
     targeted = True
 
     @override
@@ -27,7 +29,7 @@ class FGSM(SingleStep):
         self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generators: RowGenerators
     ) -> Tensor:
         """Take the step."""
-        return x + threat.eps * threat.measure.steepest(_input_gradient(model, x, y, targets))
+        return x + threat.step(x, _input_gradient(model, x, y, targets), threat.eps)
 
 
 def _input_gradient(model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from dlcli.core.attacks.base import ThreatModel
 from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.l1_ball import into_l1_ball
 from dlcli.core.attacks.margin import ForwardPass, margin_boundary
 from dlcli.core.attacks.minimum_norm import GradientMinimumNorm
 from dlcli.core.attacks.norms import like_images, unit
@@ -29,6 +30,8 @@ class FMN(GradientMinimumNorm):
     1 - `gamma` or 1 + `gamma`. A step has the l2 norm `step_size` times the range of values. Gamma and the step size decay
     to 0 along a cosine.
     """
+
+    norms = ("linf", "l2", "l1")
 
     gamma: float = 0.05
     step_size: float = 1.0
@@ -67,6 +70,8 @@ def _project(change: Tensor, radius: Tensor, threat: ThreatModel) -> Tensor:
     limit = like_images(radius, change)
     if threat.norm == "linf":
         return torch.minimum(torch.maximum(change, -limit), limit)
+    if threat.norm == "l1":
+        return into_l1_ball(change, torch.zeros_like(change), radius)
     length = like_images(threat.measure.length(change), change)
     return change * torch.where(length > limit, limit / length, 1)
 

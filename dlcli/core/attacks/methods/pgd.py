@@ -18,6 +18,7 @@ class PGD(RandomStarts, FixedStep):
 
     raises_cross_entropy = True
 
+    norms = ("linf", "l2", "l1")
     total_step_factor = 2.5
 
     steps: int = 40
