@@ -89,6 +89,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Cache": ("older",),
     "Output": (
         *("output", "save", "export", "log", "resume", "keep", "pairs", "prefix", "excel_safe", "fail_under"),
+        *("time_limit", "stop_when_sure"),
         *("fail_on_duplicates", "format", "quiet", "verbose"),
     ),
     "Run": ("seed", "device", "workers", "dry_run", "no_config", "config", "print_config", "debug", "help"),

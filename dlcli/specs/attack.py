@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
+from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, stops_early, time_limit_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.corruptions import METHOD, against_option, check_corruptions, corruptions_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
@@ -141,6 +142,8 @@ class AttackConfig:
         "Exit with status 1 if the clean or the robust accuracy of the summary line is below a bound, e.g. robust=0.5; with "
         "robust also if a sanity check fails."
     )
+    time_limit: float | None = time_limit_option("Attack images")
+    stop_when_sure: bool = stop_when_sure_option("Attack images")
     save: Path | None = option(
         None,
         "Write the clean and the adversarial images, their labels and the predictions to this file.",
@@ -173,6 +176,9 @@ class AttackConfig:
             raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
         check_weights_key(self.weights_key, self.arch)
         check_corruptions(self)
+        check_anytime(self)
+        if self.resume and stops_early(self):
+            raise UsageError("`resume` goes on with whole sets of images", hint="drop `for` and `stop_when_sure`, or `resume`")
 
     def _check_values(self) -> None:
         if not self.methods:
@@ -360,6 +366,7 @@ class AttackResult(Result, command="attack"):
     device: str
     seconds_training: float
     seconds_attack: float
+    stopped: Stopped | None = None
     notes: tuple[str, ...] = ()
     failed: str = ""
 

@@ -17,6 +17,11 @@ FAMILIES = {
 CORRUPTIONS = tuple(name for family in FAMILIES.values() for name in family)
 """The fifteen of Hendrycks and Dietterich 2019 (arXiv 1903.12261), in their order."""
 
+_OF_ATTACKS = (
+    *("norm", "steps", "restarts", "step_size", "queries", "target", "surrogate", "save", "resume", "time_limit"),
+    "stop_when_sure",
+)
+
 
 def _names(value: Any) -> tuple[str, ...]:
     """The names in `fog` or `fog,snow`."""
@@ -56,6 +61,6 @@ def check_corruptions(config: Any) -> None:
         return
     if len(config.methods) > 1:
         raise UsageError(f"`method`: {METHOD} has no eps to share with other methods", hint="run it alone")
-    for name in ("norm", "steps", "restarts", "step_size", "queries", "target", "surrogate", "save", "resume"):
+    for name in _OF_ATTACKS:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to `method={METHOD}`", hint=f"omit `{name}`")

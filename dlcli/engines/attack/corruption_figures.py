@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.grouped import mean_share
-from dlcli.core.jackknife import PLAIN, POSITIVE, Scale, interval, kept, too_few
+from dlcli.core.jackknife import POSITIVE, interval, kept, too_few
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.specs.corruption_attack import CorruptionError, CorruptionRow
 from dlcli.specs.corruptions import SEVERITIES
@@ -15,6 +15,10 @@ from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+
+
+_WIDEST = 1000.0
+"""An interval of a ratio whose ends differ by more says nothing but that errors are too few."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,7 @@ def relative_error(answers: Answers, baseline: Answers) -> Estimate | PointEstim
 def relative_degradation(answers: Answers, baseline: Answers) -> Estimate | PointEstimate | None:
     """Relative mCE: the same for what corruptions add to the error on clean images."""
     added, of_baseline = (one.errors - ~one.clean for one in (answers, baseline))
-    # A network may lose nothing, so that this ratio is 0 or below, which a logarithm does not have.
-    return _ratio(added, of_baseline, PLAIN)
+    return _ratio(added, of_baseline)
 
 
 def by_corruption(names: Sequence[str], answers: Answers, baseline: Answers | None) -> Iterator[CorruptionError]:
@@ -81,10 +84,10 @@ def _share(right: Bools) -> Estimate:
     return wilson(float(right.sum()), len(right))
 
 
-def _ratio(errors: Floats, of_baseline: Floats, scale: Scale = POSITIVE) -> Estimate | PointEstimate | None:
-    """The mean over rows of the ratio of both sums, (rows, n) each; the interval is the jackknife's.
+def _ratio(errors: Floats, of_baseline: Floats) -> Estimate | PointEstimate | None:
+    """The mean over rows of the ratio of both sums, (rows, n) each.
 
-    None if the baseline has no error in a row.
+    The interval is the jackknife's on the scale of logarithms. None if the baseline has no error in a row.
     """
     n = errors.shape[1]
     of = _mean_ratio(errors, of_baseline)
@@ -94,8 +97,8 @@ def _ratio(errors: Floats, of_baseline: Floats, scale: Scale = POSITIVE) -> Esti
     why = too_few(n, None)
     without = [] if why else [of(part) for part in kept(n, seed=0)]
     known = np.array([one for one in without if one is not None])
-    ends = interval(value, known, scale) if len(known) == len(without) and len(known) else None
-    if ends is None:
+    ends = interval(value, known, POSITIVE) if len(known) == len(without) and len(known) else None
+    if ends is None or ends[1] > _WIDEST * ends[0]:
         return PointEstimate(value=value, n=n, why=why or "too few errors")
     return Estimate(value, *ends, n)
 

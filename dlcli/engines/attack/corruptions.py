@@ -134,7 +134,18 @@ def plan_corruptions(setup: AttackSetup) -> list[str]:
 
 
 def corrupted(setup: AttackSetup, name: str, severity: int, begin: int, end: int) -> Tensor:
-    """The images from `begin` to `end`, corrupted; `setup.places` and the seed fix all random numbers."""
+    """Images of the setup, corrupted; their places and the seed fix all random numbers.
+
+    Args:
+        setup: The images.
+        name: The corruption.
+        severity: From 1 to 5.
+        begin: The first image.
+        end: The image behind the last.
+
+    Returns:
+        The images (end - begin, c, h, w).
+    """
     places = setup.places[begin:end].tolist()
     return corrupt(name, CORRUPTIONS[name], setup.x[begin:end], severity, places, setup.config.seed)
 

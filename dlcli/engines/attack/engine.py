@@ -19,21 +19,24 @@ from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.stats import wilson
 from dlcli.core.training.recipe import resolve_threads
+from dlcli.engines.anytime import describe_stop
 from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
 from dlcli.engines.attack.corruptions import measure_corruptions, plan_corruptions
-from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Evaluation, to_channels_last
+from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation, to_channels_last
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, Untrained
 from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
+from dlcli.engines.attack.random_order import Attacked, attack_all, attack_until_sure
 from dlcli.engines.attack.resume import PartialResults, parts_folder, stored_parts
-from dlcli.engines.attack.rows import by_method, per_image, rows
+from dlcli.engines.attack.rows import PerImage, by_method, per_image, rows
 from dlcli.engines.attack.scores import attack_scores, plan_scores
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, choose_targets
 from dlcli.engines.attack.tasks import attack_task, plan_task
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
+from dlcli.specs.anytime import Stopped, stops_early
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.specs.corruption_attack import CorruptionResult
 from dlcli.specs.corruptions import METHOD
@@ -172,8 +175,9 @@ def _run(setup: AttackSetup) -> AttackResult:
     opened = time.perf_counter()
     loaded = setup.load_networks()
     started = time.perf_counter()
-    attack_run = _attack_run(setup, loaded)
-    outcome = _attack(setup, attack_run, threat)
+    attacked = _attack(setup, _attack_run(setup, loaded), threat)
+    attack_run, setup = attacked.attack_run, attacked.attack_run.setup
+    outcome = _outcome(setup, attacked, threat)
     found = failed_checks(check_inputs(attack_run, outcome.clean, outcome.sets))
     methods = _methods(setup, attack_run, outcome)
     if loaded.reused:
@@ -201,8 +205,13 @@ def _run(setup: AttackSetup) -> AttackResult:
         device=describe_device(setup.device),
         seconds_training=started - opened if loaded.trained + loaded.reused else 0.0,
         seconds_attack=time.perf_counter() - started,
-        notes=(*loaded.notes, *_notes(setup, outcome.rows, methods, threat)),
-        failed=_failed(config, outcome.headline, found),
+        stopped=attacked.stopped,
+        notes=(
+            *loaded.notes,
+            *([describe_stop(attacked.stopped, "image")] if attacked.stopped else []),
+            *_notes(setup, outcome.rows, methods, threat),
+        ),
+        failed=_failed(config, outcome.headline, found, attacked.stopped),
     )
     _write_files(attack_run, result, outcome)
     if attack_run.partial is not None:
@@ -228,7 +237,7 @@ def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
 def _partial_results(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:
     """Where images are stored until the run ends, None if it writes no files."""
     config, folder = setup.config, parts_folder(setup.config)
-    if folder is None:
+    if folder is None or stops_early(config):
         return None
     partial = PartialResults(folder, _determined_by(setup, networks))
     if not config.resume:
@@ -259,11 +268,23 @@ def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[st
     }
 
 
-def _attack(setup: AttackSetup, attack_run: AttackRun, threat: ThreatKind) -> _Outcome:
-    clean = attack_run.evaluate(setup.x)
-    by_eps = {eps: attack_run.make_all(eps) for eps in setup.eps}
-    found = [row for sets in by_eps.values() for row in rows(clean.correctness, sets, threat)]
-    return _Outcome(clean, tuple(one for sets in by_eps.values() for one in sets), tuple(found), _headline(setup, found))
+def _attack(setup: AttackSetup, attack_run: AttackRun, threat: ThreatKind) -> Attacked:
+    """Attack all images, or as many as decide the gate or the time allows."""
+    if not stops_early(setup.config):
+        return attack_all(attack_run)
+
+    def headline(clean: Correctness, sets: Sequence[AdversarialSet]) -> PerImage:
+        row = _headline(setup, rows(clean, sets, threat))
+        return per_image(clean, sets, row.classifier, row.threat)
+
+    return attack_until_sure(attack_run, headline)
+
+
+def _outcome(setup: AttackSetup, attacked: Attacked, threat: ThreatKind) -> _Outcome:
+    by_eps = attacked.by_eps
+    found = [row for sets in by_eps.values() for row in rows(attacked.clean.correctness, sets, threat)]
+    every = tuple(one for sets in by_eps.values() for one in sets)
+    return _Outcome(attacked.clean, every, tuple(found), _headline(setup, found))
 
 
 def _methods(setup: AttackSetup, attack_run: AttackRun, outcome: _Outcome) -> tuple[MethodRow, ...]:
@@ -331,13 +352,16 @@ def _notes(setup: AttackSetup, found: Sequence[AttackRow], methods: Sequence[Met
     return (*opening, *notes(found, method=names, threat=threat), *norm_notes(methods))
 
 
-def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding]) -> str:
+def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding], stopped: Stopped | None) -> str:
     wanted = gate(config.fail_under)
     if wanted is None:
         return ""
     metric = wanted.metric
     figure = headline.clean if metric == "clean" else headline.adversarial
-    if wanted.fails(figure):
+    fails = wanted.fails(figure)
+    if stopped is not None and stopped.fails is not None:
+        figure, fails = stopped.share, stopped.fails
+    if fails:
         return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {figure}, {wanted.below()}"
     if metric == "robust" and found:
         return f"robust accuracy {figure} cannot be trusted: {found[0].check}: {found[0].detail}"

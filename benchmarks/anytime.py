@@ -1,0 +1,109 @@
+"""How often `dlcli attack --stop-when-sure` decides wrongly, and what it saves.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.anytime [--orders 2000] [--model runs/digits]
+
+The test images of the digits are attacked once as a whole, which says which of them are robust. Then the rule is followed
+through random orders of them, for gates at several distances from the truth, and for each gate the command is run once and
+timed.
+"""
+
+import argparse
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.anytime import possible_successes
+from dlcli.engines import attack
+from dlcli.engines.anytime import Watch, parts, random_order
+from dlcli.specs.attack import AttackConfig, AttackResult
+from dlcli.specs.gate import Gate
+
+DISTANCES = (-0.3, -0.1, -0.05, -0.02, 0.0, 0.001, 0.02, 0.05, 0.1, 0.3)
+EPS = 0.1
+
+
+class Followed(NamedTuple):
+    """Of many orders: the share decided wrongly, and the mean share of images that were attacked."""
+
+    wrong: float
+    seen: float
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=2000, help="random orders of each gate")
+    parser.add_argument("--model", help="a run directory; default: the network that dlcli attack trains")
+    options = parser.parse_args()
+    right, seconds = whole(options.model)
+    n, robust = len(right), float(right.mean())
+    print(f"{datetime.now(UTC).date()}: {options.orders:,} orders of {n} images, {robust:.3f} robust to PGD at eps {EPS}.")
+    print(f"A whole run: {seconds:.1f} CPU seconds. Intervals that ever miss the truth: {missed(right, options.orders):.4f}.\n")
+    print(
+        "| gate minus truth | decided wrongly | images attacked, mean | CPU seconds of a run |\n|---|---|---|---|", flush=True
+    )
+    for distance in DISTANCES:
+        bound = round(robust + distance, 6)
+        if 0 < bound < 1:
+            found = followed(right, bound, options.orders)
+            print(f"| {distance:+.3f} | {found.wrong:.4f} | {found.seen:.1%} | {timed(options.model, bound):.1f} |", flush=True)
+
+
+def config(model: str | None, **options: object) -> AttackConfig:
+    """The attack."""
+    return AttackConfig(model=model, method="pgd", eps=(EPS,), device="cpu", **options)
+
+
+def whole(model: str | None) -> tuple[NDArray[np.bool_], float]:
+    """Which images are robust, and the CPU seconds of the run; the network is trained before."""
+    attack.run(config(model, limit=10))
+    with TemporaryDirectory() as folder:
+        started = time.process_time()
+        attack.run(config(model))
+        seconds = time.process_time() - started
+        attack.run(config(model, save=Path(folder) / "images.npz"))
+        with np.load(Path(folder) / "images.npz") as arrays:
+            return arrays[f"predicted_{EPS:g}"] == arrays["y"], seconds
+
+
+def followed(right: NDArray[np.bool_], bound: float, orders: int) -> Followed:
+    """The rule on random orders."""
+    fails, wrong, seen = bool(right.mean() < bound), 0, 0
+    for seed in range(orders):
+        ordered = right[random_order(len(right), seed)]
+        watch = Watch(len(right), "robust accuracy", Gate("robust", bound), when_sure=True, limit=None)
+        for part in parts(len(right)):
+            watch.add(ordered[part])
+            if watch.over:
+                break
+        stopped = watch.stopped()
+        wrong, seen = wrong + (stopped.fails is not fails), seen + stopped.seen
+    return Followed(wrong / orders, seen / orders / len(right))
+
+
+def missed(right: NDArray[np.bool_], orders: int) -> float:
+    """In how many orders the interval excludes the truth at any of the moments at which it is looked at."""
+    truth, failures = int(right.sum()), 0
+    for seed in range(orders):
+        hits = right[random_order(len(right), seed)].cumsum()
+        bounds = (possible_successes(int(hits[part.stop - 1]), part.stop, len(right)) for part in parts(len(right)))
+        failures += any(not low <= truth <= high for low, high in bounds)
+    return failures / orders
+
+
+def timed(model: str | None, bound: float) -> float:
+    """CPU seconds of a run that stops when it is sure."""
+    started = time.process_time()
+    result = attack.run(config(model, fail_under=("robust", bound), stop_when_sure=True))
+    if not isinstance(result, AttackResult) or result.stopped is None:
+        raise TypeError("the run did not stop early")
+    return time.process_time() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Shares of a finite set that is examined in random order: intervals that hold at every moment, so that one may stop at any.
+
+The prior-posterior ratio of Waudby-Smith and Ramdas 2020 (Confidence sequences for sampling without replacement, arXiv
+2006.04347, theorem 2.1). For the true number of successes, the prior probability over the posterior one is a martingale that
+starts at 1; by Ville's inequality it ever reaches 20 with probability 0.05 at most. The numbers for which it has not are the
+interval.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln, gammaln
+
+from dlcli.specs.estimates import Estimate
+
+LEVEL = 0.05
+
+
+@lru_cache(maxsize=1 << 16)
+def possible_successes(successes: int, seen: int, total: int, *, level: float = LEVEL) -> tuple[int, int]:
+    """The interval of the number of successes in the whole set.
+
+    If the order is random, the truth is in the interval at every moment with probability 1 - `level` at least, whatever the
+    rule to stop. The prior is uniform.
+
+    Args:
+        successes: Successes among the examples that were seen.
+        seen: Number of these.
+        total: Number of examples of the whole set.
+        level: The probability of an error at any moment, at most.
+
+    Returns:
+        The least and the greatest number of successes.
+
+    Raises:
+        ValueError: If the numbers do not fit.
+    """
+    if not 0 <= successes <= seen <= total or total < 1:
+        raise ValueError(f"{successes} successes of {seen} of {total}")
+    rest = total - seen
+    numbers = successes + np.arange(rest + 1)
+    kept = -np.log(total + 1.0) - _log_posterior(numbers, successes, seen, total) < -np.log(level)
+    found = numbers[kept]
+    return int(found[0]), int(found[-1])
+
+
+def _log_posterior(numbers: NDArray[np.int64], successes: int, seen: int, total: int) -> NDArray[np.float64]:
+    """The logarithm of the probability of each total number of successes, beta-binomial."""
+    rest, more = total - seen, numbers - successes
+    ways = gammaln(rest + 1) - gammaln(more + 1) - gammaln(rest - more + 1)
+    found: NDArray[np.float64] = ways + betaln(numbers + 1, total - numbers + 1) - betaln(successes + 1, seen - successes + 1)
+    return found
+
+
+def anytime_share(successes: int, seen: int, total: int) -> Estimate:
+    """The share of successes in the whole set, estimated by that of the examples seen, with its interval at any moment.
+
+    Args:
+        successes: Successes among the examples that were seen, at least one.
+        seen: Number of these.
+        total: Number of examples of the whole set.
+
+    Returns:
+        The estimate; once all are seen it is exact.
+    """
+    low, high = possible_successes(successes, seen, total)
+    return Estimate(successes / seen, low / total, high / total, seen)
+
+
+def decided(share: Estimate, fails: Callable[[float], bool]) -> bool | None:
+    """Whether the whole set fails a rule that is monotone in its share: None while its interval holds both answers.
+
+    Args:
+        share: An `anytime_share`.
+        fails: Whether a share of the whole set fails.
+
+    Returns:
+        The answer at both ends, if they agree.
+    """
+    low, high = fails(share.low), fails(share.high)
+    return low if low == high else None

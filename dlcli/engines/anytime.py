@@ -1,0 +1,104 @@
+"""Examples in random order, part by part, until a gate is decided or the time is over."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.anytime import anytime_share, decided
+from dlcli.core.stats import wilson
+from dlcli.specs.anytime import Stopped
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.figures import percent
+from dlcli.specs.gate import Gate
+from dlcli.support.plural import count
+from dlcli.support.seeds import derive
+
+_PARTS, _LEAST, _MOST = 40, 16, 256
+"""Number of parts of a set, about, and of examples of a part, at least and at most."""
+
+
+def random_order(n: int, seed: int) -> NDArray[np.int64]:
+    """The numbers from 0 to n - 1 in the random order of a seed."""
+    return np.random.default_rng(derive(seed, "order of examples")).permutation(n)
+
+
+def parts(n: int) -> Iterator[slice]:
+    """The parts of n examples."""
+    size = min(max(_LEAST, -(-n // _PARTS)), _MOST)
+    return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))
+
+
+@dataclass
+class Watch:
+    """Counts successes and says when to stop.
+
+    Attributes:
+        total: Number of examples of the whole set.
+        metric: What a success is called.
+        wanted: The gate, None without one.
+        when_sure: Whether to stop once the gate is decided.
+        limit: Seconds after which to stop, None for no limit.
+        clock: The time in seconds.
+    """
+
+    total: int
+    metric: str
+    wanted: Gate | None
+    when_sure: bool
+    limit: float | None
+    clock: Callable[[], float] = time.perf_counter
+
+    def __post_init__(self) -> None:
+        self._started, self._seen, self._hits = self.clock(), 0, 0
+
+    def add(self, right: NDArray[np.bool_]) -> None:
+        """Count the examples of a part, (m,)."""
+        self._seen, self._hits = self._seen + len(right), self._hits + int(right.sum())
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop: all are seen, the gate is decided, or another part would pass the limit."""
+        if self._seen == self.total or (self.when_sure and self._fails() is not None):
+            return True
+        passed = self.clock() - self._started
+        return self.limit is not None and passed >= self.limit
+
+    def _fails(self) -> bool | None:
+        wanted = self.wanted
+        if wanted is None:
+            return None
+        return decided(self._share, lambda share: wanted.fails(wilson(min(share, 1.0) * self.total, self.total)))
+
+    @property
+    def _share(self) -> Estimate:
+        return anytime_share(self._hits, self._seen, self.total)
+
+    def stopped(self) -> Stopped:
+        """What is known of the whole set."""
+        pace = (self.clock() - self._started) / self._seen
+        fails = self._fails()
+        return Stopped(
+            seen=self._seen,
+            total=self.total,
+            metric=self.metric,
+            share=self._share,
+            decided=None if self.wanted is None else fails is not None,
+            fails=fails,
+            seconds_saved=pace * (self.total - self._seen),
+        )
+
+
+def describe_stop(stopped: Stopped, unit: str) -> str:
+    """A note on where a run stopped and what that tells of the whole set."""
+    what = f"{percent(stopped.share, '%')} of all {stopped.total:,}, an interval that holds whenever the run stops"
+    if stopped.decided:
+        verdict = f", so that the gate is decided: it {'fails' if stopped.fails else 'passes'}"
+    else:
+        verdict = "" if stopped.decided is None else "; the gate is not decided"
+    saved = f" The other {stopped.total - stopped.seen:,} would have taken about {stopped.seconds_saved:.3g} s more."
+    seen = f"Examined {count(stopped.seen, unit)} of {stopped.total:,} in random order; {stopped.metric} {what}{verdict}."
+    rest = " The other intervals are for a number of examples that is fixed in advance."
+    return seen + (saved + rest if stopped.seen < stopped.total else "")

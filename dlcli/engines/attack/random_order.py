@@ -1,0 +1,102 @@
+"""Attacks part after part of the images in random order, until the gate is decided or the time is over."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from dlcli.engines.anytime import Watch, parts, random_order
+from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation
+from dlcli.engines.attack.rows import PerImage
+from dlcli.specs.anytime import Stopped
+from dlcli.specs.gate import gate
+
+Sets = list[AdversarialSet]
+Headline = Callable[[Correctness, Sets], PerImage]
+"""How right the classifier of the headline is on each image of a part, at the largest eps."""
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What was attacked until the run stopped: the run of these images alone, their evaluation, and the sets of each eps."""
+
+    attack_run: AttackRun
+    clean: Evaluation
+    by_eps: dict[float, Sets]
+    stopped: Stopped | None = None
+
+
+def attack_all(attack_run: AttackRun) -> Attacked:
+    """Attack all images, at one eps after the other."""
+    clean = attack_run.evaluate(attack_run.setup.x)
+    return Attacked(attack_run, clean, {eps: attack_run.make_all(eps) for eps in attack_run.setup.eps})
+
+
+def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
+    """Attack images in random order until the run may stop.
+
+    Each image is attacked as in a whole run, since its random numbers come from its place.
+
+    Args:
+        attack_run: The networks and all images.
+        headline: Reads off what the gate is about.
+
+    Returns:
+        The images that were attacked, in the order of the data.
+    """
+    setup, config = attack_run.setup, attack_run.setup.config
+    wanted = gate(config.fail_under)
+    metric = CLEAN if wanted is not None and wanted.metric == CLEAN else "robust"
+    watch = Watch(len(setup.x), f"{metric} accuracy", wanted, config.stop_when_sure, config.time_limit)
+    order, done, taken = random_order(len(setup.x), config.seed), [], []
+    for part in parts(len(order)):
+        taken.append(np.sort(order[part]))
+        one = attack_all(_only(attack_run, taken[-1]))
+        done.append(one)
+        right = headline(one.clean.correctness, one.by_eps[max(setup.eps)])
+        watch.add((right.clean if metric == CLEAN else right.adversarial) == 1)
+        if watch.over:
+            break
+    picked = np.concatenate(taken)
+    back = np.argsort(picked)
+    by_eps = {eps: [_joined(sets, back) for sets in zip(*(one.by_eps[eps] for one in done), strict=True)] for eps in setup.eps}
+    clean = Evaluation(
+        _of([one.clean.correctness for one in done], back), np.concatenate([one.clean.predicted for one in done])[back]
+    )
+    return Attacked(_only(attack_run, picked[back]), clean, by_eps, watch.stopped())
+
+
+def _only(attack_run: AttackRun, picked: np.ndarray) -> AttackRun:
+    """The run of the images at the indices `picked`."""
+    setup, index = attack_run.setup, torch.from_numpy(picked)
+    some = replace(setup, x=setup.x[index], y=setup.y[index], places=setup.places[index])
+    return replace(attack_run, setup=some, targets=None if attack_run.targets is None else attack_run.targets[index])
+
+
+def _joined(sets: Sequence[AdversarialSet], back: np.ndarray) -> AdversarialSet:
+    """The sets of all parts as one, its images in the order `back`."""
+    images = [one.images for one in sets if one.images is not None]
+    reached = [one.reached for one in sets if one.reached is not None]
+    sizes = np.array([len(one.predicted) for one in sets])
+    return replace(
+        sets[0],
+        images=torch.cat(images)[torch.from_numpy(back)] if images else None,
+        correctness=_of([one.correctness for one in sets], back),
+        rounded=_of([one.rounded for one in sets], back),
+        predicted=np.concatenate([one.predicted for one in sets])[back],
+        queries=float(np.average([one.queries for one in sets], weights=sizes)),
+        seconds=sum(one.seconds for one in sets),
+        reached=np.concatenate(reached)[back] if reached else None,
+    )
+
+
+def _of(parts_of: Sequence[Correctness], back: np.ndarray) -> Correctness:
+    first = parts_of[0]
+    return Correctness(
+        np.concatenate([one.baseline for one in parts_of])[back] if len(first.baseline) else first.baseline,
+        np.concatenate([one.members for one in parts_of], axis=1)[:, back],
+        {name: np.concatenate([one.rules[name] for one in parts_of])[back] for name in first.rules},
+        {name: np.concatenate([one.inside[name] for one in parts_of])[back] for name in first.inside},
+    )
