@@ -18,10 +18,11 @@ SUBCOMMANDS = {
 """Name and summary of each subcommand; `dlcli/cli/commands/NAME.py` holds its COMMAND."""
 UTILITIES = {
     "list": "List what there is to choose from: attacks, models, surgeries, vectors ...",
+    "verify": "Check the record of a run: hashes, and a random tenth of its work done again.",
     "cache": "List what is kept between runs, or remove what is old.",
     "info": "Print versions, the device, extras and the cache.",
 }
-"""Subcommands that print what there is; they take no data and write no output."""
+"""Subcommands that print what there is, or whether it holds; they write no output."""
 COMMANDS = {**SUBCOMMANDS, **UTILITIES}
 COMMAND_INDENT = "    "
 """What a line of a note begins with if it is a command to copy."""

@@ -1,6 +1,5 @@
 """The run record (run.json): command, configuration, inputs, environment and result."""
 
-import hashlib
 import json
 import os
 import platform
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from dlcli import __version__
 from dlcli.support.atomic import write_text
+from dlcli.support.fingerprints import SEAL, code_sha256, file_sha256, files_in, path_sha256, seal
 
 _NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy")
 
@@ -46,12 +46,6 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 class Start(NamedTuple):
     """When a run began: the time in UTC, and `time.monotonic()`, which does not move when the clock is set."""
 
@@ -77,7 +71,7 @@ def write_record(
         command: Name of the subcommand.
         arguments: Words of the command line after `dlcli`.
         config: The configuration, in types that JSON has.
-        inputs: Files that were read; those that exist are recorded with their SHA-256.
+        inputs: Files and folders that were read; those that exist are recorded with their SHA-256.
         started: When the run began.
         result: The result, in types that JSON has.
         status: The exit status.
@@ -86,11 +80,21 @@ def write_record(
         "command": command,
         "arguments": arguments,
         "config": config,
-        "inputs": {str(name): file_sha256(name) for name in inputs if name.is_file()},
+        "inputs": {str(name): path_sha256(name) for name in inputs if name.exists()},
+        "files": _written(path, started),
+        "code": code_sha256(),
         "started": started.time.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started.clock, 3),
         "environment": environment(),
         "status": status,
         "result": result,
     }
+    record[SEAL] = seal(record)
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _written(record: Path, started: Start) -> dict[str, str]:
+    """The SHA-256 of each file beside the record that the run wrote, by its name; those from before are not of this run."""
+    folder = record.parent
+    own = (path for path in files_in(folder) if path != record and path.stat().st_mtime >= started.time.timestamp() - 1)
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in own}

@@ -5,7 +5,7 @@ from dlcli.specs.figures import percent
 from dlcli.specs.task_attack import NOISE, TaskAttackResult, TaskAttackRow
 from dlcli.support.plural import count
 
-_NORMS = {"linf": "L-inf", "l2": "L2"}
+_NORMS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 
 
 def task_attack_table(result: TaskAttackResult) -> TerminalTable:

@@ -18,7 +18,7 @@ from types import ModuleType
 
 from dlcli.specs.code import code_in
 from dlcli.support.errors import InputError, MissingInputError, UsageError
-from dlcli.support.record import file_sha256
+from dlcli.support.fingerprints import file_sha256
 from dlcli.support.trust import current_trust
 
 _INSTALLED = (

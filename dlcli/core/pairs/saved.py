@@ -20,8 +20,8 @@ from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.specs.command_line import command_line
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError, MissingInputError
+from dlcli.support.fingerprints import file_sha256
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
-from dlcli.support.record import file_sha256
 from dlcli.support.schema import list_of, mapping_of, number, sha256, text
 
 WEIGHTS, METADATA, TASK = "weights.safetensors", "model.json", "pairs"

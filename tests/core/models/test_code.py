@@ -11,7 +11,7 @@ import pytest
 from dlcli.core.models import code
 from dlcli.core.models.code import RecordedCode, code_files, import_code
 from dlcli.support.errors import InputError
-from dlcli.support.record import file_sha256
+from dlcli.support.fingerprints import file_sha256
 from dlcli.support.trust import Trust, trusting
 
 NETS = """

@@ -67,7 +67,7 @@ def edit(name: str, value: object):
 def rename_tensor(folder: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
-    from dlcli.support.record import file_sha256
+    from dlcli.support.fingerprints import file_sha256
 
     arrays = load_file(folder / WEIGHTS)
     arrays["learned.other"] = arrays.pop("learned.roots")

@@ -1,0 +1,138 @@
+"""The record of a run as claims, and how each is compared with what is found."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from dlcli.specs.verify import Check, Verdict
+from dlcli.support.errors import InputError
+from dlcli.support.fingerprints import SEAL
+from dlcli.support.seeds import derive
+
+RECORD = "run.json"
+SHARE = 10
+"""One of this number of examples is done again."""
+_NEAR = 1e-6
+"""Figures that were summed in another order differ by less."""
+_RARE = 0.001
+"""A sample refuses a claim only if one that disagrees as much is rarer than this."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A record as it was read, and its folder."""
+
+    folder: Path
+    content: Mapping[str, Any]
+
+    @property
+    def command(self) -> str:
+        """The subcommand of the run."""
+        return str(self.content["command"])
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """The result that is claimed."""
+        found: Mapping[str, Any] = self.content["result"]
+        return found
+
+    def config(self, cls: type[Any], **changed: Any) -> Any:
+        """The configuration of the run, without outputs; raises the kinds of errors of configurations."""
+        known = {item.name for item in fields(cls)}
+        given = {name: value for name, value in self.content["config"].items() if name in known and value is not None}
+        return cls(**{**given, **{name: value for name, value in _NO_OUTPUTS.items() if name in known}, **changed})
+
+
+_NO_OUTPUTS: dict[str, Any] = {"output": None, "save": None, "resume": False, "export": None, "log": (), "fail_under": None}
+_NO_OUTPUTS |= {"stop_when_sure": False, "time_limit": None, "explain": None}
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read run.json of a folder.
+
+    Raises InputError if there is none, or if it is not a record with hashes.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        hint = "name the folder that a command wrote with `output`"
+        raise InputError(f"{folder}: holds no {RECORD}", hint=hint)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}", hint="restore the file") from None
+    needed = ("command", "config", "inputs", "files", "code", "environment", "result", SEAL)
+    missing = [name for name in needed if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise InputError(f"{path}: has no `{missing[0]}`", hint="run the command again; earlier versions recorded no hashes")
+    return RunRecord(folder, content)
+
+
+def a_tenth(n: int, seed: int) -> NDArray[np.int64]:
+    """The numbers of a random tenth of n examples, at least one, in their order."""
+    chosen = np.random.default_rng(derive(seed, "verify")).permutation(n)[: max(1, math.ceil(n / SHARE))]
+    return np.sort(chosen)
+
+
+def same(what: str, claimed: object, found: object) -> Check:
+    """A claim that holds only if both are equal."""
+    verdict = Verdict.SAME if claimed == found else Verdict.REFUSED
+    return Check(what=what, claimed=str(claimed), found=str(found), verdict=verdict)
+
+
+def number(what: str, claimed: float, found: float) -> Check:
+    """A figure that is computed again from all that it is made of: equal, or equal but for rounding."""
+    near = math.isclose(claimed, found, rel_tol=_NEAR, abs_tol=_NEAR)
+    verdict = Verdict.SAME if claimed == found else Verdict.CLOSE if near else Verdict.REFUSED
+    return Check(what=what, claimed=f"{claimed:.6g}", found=f"{found:.6g}", verdict=verdict)
+
+
+def sampled_share(what: str, claimed: float, total: int, hits: int, sample: int) -> Check:
+    """A share of a whole set, compared with a random sample of it: refused if such a sample would be very rare.
+
+    Args:
+        what: What it is of.
+        claimed: The share of the record.
+        total: Number of examples of the whole set.
+        hits: Hits in the sample.
+        sample: Number of examples of the sample.
+
+    Returns:
+        The check.
+    """
+    successes = round(claimed * total)
+    spread = hypergeom(total, successes, sample)
+    rare = min(spread.cdf(hits), spread.sf(hits - 1)) < _RARE / 2
+    verdict = Verdict.REFUSED if rare else Verdict.CLOSE
+    return Check(what=what, claimed=f"{claimed:.4f} of {total:,}", found=f"{hits} of {sample}", verdict=verdict)
+
+
+def repeated_labels(
+    what: str, claimed: Sequence[Any], found: Sequence[Any], margins: NDArray[np.floating[Any]], *, tie: float = 1e-4
+) -> Check:
+    """Labels that were predicted again: equal, or different only where two are tied but for rounding.
+
+    Args:
+        what: What they are of.
+        claimed: The labels of the record, (m,).
+        found: Those predicted here, (m,).
+        margins: The difference of the two greatest logits here, (m,).
+        tie: Below this margin rounding may decide.
+
+    Returns:
+        The check.
+    """
+    other = np.array([one != two for one, two in zip(claimed, found, strict=True)], dtype=bool)
+    verdict = Verdict.SAME if not other.any() else Verdict.CLOSE if (margins[other] < tie).all() else Verdict.REFUSED
+    return Check(what=what, claimed=f"{len(other):,} labels", found=f"{int((~other).sum()):,} of them equal", verdict=verdict)
+
+
+def skipped(what: str, why: str) -> Check:
+    """A claim that is not checked."""
+    return Check(what=what, claimed="", found=why, verdict=Verdict.SKIPPED)

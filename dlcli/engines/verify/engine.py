@@ -1,0 +1,68 @@
+"""Check the record of a run: its hashes, and a random tenth of the work that it claims; the engine of `dlcli verify`."""
+
+from dlcli.engines.trusted import only_named_code
+from dlcli.engines.verify.claims import SHARE, RunRecord, read_record
+from dlcli.engines.verify.hashes import hashes
+from dlcli.engines.verify.repeats import description, repeat
+from dlcli.specs.verify import Check, Verdict, VerifyConfig, VerifyResult
+from dlcli.support.errors import DlcliError
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
+
+
+@only_named_code
+def run(config: VerifyConfig, *, report: Reporter = SILENT) -> VerifyResult:
+    """Check a record.
+
+    Where hashes differ nothing is repeated: what would be opened is not what the run read or wrote.
+
+    Args:
+        config: The options.
+        report: Receives progress.
+
+    Returns:
+        A row for each claim; `failed` says what is refused.
+
+    Raises:
+        DlcliError: If the folder holds no record with hashes.
+    """
+    record = read_record(config.folder)
+    checks = list(hashes(record))
+    repeated = "nothing was repeated, since hashes differ"
+    if not any(one.verdict is Verdict.REFUSED for one in checks):
+        report.note(f"hashes hold; one of {SHARE} examples is done again, seed {config.seed}")
+        checks += _repeated(record, config)
+        repeated = f"{description(record)}, seed {config.seed}"
+    refused = [one for one in checks if one.verdict is Verdict.REFUSED]
+    failed = f"{count(len(refused), 'claim')} not as recorded: {', '.join(one.what for one in refused[:5])}" if refused else ""
+    return VerifyResult(
+        folder=str(config.folder),
+        of_command=record.command,
+        checks=tuple(checks),
+        repeated=repeated,
+        seed=config.seed,
+        notes=(f"Repeated: {repeated}.",),
+        failed=failed,
+    )
+
+
+def _repeated(record: RunRecord, config: VerifyConfig) -> list[Check]:
+    """The checks of what is done again; what cannot be opened any more is refused."""
+    found: list[Check] = []
+    try:
+        found.extend(repeat(record, config))
+    except (DlcliError, KeyError, TypeError, ValueError, IndexError) as error:
+        what = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+        found.append(Check(what="what the record names", claimed="can be repeated", found=what, verdict=Verdict.REFUSED))
+    return found
+
+
+def plan(config: VerifyConfig) -> list[str]:
+    """What `run` would do, one line per step."""
+    record = read_record(config.folder)
+    inputs, files = (len(record.content[name]) for name in ("inputs", "files"))
+    return [
+        f"read the record of dlcli {record.command} in {config.folder}",
+        f"compare the SHA-256 of the record, of the program, of {count(inputs, 'input')} and {count(files, 'file')}",
+        f"do one of {SHARE} examples again, seed {config.seed}",
+    ]

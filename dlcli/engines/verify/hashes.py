@@ -1,0 +1,38 @@
+"""What a record claims about itself, its files, its inputs, the program and the environment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlcli.engines.verify.claims import RunRecord, same
+from dlcli.specs.verify import Check, Verdict
+from dlcli.support.fingerprints import SEAL, code_sha256, file_sha256, path_sha256, seal
+from dlcli.support.record import environment
+
+_GONE = "missing"
+
+
+def hashes(record: RunRecord) -> Iterator[Check]:
+    """All checks that need no computation."""
+    content = record.content
+    yield same("the record itself", content[SEAL], seal(content))
+    yield same("code of dlcli", content["code"], code_sha256())
+    for name, digest in content["inputs"].items():
+        path = Path(name)
+        yield same(f"input {name}", digest, path_sha256(path) if path.exists() else _GONE)
+    for name, digest in content["files"].items():
+        path = record.folder / name
+        yield same(f"file {name}", digest, file_sha256(path) if path.is_file() else _GONE)
+    if "seed" in content["config"] and "seed" in record.result:
+        yield same("seed", content["config"]["seed"], record.result["seed"])
+    yield from _versions(record)
+
+
+def _versions(record: RunRecord) -> Iterator[Check]:
+    """The versions of packages: another one does not refuse a claim, but figures are then compared by their intervals."""
+    claimed, here = record.content["environment"], environment()
+    yield same("version of dlcli", claimed["dlcli"], here["dlcli"])
+    known = {"python": here["python"], **here["packages"]}
+    for name, version in {"python": claimed["python"], **claimed["packages"]}.items():
+        found = known.get(name)
+        if found is not None and found != version:
+            yield Check(what=f"version of {name}", claimed=version, found=found, verdict=Verdict.OTHER)

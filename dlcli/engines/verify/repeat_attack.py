@@ -1,0 +1,105 @@
+"""Attacks: the figures follow from the images that the run left, and a tenth of these are classified again."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.attacks.norms import NORMS
+from dlcli.core.compute.forward import predict_logits
+from dlcli.core.corruptions.all import CORRUPTIONS
+from dlcli.core.corruptions.base import corrupt
+from dlcli.core.ensembles.combine import RuleModel
+from dlcli.engines.attack.setup import AttackSetup, open_setup
+from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
+from dlcli.specs.attack import AttackConfig
+from dlcli.specs.corruptions import METHOD, SEVERITIES
+from dlcli.specs.verify import Check, Verdict, VerifyConfig
+from dlcli.support.reporter import SILENT
+
+Arrays = Mapping[str, np.ndarray]
+Index = np.ndarray
+_ROUNDING = 1e-5
+"""By so much a stored change may exceed eps, for images are of float32."""
+
+
+def repeat_attack(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
+    """Count the accuracies again, and classify a tenth of the images."""
+    path = record.folder / ("corruptions.npz" if record.result.get("method") == METHOD else "adversarial.npz")
+    if not path.is_file() or "loss" in record.result:
+        yield skipped("figures", "only attacks on classes leave images to check")
+        return
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    setup = open_setup(record.config(AttackConfig, device=config.device, trust_code=config.trust_code), SILENT)
+    loaded = setup.load_networks()
+    yield same("SHA-256 of the network", record.result["model_sha256"], loaded.sha256)
+    picked = a_tenth(len(arrays["y"]), config.seed)
+    if METHOD in setup.config.methods:
+        rule = setup.networks.rule
+        yield from _corrupted(record, arrays, setup, RuleModel(loaded.members, rule) if rule else _of(loaded.baseline), picked)
+    else:
+        # Of an ensemble without a surrogate the images are those of the mean rule.
+        model = RuleModel(loaded.members, setup.networks.reference) if loaded.baseline is None else loaded.baseline
+        yield from _adversarial(record, arrays, setup, model, picked)
+
+
+def _of(model: nn.Module | None) -> nn.Module:
+    if model is None:
+        raise TypeError("a network or the members of an ensemble")
+    return model
+
+
+def _adversarial(
+    record: RunRecord, arrays: Arrays, setup: AttackSetup, model: nn.Module, picked: np.ndarray
+) -> Iterator[Check]:
+    result, eps = record.result, record.result["headline"]["eps"]
+    yield same("number of images", result["n_images"], len(arrays["y"]))
+    if not result["members"] and setup.config.target is None:
+        right = arrays[f"predicted_{eps:g}"] == arrays["y"]
+        yield number("robust accuracy", result["headline"]["adversarial"]["value"], float(right.mean()))
+        clean = arrays["predicted_clean"] == arrays["y"]
+        yield number("clean accuracy", result["headline"]["clean"]["value"], float(clean.mean()))
+    yield _clean_images(arrays["x_clean"], setup.x, picked)
+    for value in result["eps"]:
+        name = f"{value:g}"
+        images = torch.from_numpy(arrays[f"x_{name}"][picked])
+        yield _within(images, torch.from_numpy(arrays["x_clean"][picked]), result["norm"], value)
+        yield _again(f"labels of a tenth at eps {name}", model, images, arrays[f"predicted_{name}"][picked], setup)
+
+
+def _clean_images(stored: np.ndarray, x: Tensor, picked: Index) -> Check:
+    """Whether a tenth of the clean images are images of the data."""
+    known = {one.numpy().tobytes() for one in x}
+    found = sum(stored[k].tobytes() in known for k in picked)
+    return same("clean images of a tenth that are in the data", len(picked), found)
+
+
+def _within(images: Tensor, clean: Tensor, norm: str, eps: float) -> Check:
+    longest = float(NORMS[norm].length(images.double() - clean.double()).max())
+    inside = longest <= eps * (1 + _ROUNDING) + _ROUNDING
+    verdict = Verdict.SAME if inside else Verdict.REFUSED
+    return Check(what=f"changes of a tenth at eps {eps:g}", claimed=f"at most {eps:g}", found=f"{longest:.6g}", verdict=verdict)
+
+
+def _again(what: str, model: nn.Module, images: Tensor, claimed: np.ndarray, setup: AttackSetup) -> Check:
+    logits = predict_logits(model, images, device=setup.device)
+    top = logits.topk(min(2, logits.shape[1]), dim=1).values
+    margins = (top[:, 0] - top[:, -1]).numpy() if logits.shape[1] > 1 else np.full(len(images), np.inf)
+    return repeated_labels(what, claimed.tolist(), logits.argmax(-1).tolist(), margins, tie=1e-3)
+
+
+def _corrupted(record: RunRecord, arrays: Arrays, setup: AttackSetup, model: nn.Module, picked: Index) -> Iterator[Check]:
+    yield same("number of images", record.result["n_images"], len(setup.x))
+    errors = arrays["predicted"] != arrays["y"]
+    yield number("mean error", record.result["mean_error"]["value"], float(errors.mean()))
+    clean = arrays["predicted_clean"] == arrays["y"]
+    yield number("clean accuracy", record.result["clean"]["value"], float(clean.mean()))
+    yield same("true labels of a tenth", arrays["y"][picked].tolist(), setup.y[picked].tolist())
+    places = setup.places[picked].tolist()
+    for k, name in enumerate(arrays["corruptions"].tolist()):
+        severity = SEVERITIES[k % len(SEVERITIES)]
+        images = corrupt(name, CORRUPTIONS[name], setup.x[picked], severity, places, setup.config.seed)
+        claimed = arrays["predicted"][k, SEVERITIES.index(severity)][picked]
+        yield _again(f"labels of a tenth, {name} {severity}", model, images, claimed, setup)

@@ -1,0 +1,59 @@
+"""Evaluations: the figures follow from predictions.csv, and a tenth of its rows are predicted again."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dlcli.core.evaluation.metrics import log_probabilities
+from dlcli.engines.eval.files import PREDICTIONS
+from dlcli.engines.model_and_data import open_model_and_data
+from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.verify import Check, Verdict, VerifyConfig
+from dlcli.support.reporter import SILENT
+
+_CLOSE = 1e-3
+"""Probabilities that were computed with other threads or libraries differ by less."""
+
+
+def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
+    """Count the accuracy again, and predict a tenth of the examples."""
+    path = record.folder / PREDICTIONS
+    claimed = {one["name"]: one["estimate"] for one in record.result.get("metrics", ())}
+    if not path.is_file() or "top-1" not in claimed:
+        yield skipped("figures", "only evaluations of classes leave predictions to check")
+        return
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    right = [row["label"] == row["truth"] for row in rows]
+    yield same("number of predictions", record.result["n_images"], len(rows))
+    yield number("top-1 accuracy", claimed["top-1"]["value"], sum(right) / max(len(right), 1))
+    yield from _predicted_again(record, config, rows)
+
+
+def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[str, Any]]) -> Iterator[Check]:
+    given = record.config(EvalConfig, device=config.device, trust_code=config.trust_code)
+    loaded = open_model_and_data(given, SILENT, look=False)
+    split = loaded.split(given.split)
+    yield same("SHA-256 of the network", record.result["model_sha256"], loaded.trained.sha256)
+    if len(split.y) != len(rows):
+        yield same("number of examples in the data", len(rows), len(split.y))
+        return
+    picked = a_tenth(len(rows), config.seed)
+    log_p = log_probabilities(loaded.logits(split.x[picked]).numpy())
+    names, some = loaded.names(log_p.shape[1]), [rows[k] for k in picked]
+    ordered = np.sort(log_p, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2] if log_p.shape[1] > 1 else np.full(len(some), np.inf)
+    yield repeated_labels("labels of a tenth", [row["label"] for row in some], [names[k] for k in log_p.argmax(1)], margins)
+    truth = [names[k] for k in split.y[picked].tolist()]
+    yield same("true labels of a tenth", [row["truth"] for row in some] == truth, True)
+    yield _probabilities([float(row["probability"]) for row in some], np.exp(ordered[:, -1]))
+
+
+def _probabilities(claimed: list[float], found: np.ndarray) -> Check:
+    away = float(np.abs(np.array(claimed) - found).max())
+    verdict = Verdict.SAME if away == 0 else Verdict.CLOSE if away < _CLOSE else Verdict.REFUSED
+    what = f"{len(claimed):,} probabilities"
+    return Check(what="probabilities of a tenth", claimed=what, found=f"differ by {away:.2g} at most", verdict=verdict)

@@ -1,0 +1,34 @@
+"""By command, the tenth of the work that is done again, and the figures that follow from what the run left."""
+
+from collections.abc import Callable, Iterator
+
+from dlcli.engines.verify.claims import RunRecord, skipped
+from dlcli.engines.verify.repeat_attack import repeat_attack
+from dlcli.engines.verify.repeat_eval import repeat_eval
+from dlcli.engines.verify.repeat_train import repeat_train
+from dlcli.specs.verify import Check, VerifyConfig
+
+Repeat = Callable[[RunRecord, VerifyConfig], Iterator[Check]]
+
+REPEATS: dict[str, Repeat] = {"eval": repeat_eval, "attack": repeat_attack, "train": repeat_train}
+"""The commands whose work can be repeated in part."""
+
+DESCRIPTIONS = {
+    "eval": "a random tenth of the predictions was made again",
+    "attack": "a random tenth of the changed images was classified again",
+    "train": "the network was evaluated on a random tenth of the test images, not trained",
+}
+
+
+def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
+    """The checks of the repeated work."""
+    found = REPEATS.get(record.command)
+    if found is None:
+        yield skipped("figures", f"of dlcli {record.command} only hashes are checked")
+    else:
+        yield from found(record, config)
+
+
+def description(record: RunRecord) -> str:
+    """Which part was repeated, in a phrase."""
+    return DESCRIPTIONS.get(record.command, "nothing was repeated, only hashes")

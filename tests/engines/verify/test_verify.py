@@ -1,0 +1,296 @@
+"""`dlcli verify`: honest records hold, and whatever is changed in them or beside them is refused.
+
+A change is tried twice: as it is, and by someone who also computes all hashes of the record again.
+"""
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dlcli.cli.command import Command
+from dlcli.cli.execute import record
+from dlcli.engines import verify
+from dlcli.engines.verify.claims import a_tenth, repeated_labels, sampled_share
+from dlcli.specs.verify import Verdict, VerifyConfig, VerifyResult
+from dlcli.support.errors import InputError
+from dlcli.support.fingerprints import SEAL, file_sha256, path_sha256, seal
+from dlcli.support.record import Start
+
+RUNS = ("train", "eval", "attack", "corruptions")
+
+
+def do(name: str, **options: Any) -> Path:
+    """Run a command with an output folder and write its record, as the command line does."""
+    command: Command = import_module(f"dlcli.cli.commands.{name}").COMMAND
+    config = command.config(**options, device="cpu")
+    started = Start(datetime.now(UTC), time.monotonic())
+    record(command, config, import_module(command.engine).run(config), started, 0, [])
+    return Path(options["output"])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data and with runs of three commands on them."""
+    place = tmp_path_factory.mktemp("made")
+    drawn = np.random.default_rng(0)
+    y = np.arange(320) % 4
+    x = np.clip(drawn.normal(0.3, 0.15, (320, 1, 8, 8)) + 0.4 * (np.arange(8) // 2 == y[:, None, None])[:, None], 0, 1)
+    np.savez(place / "data.npz", x_train=x[:200].astype("f4"), y_train=y[:200], x_test=x[200:].astype("f4"), y_test=y[200:])
+    data = str(place / "data.npz")
+    do("train", data=data, model="mlp", epochs=3, output=place / "train")
+    model = str(place / "train")
+    do("eval", model=model, data=data, output=place / "eval")
+    do("attack", model=model, data=data, method="fgsm", eps="0.2", output=place / "attack")
+    do("attack", model=model, data=data, method="corruptions", corruptions="fog,contrast", output=place / "corruptions")
+    return place
+
+
+@pytest.fixture
+def runs(made: Path, tmp_path: Path) -> Path:
+    """A copy in which things may be changed; the paths of the records lead into it."""
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    for name in RUNS:
+        edit(copy / name, lambda content: relocated(content, str(made), str(copy)), resealed=True)
+    return copy
+
+
+def relocated(content: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(content).replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1]))
+    for name in found["inputs"]:
+        found["inputs"][name] = path_sha256(Path(name))
+    return found
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any] | None], *, resealed: bool) -> None:
+    """Change a record; `resealed` computes the hashes of files and of the record again."""
+    path = folder / "run.json"
+    content = json.loads(path.read_text())
+    content = change(content) or content
+    if resealed:
+        content["files"] = {name: file_sha256(folder / name) for name in content["files"] if (folder / name).is_file()}
+        content["inputs"] = {name: path_sha256(Path(name)) for name in content["inputs"] if Path(name).exists()}
+        content[SEAL] = seal(content)
+    path.write_text(json.dumps(content))
+
+
+def checked(folder: Path, **options: Any) -> VerifyResult:
+    return verify.run(VerifyConfig(folder=folder, device="cpu", **options))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", RUNS)
+def test_an_honest_record_holds(runs: Path, name: str, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        result = checked(runs / name)
+    finally:
+        torch.set_num_threads(before)
+    assert not result.failed and not result.refused
+    verdicts = {one.verdict for one in result.checks}
+    assert verdicts <= {Verdict.SAME, Verdict.CLOSE}
+    assert any("tenth" in one.what or one.what == "test accuracy" for one in result.checks)
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _write(folder: Path, rows: list[dict[str, str]]) -> None:
+    with (folder / "predictions.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def better_label(runs: Path) -> None:
+    rows = _rows(runs / "eval")
+    wrong = next((row for row in rows if row["label"] != row["truth"]), None)
+    row = wrong or rows[0]
+    row["label"] = row["truth"] if wrong else next(one["truth"] for one in rows if one["truth"] != row["truth"])
+    _write(runs / "eval", rows)
+
+
+def fewer_rows(runs: Path) -> None:
+    _write(runs / "eval", _rows(runs / "eval")[:-1])
+
+
+def surer(runs: Path) -> None:
+    rows = _rows(runs / "eval")
+    for row in rows:
+        row["probability"] = str(min(1.0, float(row["probability"]) + 0.05) if float(row["probability"]) < 0.95 else 0.9)
+    _write(runs / "eval", rows)
+
+
+def other_weights(runs: Path) -> None:
+    path = runs / "train" / "weights.safetensors"
+    state = load_file(path)
+    name = next(key for key, value in state.items() if value.is_floating_point() and value.dim() > 1)
+    state[name] = state[name] * 1.01
+    save_file(state, path)
+
+
+def other_data(runs: Path) -> None:
+    with np.load(runs / "data.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["x_test"] = 1 - arrays["x_test"]
+    np.savez(runs / "data.npz", **arrays)
+
+
+def fewer_data(runs: Path) -> None:
+    with np.load(runs / "data.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez(runs / "data.npz", **(arrays | {"x_test": arrays["x_test"][1:], "y_test": arrays["y_test"][1:]}))
+
+
+def other_images(runs: Path) -> None:
+    path = runs / "attack" / "adversarial.npz"
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["x_0.2"] = 1 - arrays["x_0.2"]
+    np.savez_compressed(path, **arrays)
+
+
+def weaker_images(runs: Path) -> None:
+    """The clean images in place of the changed ones, with their labels."""
+    path = runs / "attack" / "adversarial.npz"
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez_compressed(path, **(arrays | {"x_0.2": arrays["x_clean"], "predicted_0.2": arrays["predicted_clean"]}))
+
+
+def fewer_corrupted(runs: Path) -> None:
+    path = runs / "corruptions" / "corruptions.npz"
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["predicted"] = (arrays["predicted"] + 1) % 4
+    np.savez_compressed(path, **arrays)
+
+
+def removed_file(runs: Path) -> None:
+    (runs / "eval" / "predictions.csv").unlink()
+
+
+def at(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
+    """Set an entry of a record."""
+
+    def change(content: dict[str, Any]) -> None:
+        place: Any = content
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = to
+
+    return change
+
+
+BESIDE = {
+    "label": ("eval", better_label),
+    "row removed": ("eval", fewer_rows),
+    "probabilities": ("eval", surer),
+    "weights": ("eval", other_weights),
+    "weights of the run": ("train", other_weights),
+    "data": ("eval", other_data),
+    "data removed": ("eval", fewer_data),
+    "data of the training": ("train", other_data),
+    "images": ("attack", other_images),
+    "weaker images": ("attack", weaker_images),
+    "corrupted": ("corruptions", fewer_corrupted),
+}
+INSIDE = {
+    "accuracy": ("eval", at("result", "metrics", 0, "estimate", "value", to=0.999)),
+    "number of images": ("eval", at("result", "n_images", to=5000)),
+    "robust accuracy": ("attack", at("result", "headline", "adversarial", "value", to=0.9)),
+    "clean accuracy": ("attack", at("result", "headline", "clean", "value", to=0.5)),
+    "mean error": ("corruptions", at("result", "mean_error", "value", to=0.001)),
+    "trained accuracy": ("train", at("result", "rows", 0, "accuracy", "value", to=0.05)),
+    "hash of the network": ("eval", at("result", "model_sha256", to="0" * 64)),
+    "code": ("eval", at("code", to="0" * 64)),
+    "version": ("eval", at("environment", "dlcli", to="9.9.9")),
+    "seed": ("corruptions", at("config", "seed", to=1)),
+    "network": ("eval", at("config", "model", to="no-such-run")),
+    "eps": ("attack", at("result", "eps", to=[0.01])),
+}
+
+
+@pytest.mark.parametrize("resealed", [False, True])
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_is_changed_beside_a_record_is_refused(runs: Path, kind: str, resealed: bool) -> None:
+    name, change = BESIDE[kind]
+    change(runs)
+    if resealed:
+        edit(runs / name, lambda content: None, resealed=True)
+    result = checked(runs / name)
+    assert result.failed and result.refused
+
+
+@pytest.mark.parametrize("resealed", [False, True])
+@pytest.mark.parametrize("kind", INSIDE)
+def test_what_is_changed_in_a_record_is_refused(runs: Path, kind: str, resealed: bool) -> None:
+    name, change = INSIDE[kind]
+    edit(runs / name, change, resealed=resealed)
+    result = checked(runs / name)
+    assert result.failed and result.refused
+
+
+def test_a_missing_file_is_refused(runs: Path) -> None:
+    removed_file(runs)
+    assert any(one.found == "missing" for one in checked(runs / "eval").refused)
+
+
+def test_other_versions_of_packages_are_noted_but_hold(runs: Path) -> None:
+    edit(runs / "eval", at("environment", "packages", "numpy", to="1.0"), resealed=True)
+    result = checked(runs / "eval")
+    assert not result.failed
+    assert any(one.verdict is Verdict.OTHER and "numpy" in one.what for one in result.checks)
+
+
+def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"run\.json"):
+        checked(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        checked(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"command": "eval"}))
+    with pytest.raises(InputError, match="has no"):
+        checked(tmp_path)
+
+
+def test_the_tenth_is_that_of_the_seed() -> None:
+    assert len(a_tenth(95, 0)) == 10 and len(a_tenth(1, 0)) == 1
+    assert a_tenth(1000, 1).tolist() == a_tenth(1000, 1).tolist() != a_tenth(1000, 2).tolist()
+
+
+def shares() -> Iterator[int]:
+    drawn = np.random.default_rng(0)
+    right = drawn.random(500) < 0.9
+    return (int(right[a_tenth(500, seed)].sum()) for seed in range(200))
+
+
+def test_a_true_share_is_seldom_refused_and_a_false_one_often() -> None:
+    drawn = np.random.default_rng(0)
+    right = drawn.random(500) < 0.9
+    true, false = (
+        [sampled_share("a", value, 500, hits, 50).verdict for hits in shares()] for value in (float(right.mean()), 0.6)
+    )
+    assert true.count(Verdict.REFUSED) <= 2
+    assert false.count(Verdict.REFUSED) >= 190
+
+
+def test_only_ties_may_differ() -> None:
+    margins = np.array([0.5, 1e-6])
+    assert repeated_labels("a", [1, 2], [1, 2], margins).verdict is Verdict.SAME
+    assert repeated_labels("a", [1, 2], [1, 3], margins).verdict is Verdict.CLOSE
+    assert repeated_labels("a", [1, 2], [0, 2], margins).verdict is Verdict.REFUSED
