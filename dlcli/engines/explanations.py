@@ -87,7 +87,8 @@ def explain(
     if loaded.data.frames is not None:
         raise InputError(f"`explain` takes images, and {loaded.data.name} has videos")
     method = METHODS.module(config.explain or "")
-    settings = ExplainSettings(window=config.window, baseline=config.baseline or "mean", device=loaded.device)
+    window = None if config.window is None else int(config.window)
+    settings = ExplainSettings(window=window, baseline=config.baseline or "mean", device=loaded.device)
     model, x = loaded.trained.model, to_float(examples.x[list(indices)])
     with report.task(f"explaining {count(len(x), 'image')} by {config.explain}"):
         answers = _answers(config, loaded, examples, indices, loaded.logits(x), labelled=labelled)
@@ -98,7 +99,7 @@ def explain(
         found = DeletionCheck(model, x, target, settings, absolute=absolute, seed=seed, groups=groups).run(method, maps)
     explanation = Explanation(
         method=config.explain or "",
-        window=window_side((x.shape[2], x.shape[3]), config.window) if config.explain == _OCCLUSION else None,
+        window=window_side((x.shape[2], x.shape[3]), window) if config.explain == _OCCLUSION else None,
         baseline=settings.baseline,
         target=answers.name,
         images=tuple(indices),

@@ -18,7 +18,9 @@ from dlcli.engines.predict_next import predict_next
 from dlcli.engines.predicted_masks import check_mask_options, predicted_masks
 from dlcli.engines.sound_stream import stream_answers, streamed_sound
 from dlcli.engines.trusted import only_named_code
+from dlcli.engines.video_windows import predict_windows, takes_windows
 from dlcli.specs.predict import PredictConfig, PredictResult
+from dlcli.specs.video_windows import is_duration
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
@@ -34,6 +36,8 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     _check(config, task)
     if task.predicts_next:
         return predict_next(config, task, report)
+    if takes_windows(config, task):
+        return _of_windows(config, report)
     loaded = open_model_and_data(config, report, unlabelled=True)
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")
@@ -53,6 +57,24 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
         table=table,
         explanation=None if explained is None else explained.explanation,
         notes=(*loaded.trained.notes, *notes),
+    )
+
+
+def _of_windows(config: PredictConfig, report: Reporter) -> PredictResult:
+    """A row for each window of a video."""
+    started = time.perf_counter()
+    loaded, table = predict_windows(config, report)
+    return PredictResult(
+        data=loaded.data.name,
+        split="",
+        unit="window",
+        model=loaded.trained.name,
+        model_sha256=loaded.trained.sha256,
+        n_images=len(table.rows),
+        device=describe_device(loaded.device),
+        seconds=time.perf_counter() - started,
+        table=table,
+        notes=loaded.trained.notes,
     )
 
 
@@ -77,7 +99,8 @@ def _answers(config: PredictConfig, loaded: LoadedModel, examples: Split, report
             message = "`every` needs one PCM .wav at the rate of the training, and a run directory of a built-in network"
             raise UsageError(message, hint="omit `every`")
         return loaded.logits(examples.x), []
-    found = list(stream_answers(loaded.trained.model, sound, config.every, device=loaded.device, report=report))
+    every = None if config.every is None else int(config.every)
+    found = list(stream_answers(loaded.trained.model, sound, every, device=loaded.device, report=report))
     return torch.stack([one.logits for one in found]), [one.steps for one in found]
 
 
@@ -86,7 +109,7 @@ def _check(config: PredictConfig, task: RunTask) -> None:
         check_mask_options(config)
     elif config.masks is not None:
         raise UsageError("`masks` needs a directory written by dlcli train with task=segment")
-    if config.every is not None and (task.sequences is None or task.predicts_next):
+    if config.every is not None and not is_duration(config.every) and (task.sequences is None or task.predicts_next):
         raise UsageError("`every` needs a network that classifies sequences", hint="omit `every`")
 
 

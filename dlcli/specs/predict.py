@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.command_line import command_line
-from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option, window_option
+from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.result import Result
-from dlcli.specs.sequences import every_option
 from dlcli.specs.shared import data_option, output_option
+from dlcli.specs.video_windows import every_option, is_duration, window_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
@@ -32,10 +32,10 @@ class PredictConfig(ModelAndDataOptions):
         " Default: every file below a folder, whatever its folders mean; every image of a .npz; or the test set of other data.",
     )
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
-    every: int | None = every_option()
+    every: float | None = every_option()
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
     explain: str | None = explain_option("each of the first 64 images")
-    window: int | None = window_option()
+    window: float | None = window_option()
     baseline: str | None = baseline_option()
     maps: Path | None = option(
         None, "Write the maps of `explain` to this directory, as pictures and as .npy.", metavar="DIR", writes=True
@@ -60,7 +60,8 @@ class PredictConfig(ModelAndDataOptions):
         if self.ensemble is not None and self.model is None:
             hint = command_line("predict", model="FOLDER", data="DATA", ensemble="RULE")
             raise UsageError("`ensemble` needs a directory written by dlcli ensemble", hint=hint)
-        check_explain(self, "maps")
+        if not is_duration(self.window):
+            check_explain(self, "maps")
         if self.maps is not None and self.explain is None:
             raise UsageError("`maps` needs `explain`")
         for name in ("maps", "masks"):
@@ -81,7 +82,8 @@ class PredictResult(Result, command="predict"):
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
     class), probability, and then label_2, probability_2 ...; of a network that predicts scores, score, low and high; of one
     that predicts masks, mask (with `masks`), and label, share, label_2, share_2 ... of the pixels.
-    With `every` there are also steps, the number of samples so far, and seconds.
+    Of windows of a video there are begin and end, in seconds. With `every` of a sound there are also steps, the number of
+    samples so far, and seconds.
     `explanation` is None without `explain`.
     """
 

@@ -56,17 +56,6 @@ def require_causal_option() -> Any:
     )
 
 
-def every_option() -> Any:
-    """`every`: answers inside a long sound."""
-    return option(
-        None,
-        "Sequences: of one PCM .wav, a row after every N samples, with the classes of all that was heard so far by a built-in "
-        "network; the last row is of the whole sound.",
-        metavar="N",
-        minimum=1,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class CausalityResult(Result, command="eval"):
     """Result of `dlcli eval --prove-causal`.

@@ -30,7 +30,7 @@ from dlcli.support.errors import MissingExtraError
 
 _UNKNOWN = ("InvalidDataError", "not a video in a supported format")
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg"
-_OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 """Only formats that contain their frames: a playlist named like a video could make ffmpeg open other files or addresses."""
 _UNSTAMPED = "avi"
 """The format without timestamps of frames: it stores only their order."""
@@ -53,7 +53,7 @@ class Videos:
     passes: int = 1
 
     def __post_init__(self) -> None:
-        _av()
+        pyav()
 
     @property
     def cache_options(self) -> list[Any]:
@@ -64,7 +64,7 @@ class Videos:
     @property
     def version(self) -> str:
         """Version of PyAV."""
-        found: str = _av().__version__
+        found: str = pyav().__version__
         return found
 
     def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
@@ -105,7 +105,7 @@ class Videos:
             if truncated := describe_truncation(path):
                 return truncated
             # The absolute path: ffmpeg would take a name with a colon for an address.
-            container = _av().open(os.path.abspath(path), options=_OPEN_OPTIONS)
+            container = pyav().open(os.path.abspath(path), options=OPEN_OPTIONS)
         except Exception as error:  # ffmpeg raises many types for damaged files
             return failure_reason(path, error, _UNKNOWN)
         try:
@@ -119,7 +119,7 @@ class Videos:
             return "has no video stream"
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1  # many videos are decoded in parallel
-        index = _index(container, stream)
+        index = frame_index(container, stream)
         if len(index.times) < 2:
             return f"has {len(index.times) or 'no'} frame{'s' if not index.times else ''}; a clip needs at least two"
         wanted = self._wanted(index)
@@ -127,11 +127,16 @@ class Videos:
         positions: dict[int, list[int]] = {}
         for position, number in enumerate(wanted):
             positions.setdefault(number, []).append(position)
-        scaler = _av().video.reformatter.VideoReformatter()
-        for number, frame in _frames(container, stream, index, sorted(positions)):
-            square = _square(frame, shape[-1], scaler) if self.preparation is None else _prepared(frame, self.preparation)
-            pixels[:, positions[number]] = square[:, None]
+        scaler = pyav().video.reformatter.VideoReformatter()
+        for number, frame in frames_of(container, stream, index, sorted(positions)):
+            pixels[:, positions[number]] = self.pixels(frame, scaler)[:, None]
         return pixels
+
+    def pixels(self, frame: Any, scaler: Any = None) -> NDArray[np.uint8]:
+        """A frame of PyAV as RGB (3, size, size); `scaler` is the reformatter of its video, if one is kept."""
+        if self.preparation is not None:
+            return _prepared(frame, self.preparation)
+        return _square(frame, self.size, scaler or pyav().video.reformatter.VideoReformatter())
 
     def _wanted(self, index: "_Index") -> list[int]:
         (clips, frames), fps = self.sampling.shape, self.sampling.fps
@@ -140,7 +145,8 @@ class Videos:
         return frames_at_rate([time * index.tick for time in index.times], index.tick, fps, frames, clips)
 
 
-def _av() -> Any:
+def pyav() -> Any:
+    """The package PyAV; raises MissingExtraError without it."""
     try:
         import av
     except ImportError:
@@ -165,7 +171,7 @@ class _Index:
     stamped: bool
 
 
-def _index(container: Any, stream: Any) -> _Index:
+def frame_index(container: Any, stream: Any) -> _Index:
     """Read the index from the packets, one per frame, without decoding any."""
     packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
     seen = [(packet.pts, packet.is_keyframe) for packet in packets]  # packets are dropped: together they are the whole file
@@ -177,8 +183,21 @@ def _index(container: Any, stream: Any) -> _Index:
     return _Index(times, keys, stream.time_base, stamped=True)
 
 
-def _frames(container: Any, stream: Any, index: _Index, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    """Yield the frames with the indices `wanted`, increasing; raises ValueError if one cannot be decoded."""
+def frames_of(container: Any, stream: Any, index: _Index, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Yield the frames with the indices `wanted`.
+
+    Args:
+        container: The open file.
+        stream: Its video.
+        index: When its frames are shown.
+        wanted: Indices of frames, increasing.
+
+    Returns:
+        Pairs of an index and a frame of PyAV.
+
+    Raises:
+        ValueError: If one cannot be decoded.
+    """
     if not index.stamped:
         # Without timestamps there is nothing to seek to: frames are counted from the start.
         container.seek(container.start_time or 0)
