@@ -26,7 +26,7 @@ class IterativeAttack(Attack, IterativeSteps):
     the steps; whether an image is adversarial is always decided in the type of the images.
     """
 
-    norms = ("linf", "l2")
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
     targeted = True
 
     steps: int = 40

@@ -51,7 +51,17 @@ def _linf_length(change: Tensor) -> Tensor:
 
 
 def into_linf_ball(found: Tensor, x: Tensor, eps: float, bounds: tuple[float, float] = UNBOUNDED) -> Tensor:
-    """The point nearest to `found` whose every value is within `eps` of that of `x`, and within `bounds`."""
+    """The point nearest to `found` whose every value is within `eps` of that of `x`, and within `bounds`.
+
+    Args:
+        found: Images (n, ...).
+        x: The centres (n, ...).
+        eps: The radius, at least 0.
+        bounds: The lowest and highest value of an image.
+
+    Returns:
+        The points (n, ...).
+    """
     return torch.minimum(torch.maximum(found, x - eps), x + eps).clamp(*bounds)
 
 
@@ -69,7 +79,17 @@ def _l2_length(change: Tensor) -> Tensor:
 
 
 def into_l2_ball(found: Tensor, x: Tensor, eps: float, bounds: tuple[float, float] = UNBOUNDED) -> Tensor:
-    """The point nearest to `found` within the l2 distance `eps` of `x`, clamped to `bounds`."""
+    """The point nearest to `found` within the l2 distance `eps` of `x`, clamped to `bounds`.
+
+    Args:
+        found: Images (n, ...).
+        x: The centres (n, ...).
+        eps: The radius, at least 0.
+        bounds: The lowest and highest value of an image.
+
+    Returns:
+        The points (n, ...).
+    """
     change = found - x
     length = like_images(_l2_length(change), x)
     # With a margin inside, so that rounding the sum puts no projected point outside, and projecting again changes nothing.

@@ -75,7 +75,7 @@ def to_levels(images: Images) -> Images:
     return np.floor(np.clip(images, 0, 1) * _LEVELS + _ROUNDING) / _LEVELS
 
 
-def drawn(generators: Generators, draw: Callable[[np.random.Generator], NDArray[Any]]) -> NDArray[Any]:
+def drawn(generators: Generators, draw: Callable[[np.random.Generator], NDArray[np.float64]]) -> Images:
     """What `draw` gives for each image, stacked: (n, ...)."""
     return np.stack([draw(one) for one in generators])
 
@@ -86,6 +86,10 @@ def channels_first(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def last_channels(images: Images) -> tuple[int, int, int]:
-    """Rows, columns and channels of one image."""
+    """The shape of one image, channels last.
+
+    Returns:
+        Rows, columns and channels.
+    """
     channels, rows, columns = images.shape[1:]
     return rows, columns, channels

@@ -16,7 +16,7 @@ _LARGE = 244
 
 def contrast(images: Images, kept: float, generators: Generators) -> Images:
     """Distances from the mean of each channel are multiplied by `kept`."""
-    means = images.mean((2, 3), keepdims=True)
+    means: Array = images.mean((2, 3), keepdims=True)
     return (images - means) * kept + means
 
 

@@ -47,7 +47,7 @@ def frost(images: Images, setting: tuple[float, float], generators: Generators) 
     weight, ice = setting
     size = images.shape[2:]
     layers = drawn(generators, lambda one: _ice(size, one))[:, None]
-    tint = np.array(_ICE if images.shape[1] == 3 else (1.0,)).reshape(-1, 1, 1)
+    tint: Array = np.array(_ICE if images.shape[1] == 3 else (1.0,)).reshape(-1, 1, 1)
     return weight * images + ice * layers * tint
 
 
@@ -57,7 +57,7 @@ def _ice(size: tuple[int, int], generator: np.random.Generator) -> Array:
     cover = _crop(plasma(_map_size(size), 2.2, generator), size)
     texture = cover + needles**3
     texture = (texture - texture.mean()) / max(texture.std(), 1e-9) + _GRAIN * generator.normal(size=size)
-    return np.clip(generator.uniform(*_LEVEL) + _DEPTH * texture, 0, 1)
+    return np.asarray(np.clip(generator.uniform(*_LEVEL) + _DEPTH * texture, 0, 1))
 
 
 def fog(images: Images, setting: tuple[float, float], generators: Generators) -> Images:
@@ -65,16 +65,16 @@ def fog(images: Images, setting: tuple[float, float], generators: Generators) ->
     weight, decay = setting
     size = images.shape[2:]
     layer = drawn(generators, lambda one: _crop(plasma(_map_size(size), decay, one), size))[:, None]
-    largest = images.max((1, 2, 3), keepdims=True)
+    largest: Array = images.max((1, 2, 3), keepdims=True)
     return (images + weight * layer) * largest / (largest + weight)
 
 
 def brightness(images: Images, more: float, generators: Generators) -> Images:
     """The value of hue, saturation and value is increased by `more`."""
-    value = images.max(1, keepdims=True)
-    brighter = np.minimum(value + more, 1)
+    value: Array = images.max(1, keepdims=True)
+    brighter: Array = np.minimum(value + more, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(value > 0, images / value * brighter, brighter)
+        return np.asarray(np.where(value > 0, images / value * brighter, brighter))
 
 
 def _map_size(size: tuple[int, int]) -> int:
