@@ -163,6 +163,8 @@ def evaluate(
     baseline: str | None = None,
     export: str | Path | None = None,
     fail_under: tuple[str, float] | tuple[str, float, str] | str | None = None,
+    time_limit: float | str | None = None,
+    stop_when_sure: bool = False,
     bounds: tuple[float, float] | None = None,
     progress: bool = False,
 ) -> EvalResult | PairsEvalResult:

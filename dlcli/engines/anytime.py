@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from dlcli.core.stats import wilson
 from dlcli.specs.anytime import Stopped
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.figures import percent
-from dlcli.specs.gate import Gate
+from dlcli.specs.gate import Gate, gate
 from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
@@ -102,3 +103,12 @@ def describe_stop(stopped: Stopped, unit: str) -> str:
     seen = f"Examined {count(stopped.seen, unit)} of {stopped.total:,} in random order; {stopped.metric} {what}{verdict}."
     rest = " The other intervals are for a number of examples that is fixed in advance."
     return seen + (saved + rest if stopped.seen < stopped.total else "")
+
+
+def failed_when_sure(config: Any, stopped: Stopped) -> str:
+    """Why the bound of `fail_under` is not reached, as far as that is decided, else by the point; empty if it is."""
+    wanted = gate(config.fail_under)
+    if wanted is None:
+        return ""
+    fails = wanted.fails(stopped.share) if stopped.fails is None else stopped.fails
+    return f"{wanted.metric} is {stopped.share}, {wanted.below()}" if fails else ""

@@ -37,10 +37,15 @@ def stops_early(config: Any) -> bool:
     return config.time_limit is not None or bool(config.stop_when_sure)
 
 
-def check_anytime(config: Any) -> None:
-    """Raise UsageError for `stop_when_sure` without a gate to decide."""
+def check_anytime(config: Any, metrics: tuple[str, ...]) -> None:
+    """Raise UsageError for `stop_when_sure` without a gate on one of `metrics`, which are shares, to decide."""
     if config.stop_when_sure and config.fail_under is None:
         raise UsageError("`stop_when_sure` needs `fail_under`, the gate to decide", hint="add `fail_under=METRIC=V`")
+    if stops_early(config) and config.against is not None:
+        raise UsageError("`against` compares networks on all examples", hint="omit `for` and `stop_when_sure`")
+    if config.stop_when_sure and config.fail_under[0] not in metrics:
+        message = f"`stop_when_sure` decides {' and '.join(metrics)}, not {config.fail_under[0]}"
+        raise UsageError(message, hint="omit `stop_when_sure`")
 
 
 @dataclass(frozen=True, kw_only=True)

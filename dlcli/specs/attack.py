@@ -176,7 +176,7 @@ class AttackConfig:
             raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
         check_weights_key(self.weights_key, self.arch)
         check_corruptions(self)
-        check_anytime(self)
+        check_anytime(self, METRICS)
         if self.resume and stops_early(self):
             raise UsageError("`resume` goes on with whole sets of images", hint="drop `for` and `stop_when_sure`, or `resume`")
 

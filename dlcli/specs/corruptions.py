@@ -64,3 +64,9 @@ def check_corruptions(config: Any) -> None:
     for name in _OF_ATTACKS:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to `method={METHOD}`", hint=f"omit `{name}`")
+
+
+def refuse_corruptions(config: Any) -> None:
+    """Raise UsageError if they are asked for of a network that does not classify images."""
+    if METHOD in config.methods:
+        raise UsageError(f"`method`: {METHOD} are measured of networks that classify images", hint="choose pgd")

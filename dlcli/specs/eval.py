@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import table_options
+from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, time_limit_option
 from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy, of_a_class
 from dlcli.specs.command_line import command_line
 from dlcli.specs.comparison import DIFFERENCE, ClassifierComparison, against_option, compared_rows, no_worse_option
@@ -115,6 +116,8 @@ class EvalConfig(ModelAndDataOptions):
         f"{', '.join(SCORE_METRICS)}; for masks: {', '.join(MASK_METRICS)}; for pairs: {', '.join(PAIR_METRICS)}; for the "
         "next step: gain, the bits saved over the Markov chain, or bits, which fails above its bound."
     )
+    time_limit: float | None = time_limit_option("Evaluate images")
+    stop_when_sure: bool = stop_when_sure_option("Evaluate images")
     output: Path | None = output_option(
         "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory, and to explain/ in it "
         "the maps of `explain`; for pairs, mistakes.csv and report.html.",
@@ -144,6 +147,7 @@ class EvalConfig(ModelAndDataOptions):
         self._check_comparison()
         self._check_modes()
         self._check_bound()
+        check_anytime(self, ("top-1",))
 
     @property
     def _without_figures(self) -> str:
@@ -280,6 +284,7 @@ class EvalResult(Result, command="eval"):
     seed: int
     device: str
     seconds: float
+    stopped: Stopped | None = None
     notes: tuple[str, ...] = ()
     failed: str = ""
 

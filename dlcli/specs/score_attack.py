@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dlcli.specs.attack import AttackConfig, Finding
+from dlcli.specs.corruptions import refuse_corruptions
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.gate import gate
 from dlcli.specs.result import Result
@@ -19,6 +20,7 @@ _NOT_OF_SCORES = ("arch", "surrogate", "target", "ensemble", "members", "epochs"
 
 def check_score_attack(config: AttackConfig) -> None:
     """Raise UsageError for options that mean nothing for a network that predicts scores."""
+    refuse_corruptions(config)
     for name in _NOT_OF_SCORES:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to a network that predicts scores", hint=f"omit `{name}`")

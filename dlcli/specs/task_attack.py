@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dlcli.specs.attack import AttackConfig, Finding
+from dlcli.specs.corruptions import refuse_corruptions
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat
 from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
@@ -12,11 +13,12 @@ Figure = Estimate | PointEstimate
 
 CLEAN, WORST, NOISE = "clean", "worst of all", "noise"
 """Names of rows that are not of a single attack."""
-_NOT_OF_TASKS = ("arch", "surrogate", "target", "ensemble", "members", "epochs", "resume")
+_NOT_OF_TASKS = ("arch", "surrogate", "target", "ensemble", "members", "epochs", "resume", "time_limit", "stop_when_sure")
 
 
 def check_task_attack(config: AttackConfig, what: str) -> None:
     """Raise UsageError for options that mean nothing for a network of masks or sequences, which `what` names."""
+    refuse_corruptions(config)
     for name in _NOT_OF_TASKS:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to a network that {what}", hint=f"omit `{name}`")

@@ -24,11 +24,14 @@ from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model
 from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import GENERAL_RECIPE
+from dlcli.engines.anytime import describe_stop, failed_when_sure
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
+from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.written_predictions import write_predictions
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
+from dlcli.specs.anytime import stops_early
 from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
@@ -43,12 +46,14 @@ _EXPORTED = 256
 
 def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     """Evaluate a network on one split, and write its files to `config.output`. Raises the kinds of `dlcli.support.errors`."""
-    loaded = open_model_and_data(config, report)
+    loaded, logits, stopped = open_model_and_data(config, report), None, None
+    if stops_early(config):
+        loaded, logits, stopped = eval_until_sure(config, loaded)
     config = replace(config, group=config.group or _group_of_run(config, loaded.data))
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
     group = _group(config, loaded.data, config.split)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
-    predictions = _predict(config, loaded, config.split)
+    predictions = _predict(config, loaded, config.split, logits)
     outputs, output_of = predictions.outputs, loaded.output_of.numpy()
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
     parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
@@ -61,6 +66,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     found = None if compared is None else compared.comparison
     notes = (
         *(compared.notes if compared else ()),
+        *([describe_stop(stopped, unit)] if stopped else []),
         *loaded.trained.notes,
         *figure_notes(predictions, measured, output_of=output_of, unit=unit),
         *dependence_notes(split, predictions.group, config.group, unit),
@@ -86,10 +92,13 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
+        stopped=stopped,
         explanation=None if explained is None else explained.explanation,
         notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
         comparison=found,
-        failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found)))),
+        failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found))))
+        if stopped is None
+        else failed_when_sure(config, stopped),
     )
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
@@ -155,9 +164,10 @@ def check_columns(config: EvalConfig, data: ImageData) -> None:
     _group(config, data, config.split)
 
 
-def _predict(config: EvalConfig, loaded: LoadedModel, split: str) -> Predictions:
+def _predict(config: EvalConfig, loaded: LoadedModel, split: str, known: Tensor | None = None) -> Predictions:
+    """The predictions for a split, from its logits if they are known."""
     found = loaded.split(split)
-    logits = loaded.logits(found.x).numpy()
+    logits = (loaded.logits(found.x) if known is None else known).numpy()
     group = _group(config, loaded.data, split)
     group = None if group is None else np.unique(group[: loaded.limit], return_inverse=True)[1]
     return of_logits(logits, found.y.numpy(), loaded.names(logits.shape[1]), group)

@@ -18,6 +18,7 @@ from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.scores import eval_scores, plan_scores
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import describe, read
+from dlcli.specs.anytime import stops_early
 from dlcli.specs.eval import METRICS, EvalConfig, is_accuracy, is_metric
 from dlcli.specs.image_results import ImageEvalResult
 from dlcli.specs.pairs import PairsEvalResult
@@ -47,15 +48,24 @@ def eval_of_task(config: EvalConfig, report: Reporter) -> ImageEvalResult | Pair
 def _of_task(config: EvalConfig, report: Reporter) -> ImageEvalResult | PairsEvalResult | None:
     """The result for a run of another task than classes; None for these, and where the network is only looked at."""
     if _of_pairs(config):
+        _check_whole(config)
         return eval_pairs(config, report)
     task = task_of(config.model, config.ensemble)
     if config.summary or config.prove_causal:
         return None
+    if task.scores is not None or task.masks is not None or task.predicts_next:
+        _check_whole(config)
     if task.scores is not None:
         return eval_scores(config, task, report)
     if task.masks is not None:
         return eval_masks(config, task, report)
     return eval_next(config, task, report) if task.predicts_next else None
+
+
+def _check_whole(config: EvalConfig) -> None:
+    """Raise UsageError for a run that may stop early, which only one of classes does."""
+    if stops_early(config):
+        raise UsageError("`for` and `stop_when_sure` are of networks that predict classes", hint="omit them")
 
 
 def plan_of_task(config: EvalConfig) -> list[str]:

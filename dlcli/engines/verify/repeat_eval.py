@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.core.data.base import Split
 from dlcli.core.evaluation.metrics import log_probabilities
+from dlcli.engines.anytime import random_order
 from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.model_and_data import open_model_and_data
 from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
@@ -36,7 +38,7 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
 def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[str, Any]]) -> Iterator[Check]:
     given = record.config(EvalConfig, device=config.device, trust_code=config.trust_code)
     loaded = open_model_and_data(given, SILENT, look=False)
-    split = loaded.split(given.split)
+    split = _seen(loaded.split(given.split), record)
     yield same("SHA-256 of the network", record.result["model_sha256"], loaded.trained.sha256)
     if len(split.y) != len(rows):
         yield same("number of examples in the data", len(rows), len(split.y))
@@ -50,6 +52,15 @@ def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[st
     truth = [names[k] for k in split.y[picked].tolist()]
     yield same("true labels of a tenth", [row["truth"] for row in some] == truth, True)
     yield _probabilities([float(row["probability"]) for row in some], np.exp(ordered[:, -1]))
+
+
+def _seen(split: Split, record: RunRecord) -> Split:
+    """The examples that a run saw that stopped early, else all."""
+    stopped = record.result.get("stopped")
+    if not stopped:
+        return split
+    seen = np.sort(random_order(len(split.y), record.content["config"]["seed"])[: stopped["seen"]])
+    return Split(split.x[seen], split.y[seen], {name: column[seen] for name, column in split.metadata.items()})
 
 
 def _probabilities(claimed: list[float], found: np.ndarray) -> Check:

@@ -1,0 +1,55 @@
+"""Evaluations that stop once the gate is decided are those of a part of the whole."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from dlcli.engines import eval as evaluate
+from dlcli.engines import train
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stop") / "run"
+    train.run(TrainConfig(epochs=3, output=folder, device="cpu"))
+    return folder
+
+
+def rows(folder: Path) -> list[tuple[str, ...]]:
+    with (folder / "predictions.csv").open(newline="") as stream:
+        return [tuple(row[name] for name in ("truth", "label", "probability")) for row in csv.DictReader(stream)]
+
+
+def test_what_is_seen_is_a_part_of_the_whole(run: Path, tmp_path: Path) -> None:
+    whole = evaluate.run(EvalConfig(model=str(run), output=tmp_path / "whole", device="cpu"))
+    some = evaluate.run(
+        EvalConfig(model=str(run), output=tmp_path / "some", fail_under="top-1=0.5", stop_when_sure=True, device="cpu")
+    )
+    assert isinstance(whole, EvalResult) and isinstance(some, EvalResult)
+    stopped = some.stopped
+    assert whole.stopped is None and stopped is not None and not some.failed
+    assert stopped.seen == some.n_images < stopped.total == whole.n_images
+    assert stopped.share.low <= whole.metrics[0].estimate.value <= stopped.share.high
+    left = rows(tmp_path / "whole")
+    # In the order of the data, with the same figures up to rounding by batches.
+    for truth, label, probability in rows(tmp_path / "some"):
+        while left and not (left[0][:2] == (truth, label) and abs(float(left[0][2]) - float(probability)) < 1e-5):
+            left.pop(0)
+        assert left
+        left.pop(0)
+
+
+def test_a_gate_that_is_not_reached_fails(run: Path) -> None:
+    found = evaluate.run(EvalConfig(model=str(run), fail_under="top-1=0.999", stop_when_sure=True, device="cpu"))
+    assert isinstance(found, EvalResult) and found.failed and found.stopped is not None and found.stopped.fails
+
+
+def test_only_shares_are_decided() -> None:
+    with pytest.raises(UsageError, match="decides top-1"):
+        EvalConfig(fail_under="worst-class=0.5", stop_when_sure=True)
+    with pytest.raises(UsageError, match="needs `fail_under`"):
+        EvalConfig(stop_when_sure=True)
