@@ -28,16 +28,17 @@ from dlcli.core.text.search.neighbours import in_row_order
 from dlcli.core.text.stored_texts import StoredTexts, store_texts
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.candidates import Candidates, PairSearch, find_candidates, plan_search
-from dlcli.engines.dedupe.resume import CellPairs, StoredCells, parts_folder
+from dlcli.engines.dedupe.memory import check_will_fit, expected_pairs
+from dlcli.engines.dedupe.resume import MOST_BLOCKS, CellPairs, StoredCells, parts_folder
 from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled, score_pairs
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.memory import available_memory, check_disk
 from dlcli.support.reporter import Reporter, Unstoppable
 
 _MANY = 100_000
-"""Distinct texts from which on more than one process is used by default."""
+"""Distinct texts from which on several processes are used by default: the cells of as many take 3 CPU seconds, and starting a
+process takes half a second."""
 _BLOCK_BYTES = 64 << 20
-_MOST_BLOCKS = 400
 _CELLS_EACH = 6
 """Cells per process at the least, so that none of them waits long for the last one."""
 _RESUMABLE = 4
@@ -72,13 +73,16 @@ def find_and_score(
     if search is None or not search.in_cells:
         candidates = find_candidates(config, texts, search, report)
         return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
-    cell = _PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
-    found = _join(config, texts, search, cell, report)
+    kept = _PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
+    level = search.level
+    with _cut(config, texts, search, kept) as cut:
+        del search  # the vectors are in files by now
+        found = cut.join(report)
     pairs = in_row_order([one.pairs for one in found])
     dropped = sum(one.found for one in found) - len(pairs)
-    candidates = Candidates(pairs, search.level, None, search.chance, dropped=dropped)
-    if not cell.scored:
-        return FoundPairs(candidates, score_pairs(scorer, texts, pairs, words, search.chance))
+    candidates = Candidates(pairs, level, None, kept.chance, dropped=dropped)
+    if not kept.scored:
+        return FoundPairs(candidates, score_pairs(scorer, texts, pairs, words, kept.chance))
     probability = np.concatenate([one.probability for one in found if one.probability is not None])
     order = np.lexsort([np.concatenate([getattr(one.pairs, side) for one in found]) for side in ("second", "first")])
     return FoundPairs(candidates, ScoredPairs(pairs, probability[order]))
@@ -137,32 +141,57 @@ class _CellJob:
         return CellPairs(found.pairs, found.probability, len(pairs))
 
 
-def _join(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _PairsOfCell, report: Reporter) -> list[CellPairs]:
-    """What is kept of each cell, in the order of the cells; what an interrupted run has stored is not computed again."""
+@dataclass(frozen=True)
+class _CutTable:
+    """A table that is cut into cells.
+
+    Attributes:
+        job: Joins a cell.
+        cells: The two blocks of each.
+        stored: Where finished cells are stored; None if the output is not a file.
+        workers: Number of processes.
+    """
+
+    job: _CellJob
+    cells: list[tuple[int, int]]
+    stored: StoredCells | None
+    workers: int
+
+    def join(self, report: Reporter) -> list[CellPairs]:
+        """What is kept of each cell, in their order; what an interrupted run has stored is not computed again."""
+        stored = {} if self.stored is None else {cell: self.stored.load(cell) for cell in self.cells}
+        found = {cell: part for cell, part in stored.items() if part is not None}
+        missing = [cell for cell in self.cells if cell not in found]
+
+        def store(number: int, part: CellPairs) -> None:
+            found[missing[number]] = part
+            if self.stored is not None:
+                self.stored.save(missing[number], part)
+
+        label = "comparing, parts of the table"
+        in_parallel(self.job, missing, workers=self.workers, threads=1, report=Unstoppable(report), label=label, store=store)
+        return [found[cell] for cell in self.cells]
+
+
+@contextmanager
+def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _PairsOfCell) -> Iterator[_CutTable]:
+    """Cut a table into cells, whose files are there inside the block."""
     folder = parts_folder(config)
     stored = None if folder is None else StoredCells(folder, len(texts))
-    size = matrix_bytes(search.vectors)
-    workers = _worker_count(config, len(texts))
-    blocks = (stored.blocks() if stored and config.resume else None) or _block_count(size, len(texts), workers)
+    size, level = matrix_bytes(search.vectors), search.level
+    wanted = _worker_count(config, len(texts))
+    blocks = (stored.blocks() if stored and config.resume else None) or _block_count(size, len(texts), wanted)
+    workers, bytes_each = _memory_bound(wanted, 2 * size // blocks), _WORKER_BYTES + 2 * size // blocks
+    expected = expected_pairs(search, texts, kept.words, kept.lowest, scored=kept.scored)
+    check_will_fit(len(texts.of_row), expected, blocks * (blocks + 1) // 2, workers=workers, worker_bytes=bytes_each)
     if stored:
         stored.begin(_determined_by(config, texts, search, kept), blocks, resume=config.resume)
     with _files(folder) as place:
         check_disk(place, size, "the vectors of the texts")
-        number = write_blocks(place, search.vectors, search.level, blocks, block=search.block)
-        job = _CellJob(BlockFolder(place, search.level), store_texts(place / "texts", texts.texts), texts.strict, kept)
-        cells = list(combinations_with_replacement(range(number), 2))
-        found = {} if stored is None else {cell: part for cell in cells if (part := stored.load(cell)) is not None}
-        missing = [cell for cell in cells if cell not in found]
-
-        def store(number: int, part: CellPairs) -> None:
-            found[missing[number]] = part
-            if stored:
-                stored.save(missing[number], part)
-
-        fitting = _memory_bound(workers, 2 * size // number)
-        label = "comparing, parts of the table"
-        in_parallel(job, missing, workers=fitting, threads=1, report=Unstoppable(report), label=label, store=store)
-    return [found[cell] for cell in cells]
+        number = write_blocks(place, search.vectors, level, blocks, block=search.block)
+        del search  # from here on the vectors are read from files
+        job = _CellJob(BlockFolder(place, level), store_texts(place / "texts", texts.texts), texts.strict, kept)
+        yield _CutTable(job, list(combinations_with_replacement(range(number), 2)), stored, workers)
 
 
 def _worker_count(config: DedupeConfig, texts: int) -> int:
@@ -177,7 +206,7 @@ def _memory_bound(workers: int, blocks: int) -> int:
 def _block_count(size: int, texts: int, workers: int) -> int:
     """How many blocks to cut the rows into: for memory, for the workers, and for a run that may be interrupted."""
     for_workers = math.isqrt(2 * _CELLS_EACH * workers) if workers > 1 else 1
-    return min(_MOST_BLOCKS, max(-(-size // _BLOCK_BYTES), for_workers, _RESUMABLE if texts >= _MANY else 1))
+    return min(MOST_BLOCKS, max(-(-size // _BLOCK_BYTES), for_workers, _RESUMABLE if texts >= _MANY else 1))
 
 
 @contextmanager

@@ -23,8 +23,10 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.schema import mapping_of, number
 
+MOST_BLOCKS = 400
+"""Blocks that rows are cut into at the most, which make 80,200 cells."""
 _RECORD = "run.json"
-_FACTS = {"determined_by": mapping_of(lambda value: ""), "blocks": number(1)}
+_FACTS = {"determined_by": mapping_of(lambda value: ""), "blocks": number(1, MOST_BLOCKS)}
 _FOLLOW = {
     "content of the table": ("values of the vectors", "candidates"),
     "vectors": ("values of the vectors",),
@@ -69,7 +71,10 @@ def cells_kept(config: DedupeConfig, report: Reporter) -> Iterator[None]:
         yield
     except BaseException as error:
         # Signals end a run by exceptions that are no Exception. Only whole cells are stored.
-        if not isinstance(error, Exception) and (stored := stored_cells(config)):
+        stored = stored_cells(config)
+        if not stored:
+            remove_cells(config)
+        elif not isinstance(error, Exception):
             kept = f"{count(stored, 'finished part')} of the comparison {'is' if stored == 1 else 'are'} kept"
             report.note(f"{kept}; continue with `resume`")
         raise

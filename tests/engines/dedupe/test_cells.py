@@ -18,7 +18,8 @@ from dlcli.engines.dedupe import candidates, cells, resume
 from dlcli.engines.dedupe.candidates import PairSearch
 from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support import memory
+from dlcli.support.errors import InputError, MemoryLimitError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.conftest import ROOT
 from tests.core.text.search.test_neighbours import generated_keys
@@ -247,3 +248,25 @@ def test_a_run_without_anything_stored_starts_over(table: Path, tmp_path: Path):
     report.note = notes.append
     run(DedupeConfig(table=str(table), column="text", candidates=0.5, output=tmp_path / "o.csv", resume=True), report=report)
     assert [note for note in notes if "starts over" in note]
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_the_join(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def joined(blocks: cells.BlockFolder, first: int, second: int):
+        raise AssertionError("joined")
+
+    monkeypatch.setattr(cells.BlockFolder, "join", joined)
+    monkeypatch.setattr(memory, "available_memory", lambda: 40_000_000)
+    with pytest.raises(
+        MemoryLimitError, match=r"comparing 2,5\d\d rows, .*needs [\d.]+ [MG]B of memory, and 40.0 MB are available"
+    ):
+        run(DedupeConfig(table=str(table), column="text", candidates=0.4, output=tmp_path / "out.csv"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_number_of_pairs_is_expected_as_it_is(table: Path, monkeypatch: pytest.MonkeyPatch):
+    """A sixth of the rows are drawn."""
+    expected = []
+    monkeypatch.setattr(cells, "check_will_fit", lambda rows, pairs, number, **options: expected.append(pairs))
+    found = run(DedupeConfig(table=str(table), column="text", candidates=0.7, pairs=True))
+    assert expected[0][0] == pytest.approx(found.candidates, rel=0.3)
+    assert 0 < expected[0][1] <= expected[0][0]

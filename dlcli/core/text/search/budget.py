@@ -5,7 +5,7 @@ square of the number of texts. So the cosine is chosen such that about as many p
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +27,8 @@ _LEAST, _PER_TEXT = 10_000, 0.1
 _LOWEST = 0.15
 _SAMPLED = 1_000_000
 """Cosines computed to choose the level; 1,000 texts are compared with all."""
+_ROWS = 1 << 14
+"""Rows multiplied at a time."""
 
 
 def pair_budget(texts: int, block: Blocks | None = None) -> int:
@@ -58,8 +60,8 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
     if sp.issparse(vectors) and block is None:
         # What is not stored is 0, below any level; each row that is not empty has a cosine of 1 with itself. The product is
         # taken in this order, since scipy copies the matrix that is transposed.
-        values = (vectors @ vectors[rows].T).data
         rank += int((np.diff(vectors[rows].indptr) > 0).sum())
+        values = _largest(vectors, vectors[rows].T, rank + 1)
     else:
         product = vectors[rows] @ vectors.T
         values = product.toarray() if sp.issparse(product) else product
@@ -68,6 +70,49 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
         rank = min(values.size - 1, rank)
     level = float(np.partition(values, values.size - 1 - rank)[values.size - 1 - rank]) if rank < values.size else 0.0
     return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
+
+
+def _largest(vectors: sp.csr_array, against: sp.csc_array, count: int) -> NDArray[np.float32]:
+    """The `count` largest entries of a product, in any order, or all that are stored if there are fewer."""
+    found = np.empty(0, np.float32)
+    for start in range(0, vectors.shape[0], _ROWS):
+        found = np.append(found, (vectors[start : start + _ROWS] @ against).data)
+        found = found if len(found) <= count else np.partition(found, len(found) - count)[-count:]
+    return found
+
+
+class PairSample(NamedTuple):
+    """The pairs of some rows drawn at random with all rows, and how many pairs of all rows there are for one of them."""
+
+    pairs: Pairs
+    times: float
+
+
+def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, seed: int = 0) -> PairSample:
+    """Draw rows and find their pairs with a cosine of `level` or more.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0, (n, d).
+        level: Smallest cosine, above 0.
+        block: The block of each row, ascending, (n,): only pairs within a block count. None counts all.
+        seed: Seed of the sample.
+
+    Returns:
+        The pairs. A pair of two rows of the sample is in it twice, since it is twice as likely to be found.
+    """
+    n = vectors.shape[0]
+    rows = np.sort(np.random.default_rng(derive(seed, "pairs")).permutation(n)[: max(100, _SAMPLED // n)]).astype(np.int32)
+    against = vectors[rows].T
+    first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    for start in range(0, n, _ROWS):
+        left, right = np.nonzero(vectors[start : start + _ROWS] @ against >= level)
+        first.append((left + start).astype(np.int32))
+        second.append(rows[right])
+    one, other = np.concatenate(first), np.concatenate(second)
+    kept = np.flatnonzero((one != other) & (True if block is None else block[one] == block[other]))
+    one, other = one.take(kept), other.take(kept)
+    pairs = Pairs(np.minimum(one, other), np.maximum(one, other), cosines(vectors, one, other))
+    return PairSample(pairs, n / (2 * len(rows)))
 
 
 def pairs_from(

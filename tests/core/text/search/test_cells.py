@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from collections import Counter
 from itertools import combinations_with_replacement
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlcli.core.text.search import budget
+from dlcli.core.text.search.budget import cosine_within, sample_pairs
 from dlcli.core.text.search.cells import BlockFolder, matrix_bytes, write_blocks
 from dlcli.core.text.search.neighbours import Pairs, in_row_order, similar_pairs
 from dlcli.core.text.vectors.encoders import tfidf
@@ -95,3 +98,25 @@ def test_a_block_that_is_gone_is_named(tmp_path: Path):
     (tmp_path / "1.scale.npy").unlink()
     with pytest.raises(ResourceError, match=r"1\.scale\.npy"):
         BlockFolder(tmp_path, 0.75).join(0, 1)
+
+
+@settings(max_examples=40)
+@given(matrices(), st.floats(0.1, 0.9), st.booleans(), st.booleans())
+def test_a_sample_of_all_rows_has_all_pairs_twice(matrix, level, sparse, within):
+    block = np.sort(np.arange(len(matrix)) % 2) if within else None
+    pairs, times = sample_pairs(sp.csr_array(matrix) if sparse else matrix, level, block=block)
+    wanted, near = (brute_force(matrix, level + shift)[1] for shift in (1e-5, -1e-5))
+    counts = Counter(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+    assert set(counts) >= {pair for pair in wanted if block is None or block[pair[0]] == block[pair[1]]}
+    assert set(counts) <= near and times == 0.5
+
+
+def test_the_rows_multiplied_at_a_time_make_no_difference(monkeypatch: pytest.MonkeyPatch):
+    vectors = tfidf.vectors(names(1000))
+    levels = [cosine_within(vectors, number, 1.0) for number in (10, 500, 5000, 100_000)]
+    assert len(set(levels)) > 2
+    pairs = sample_pairs(vectors, 0.5).pairs
+    assert len(pairs) > 100
+    monkeypatch.setattr(budget, "_ROWS", 37)
+    assert [cosine_within(vectors, number, 1.0) for number in (10, 500, 5000, 100_000)] == levels
+    assert_same(in_row_order([sample_pairs(vectors, 0.5).pairs]), in_row_order([pairs]))
