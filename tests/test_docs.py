@@ -182,7 +182,7 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     (work / "snippets.csv").write_text("code\nif (x >= 5) return a;\nif (x <= 5) return a;\n")
     (work / "faq.csv").write_text("id,question\n1,How do I learn chess?\n2,What is SELU?\n")
     lines = re.findall(r"^    (dlcli dedupe .*)$", GUIDE, flags=re.MULTILINE)
-    assert len(lines) == 15
+    assert len(lines) == 16
     for folder in ("photos", "inbox"):
         (work / folder).mkdir()
         scene(1).save(work / folder / "a.png")
