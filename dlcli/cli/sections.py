@@ -79,6 +79,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "slices",
         "summary",
         "prove_causal",
+        "suspects",
+        "leaks",
         "top",
     ),
     "Explanation": ("explain", "window", "baseline", "maps"),

@@ -14,6 +14,7 @@ from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option, window_option
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
+from dlcli.specs.leaks import Leaks, leaks_option
 from dlcli.specs.masks import MASK_METRICS
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.next_step import NEXT_METRICS
@@ -25,6 +26,7 @@ from dlcli.specs.scores import SCORE_METRICS, raters_option, score_column_option
 from dlcli.specs.sequences import prove_causal_option
 from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
+from dlcli.specs.suspects import Suspects, suspects_option
 from dlcli.support.errors import UsageError
 
 METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc", *OVERALL, DIFFERENCE)
@@ -100,6 +102,8 @@ class EvalConfig(ModelAndDataOptions):
         "With `arch` and without MODEL, of an untrained network.",
     )
     prove_causal: bool = prove_causal_option()
+    suspects: bool = suspects_option()
+    leaks: bool = leaks_option()
     explain: str | None = explain_option("16 of the images")
     window: int | None = window_option()
     baseline: str | None = baseline_option()
@@ -162,7 +166,8 @@ class EvalConfig(ModelAndDataOptions):
             raise UsageError(f"`against` and `{mode}` cannot be combined", hint=f"drop `{mode}`")
 
     def _check_modes(self) -> None:
-        for name, value in (("tta", self.tta), ("export", self.export), ("explain", self.explain)):
+        measured = ("tta", "export", "explain", "suspects", "leaks")
+        for name, value in ((name, getattr(self, name)) for name in measured):
             if value and (mode := self._without_figures):
                 raise UsageError(f"`{name}` and `{mode}` cannot be combined", hint=f"drop `{name}`")
         if self.tta and self.export is not None:
@@ -254,7 +259,8 @@ class EvalResult(Result, command="eval"):
     """Result of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without `slices`.
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
-    `group`, None without it. `explanation` is None without `explain`, `comparison` without `against`.
+    `group`, None without it. `explanation` is None without `explain`, `comparison` without `against`,
+    `suspects` without `suspects`; `leaks` is None where none were looked for.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
     empty.
@@ -281,6 +287,8 @@ class EvalResult(Result, command="eval"):
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     n_groups: int | None = None
+    suspects: Suspects | None = None
+    leaks: Leaks | None = None
     seed: int
     device: str
     seconds: float

@@ -82,6 +82,7 @@ from dlcli.specs.shared import (
     strict_option,
     surgery_option,
 )
+from dlcli.specs.suspects import check_suspects, suspect_folds_option
 from dlcli.support.errors import UsageError
 
 IMAGES, PAIRS, SCORES, SEGMENT = "images", "pairs", "score", "segment"
@@ -271,6 +272,7 @@ class TrainConfig:
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()
+    suspects: int | None = suspect_folds_option()
     strict: bool = strict_option()
     probe: int | None = probe_option()
     adversarial: tuple[str, float, float] | None = option(
@@ -299,6 +301,7 @@ class TrainConfig:
         self._check_task()
         check_pretraining(self)
         check_semi(self)
+        check_suspects(self)
         self._check_comparison()
         watched = WATCHED.get(self.task, ())
         if self.early_stop and (self.early_stop[0] not in watched or self.early_stop[1] < 1):

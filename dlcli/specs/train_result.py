@@ -7,6 +7,7 @@ from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows, pretraining_records
 from dlcli.specs.result import Result
 from dlcli.specs.sample_size import SeedsNeeded
+from dlcli.specs.suspects import Suspects
 
 GIVEN = "this"
 """What results call the network of the options that were given, beside the one of `versus`."""
@@ -86,7 +87,7 @@ class TrainResult(Result, command="train"):
     `unit` is what an example is, image or video. `level` is the lowest of the final accuracies of a comparison, which all its
     networks reached; None without a comparison. `pretraining` has a row for each network that was pre-trained, and
     `probe_gains` the means over the seeds of a comparison; `equal_compute` compares one side that is pre-trained with the other
-    trained for longer, None where there is none.
+    trained for longer, None where there is none. `suspects` are training labels that are probably wrong, None otherwise.
     """
 
     KIND: ClassVar[str] = "single"
@@ -106,6 +107,7 @@ class TrainResult(Result, command="train"):
     pretraining: tuple[PretrainingRow, ...] = ()
     probe_gains: tuple[ProbeGain, ...] = ()
     equal_compute: EqualCompute | None = None
+    suspects: Suspects | None = None
     failed: str = ""
 
     def shown(self, metric: str) -> str:

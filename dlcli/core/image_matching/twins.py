@@ -36,12 +36,12 @@ def has_twin(x: Tensor, others: Iterable[Tensor], report: Reporter = SILENT) -> 
     found = np.zeros(len(x), bool)
     if not len(x):
         return found
-    grey = _grey(x)
+    grey = grey_copies(x)
     hashes = image_hashes(grey)
     parts = [piece for part in others for piece in part.split(_AT_A_TIME)]
     with threadpool_limits(limits=1), report.task("looking for test images, parts", len(parts)) as task:
         for piece in parts:
-            beside = _grey(piece)
+            beside = grey_copies(piece)
             pairs = pairs_between(hashes, image_hashes(beside))
             both = np.concatenate([grey, beside])
             sizes = np.tile(np.array([width, height], np.int64), (len(both), 1))
@@ -51,7 +51,7 @@ def has_twin(x: Tensor, others: Iterable[Tensor], report: Reporter = SILENT) -> 
     return found
 
 
-def _grey(x: Tensor) -> NDArray[np.uint8]:
+def grey_copies(x: Tensor) -> NDArray[np.uint8]:
     """Luma of images (n, c, h, w), resized to (n, SIDE, SIDE)."""
     parts = [np.empty((0, SIDE, SIDE), np.uint8)]
     for piece in x.split(_AT_A_TIME):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
-from dlcli.core.data.base import FILE, Array, ImageData
+from dlcli.core.data.base import FILE, Array, ImageData, Split
 from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import slices
@@ -18,6 +18,7 @@ from dlcli.core.evaluation.metrics import Labels
 from dlcli.core.evaluation.predictions import Predictions, of_logits
 from dlcli.core.evaluation.sequence_pictures import drawn
 from dlcli.core.grouped import share_of
+from dlcli.core.html_report.parts import Part
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.programs import write_program
 from dlcli.core.model_io.score_metadata import task_of
@@ -30,14 +31,18 @@ from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.written_predictions import write_predictions
+from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
+from dlcli.engines.suspects import SHOWN, find_suspects, suspects_note, suspects_parts, write_suspects
 from dlcli.specs.anytime import stops_early
 from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.leaks import Leaks
 from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.suspects import Suspects
 from dlcli.specs.usual_data import DEFAULT
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 
 _EXPORTED = 256
@@ -61,6 +66,8 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
     cuts = [one for column in parts for one in column]
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files)
+    suspects = _suspects(config, predictions, files)
+    leaks = None if stopped and not config.leaks else _leaks(config, loaded, predictions, report)
     mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, partial(_pictures_of, loaded, split.x))
     compared = compare_with(config, mine, cuts, report)
     found = None if compared is None else compared.comparison
@@ -68,6 +75,8 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         *(compared.notes if compared else ()),
         *([describe_stop(stopped, unit)] if stopped else []),
         *loaded.trained.notes,
+        *leaks_notes(leaks, unit, config.split),
+        *(() if suspects is None else (suspects_note(suspects, unit),)),
         *figure_notes(predictions, measured, output_of=output_of, unit=unit),
         *dependence_notes(split, predictions.group, config.group, unit),
         *slice_notes(measured, unit=unit, group=config.group),
@@ -89,6 +98,8 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         slices=measured.slices,
         worst_slice=measured.worst_slice,
         n_groups=None if predictions.group is None else int(predictions.group.max()) + 1,
+        suspects=suspects,
+        leaks=leaks,
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
@@ -107,6 +118,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         pictures = EvalFigures(
             wrong, measured.reliability, measured.matrix[output_of], predictions, output_of, explained, compared
         )
+        pictures = replace(pictures, checks=_checks(config.output, loaded, split, suspects, leaks))
         if compared is not None:
             write_flips(config.output, compared.flips)
         write_predictions(config.output, predictions, loaded, split)
@@ -114,6 +126,44 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         if explained is not None:
             write_explained(config.output, explained)
     return result
+
+
+def _suspects(config: EvalConfig, predictions: Predictions, files: list[str] | None) -> Suspects | None:
+    if not config.suspects or predictions.log_p is None:
+        return None
+    return find_suspects(predictions.log_p, predictions.y, predictions.outputs, files, split=config.split)
+
+
+def _leaks(config: EvalConfig, loaded: LoadedModel, predictions: Predictions, report: Reporter) -> Leaks | None:
+    data = loaded.data
+    if not may_leak(data, config.split):
+        if config.leaks:
+            message = f"`leaks`: {data.name} has no training images beside the {config.split} set"
+            raise InputError(message, hint="omit `leaks`")
+        return None
+    return find_leaks(
+        loaded.split(config.split),
+        data.splits["train"],
+        predictions.correct,
+        predictions.group,
+        report,
+        whatever_their_number=config.leaks,
+    )
+
+
+def _checks(folder: Path, loaded: LoadedModel, split: Split, suspects: Suspects | None, leaks: Leaks | None) -> list[Part]:
+    """The parts of the page about labels and duplicates; also writes the table of suspected labels."""
+    parts, unit = [], loaded.data.unit
+    if suspects is not None:
+        shown = _pictures(loaded, split.x[[one.index for one in suspects.suspects[:SHOWN]]])
+        parts += suspects_parts(suspects, shown, unit)
+        write_suspects(folder, suspects)
+    if leaks is not None and leaks.count:
+        pairs = leaks.pairs[:SHOWN_PAIRS]
+        mine = _pictures(loaded, split.x[[one.index for one in pairs]])
+        others = _pictures(loaded, loaded.data.x_train[[one.training_index for one in pairs]])
+        parts.append(leaks_part(leaks, mine, others, unit))
+    return parts
 
 
 def _gate(config: EvalConfig, measured: ClassifierFigures, found: ClassifierComparison | None) -> str:

@@ -30,7 +30,19 @@ _WORST = 8
 _SEED = 0
 """Of the intervals, as those of training have it."""
 _NOT_OF_MASKS = (
-    *("diagnose", "diagnose_input", "human_error", "against", "slices", "columns", "ensemble", "export", "explain"),
+    *(
+        "diagnose",
+        "diagnose_input",
+        "human_error",
+        "suspects",
+        "leaks",
+        "against",
+        "slices",
+        "columns",
+        "ensemble",
+        "export",
+        "explain",
+    ),
     *("score_column", "raters", "label_column", "frames", "clips", "fps"),
 )
 

@@ -1,5 +1,6 @@
 """Files of `dlcli eval -o DIR`: plots, and an HTML page with all figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class EvalFigures:
         output_of: Which output is which class of the data, (classes,).
         explained: Maps; None without `explain`.
         compared: The comparison with another classifier; None without `against`.
+        checks: The parts of the page about suspected labels and near duplicates.
     """
 
     mistakes: np.ndarray | None
@@ -43,6 +45,7 @@ class EvalFigures:
     output_of: NDArray[np.integer]
     explained: Explained | None = None
     compared: ComparedClassifiers | None = None
+    checks: Sequence[Part] = ()
 
 
 def write(folder: Path, result: EvalResult, shown: EvalFigures) -> None:
@@ -67,7 +70,7 @@ def _pictures(result: EvalResult, shown: EvalFigures) -> EvalPictures:
         confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.predictions.outputs),
         curves=_curves(result, shown),
         reliability=None if shown.bins is None or ece is None else reliability_plot(shown.bins, ece, unit=result.unit),
-        explained=[*_comparison(result, shown.compared), *explanation_parts(shown.explained)],
+        explained=[*_comparison(result, shown.compared), *explanation_parts(shown.explained), *shown.checks],
         mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability or 0.0) for image, one in pairs],
     )
 

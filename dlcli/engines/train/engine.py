@@ -30,7 +30,7 @@ from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import Job, describe, open_job, steps
 from dlcli.engines.train.label_draws import draw_notes
-from dlcli.engines.train.notes import data_notes, few_units, for_new_images
+from dlcli.engines.train.notes import data_notes, duplicate_notes, few_units, for_new_images
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.pretrain import pretraining_note
@@ -43,6 +43,7 @@ from dlcli.engines.train.semi import generated_by
 from dlcli.engines.train.semi_versus import semi_comparison_notes
 from dlcli.engines.train.sets import TrainingSets, labels_note
 from dlcli.engines.train.sides import open_sets, open_side, open_sides, plan_sides, row_of, seeds_of
+from dlcli.engines.train.suspects import find_training_suspects, with_suspects
 from dlcli.engines.train.versus import (
     add_epochs_to_level,
     compare,
@@ -154,6 +155,9 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     require_causal([job], report)
     if config.pretrain_only:
         return _body(config, job, report)
+    suspects = find_training_suspects(job, report) if config.suspects else None
+    if config.suspects and suspects is None:
+        return _result(config, job, (), (), notes=("stopped",))
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
     logged = {name: LoggedRun(job, {})}
@@ -162,7 +166,8 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     logs = open_logs(logged, figures, output=config.output, resume=config.resume, report=report)
     with logs if ranks.first else nullcontext(report) as logging:
         fitted = _fitted(job, logging, name, keep)
-    return ranks.of_first(lambda: _finished(config, job, fitted))
+    result = ranks.of_first(lambda: _finished(config, job, fitted))
+    return with_suspects(job, result, suspects) if suspects is not None and isinstance(result, TrainResult) else result
 
 
 def _finished(config: TrainConfig, job: Job, fitted: Fitted | None) -> ImageTrainResult:
@@ -170,6 +175,7 @@ def _finished(config: TrainConfig, job: Job, fitted: Fitted | None) -> ImageTrai
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *pseudo_note(fitted.pseudo), *data_notes(job))
+    notes = (*notes, *duplicate_notes(job, fitted.predicted))
     result = _result(config, job, (row_of(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
     if fitted.pretrained is not None and isinstance(result, _WITH_PRETRAINING):
         result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from itertools import chain, islice, pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.scores import score_levels
 from dlcli.core.grouped import crossed_difference
 from dlcli.core.stats import least_established
+from dlcli.engines.leaks import find_leaks, leaks_notes, may_leak
 from dlcli.engines.train.job import Job
 from dlcli.engines.train.label_draws import draw_of, means_by_draw
 from dlcli.engines.train.versus import (
     TrainedVariant,
 )
 from dlcli.specs.figures import in_units, points
-from dlcli.specs.train import TrainConfig
+from dlcli.specs.train import IMAGES, TrainConfig
 from dlcli.specs.training_options import SEEDS
+from dlcli.support.reporter import SILENT
 
 _ENOUGH = 10
 _NAMED = 5
@@ -29,6 +33,21 @@ def data_notes(job: Job) -> tuple[str, ...]:
     group = groups_of(test.metadata, job.group, job.data.name)
     losses = () if job.objective is None else job.objective.notes()
     return (*losses, *_balance_note(job), *job.task.dependence_notes(test, group, job.group, job.data.unit))
+
+
+def duplicate_notes(job: Job, predicted: NDArray[Any]) -> tuple[str, ...]:
+    """A note on test images that have a near duplicate among the training images, where there are few enough to look for them.
+
+    Args:
+        job: The training.
+        predicted: What its network predicts for the test set.
+    """
+    if job.task.name != IMAGES or not may_leak(job.data, "test"):
+        return ()
+    test, train = job.data.splits["test"], job.data.splits["train"]
+    group = groups_of(test.metadata, job.group, job.data.name)
+    found = find_leaks(test, train, np.asarray(predicted == test.y.numpy()), group, SILENT)
+    return tuple(leaks_notes(found, job.data.unit, "test"))
 
 
 def _balance_note(job: Job) -> tuple[str, ...]:

@@ -1,0 +1,57 @@
+"""Near duplicates between two sets: planted copies are found, other images are not."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from dlcli.core.image_matching.leaks import SMALL, duplicates_between
+from tests.core.image_matching.scenes import scene
+
+SIDE = 112
+N = 15
+
+
+def stacked(images: list[Image.Image], side: int = SIDE) -> torch.Tensor:
+    arrays = [np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)) for image in images]
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
+
+
+def copied(image: Image.Image, k: int) -> Image.Image:
+    """A compressed, a mirrored or a cropped copy, in turn."""
+    if k % 3 == 0:
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, format="JPEG", quality=40)
+        return Image.open(buffer)
+    if k % 3 == 1:
+        return ImageOps.mirror(image)
+    width, height = image.size
+    return image.crop((width // 20, height // 16, width - width // 20, height - height // 25))
+
+
+def test_copies_are_found_and_others_are_not():
+    scenes = [scene(k) for k in range(2 * N)]
+    train, test = stacked(scenes[:N]), stacked([*(copied(one, k) for k, one in enumerate(scenes[:N])), *scenes[N:]])
+    found = duplicates_between(test, train)
+    assert found.first.tolist() == found.second.tolist() == list(range(N))
+    as_bytes = duplicates_between((255 * test).round().byte(), (255 * train).round().byte())
+    assert as_bytes.first.tolist() == list(range(N))
+
+
+def test_of_small_images_only_equal_ones_count():
+    source = torch.Generator().manual_seed(0)
+    train = torch.rand(20, 1, SMALL - 1, SMALL - 1, generator=source)
+    test = torch.cat([train[[3, 7]], train[[5]] + 1e-3, torch.rand(4, 1, SMALL - 1, SMALL - 1, generator=source)])
+    found = duplicates_between(test, train)
+    assert (found.first.tolist(), found.second.tolist()) == ([0, 1], [3, 7])
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_plain_and_no_images(n: int):
+    """Images without detail are duplicates where they are equal, and only there."""
+    plain = torch.full((4, 3, 40, 40), 0.5)
+    assert duplicates_between(plain[:n] * 0.9, plain).first.tolist() == []
+    assert duplicates_between(plain[:n], plain).first.tolist() == list(range(n))
+    assert duplicates_between(plain, plain[:0]).first.tolist() == []

@@ -1,0 +1,100 @@
+"""Suspected label errors through eval and train: planted flips are found, named by their file, and written down."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.engines import eval, train
+from dlcli.engines.train.suspects import folds_of
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.suspects import Suspects
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
+from dlcli.support.errors import InputError, UsageError
+
+SHAPES = 3
+QUICK: dict[str, Any] = {"model": "mlp", "epochs": 6, "batch_size": 16, "device": "cpu"}
+
+
+def arrays(n: int, seed: int, flips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Noisy bars of three places, their labels, and which of these are flipped."""
+    source = np.random.default_rng(seed)
+    truth = np.arange(n) % SHAPES
+    x = source.uniform(0, 0.3, (n, 9, 9, 1))
+    for k, label in enumerate(truth):
+        x[k, 3 * label : 3 * label + 3] += 0.6
+    flipped = source.choice(n, flips, replace=False)
+    y = truth.copy()
+    y[flipped] = (y[flipped] + 1) % SHAPES
+    return x.astype(np.float32), y, flipped
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[int], set[int]]:
+    """A dataset, and the flipped labels of its training and test set."""
+    path = tmp_path_factory.mktemp("flipped") / "bars.npz"
+    x_train, y_train, in_train = arrays(240, 0, 12)
+    x_test, y_test, in_test = arrays(120, 1, 6)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path, set(in_train.tolist()), set(in_test.tolist())
+
+
+def found_by(result: object, kind: type) -> Suspects:
+    assert isinstance(result, kind)
+    suspects: Suspects | None = result.suspects  # type: ignore[attr-defined]
+    assert suspects is not None
+    return suspects
+
+
+def test_flipped_labels_of_the_training_set_are_found_out_of_fold(data: tuple[Path, set[int], set[int]], tmp_path: Path):
+    path, flipped, _ = data
+    output = tmp_path / "run"
+    result = train.run(TrainConfig(data=str(path), suspects=4, output=output, **QUICK))
+    found = found_by(result, TrainResult)
+    assert {one.index for one in found.suspects} == flipped and found.count == len(flipped) and found.folds == 4
+    assert all(one.score < 0 and one.given != one.suggested for one in found.suspects)
+    with open(output / "suspects.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows] == [one.index for one in found.suspects]
+    assert "rather" in (output / "suspects.html").read_text()
+    plain = train.run(TrainConfig(data=str(path), **QUICK))
+    assert plain.rows[0].weights_sha256 == result.rows[0].weights_sha256  # the run itself is the same
+    evaluated = eval.run(EvalConfig(model=str(output), data=str(path), suspects=True, output=tmp_path / "page"))
+    in_test = found_by(evaluated, EvalResult)
+    assert {one.index for one in in_test.suspects} == data[2] and in_test.folds == 0
+    assert "Suspected label errors" in (tmp_path / "page" / "report.html").read_text()
+    assert (tmp_path / "page" / "suspects.csv").exists()
+    assert any("are suspected to be wrong, by this network" in note for note in evaluated.notes)
+
+
+def test_no_example_is_predicted_by_a_network_that_saw_it():
+    y = np.repeat(np.arange(3), (20, 7, 5))
+    fold = folds_of(y, 5, None, seed=0, name="d")
+    counts = np.array([[((fold == k) & (y == label)).sum() for k in range(5)] for label in range(3)])
+    assert (counts.max(1) - counts.min(1) <= 1).all() and counts.sum() == len(y)
+    group = np.repeat(np.arange(8), 4)
+    by_group = folds_of(y, 4, group, seed=0, name="d")
+    assert all(len(set(by_group[group == k].tolist())) == 1 for k in range(8)) and set(by_group.tolist()) == {0, 1, 2, 3}
+    with pytest.raises(InputError, match="`suspects=6`: a class of d has 5 training examples"):
+        folds_of(y, 6, None, seed=0, name="d")
+    with pytest.raises(InputError, match="d has 8 groups"):
+        folds_of(y, 9, group, seed=0, name="d")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"task": "score"}, "`suspects` needs classes"),
+        ({"versus": "lr=0.1"}, "`suspects` and `versus` do not go together"),
+        ({"resume": True, "output": Path("r")}, "`suspects` and `resume` do not go together"),
+        ({"pretrain": "simclr"}, "`suspects` and `pretrain` do not go together"),
+    ],
+)
+def test_what_does_not_go_with_it(options: dict[str, Any], words: str):
+    with pytest.raises(UsageError, match=words):
+        TrainConfig(suspects=5, **options)
+    with pytest.raises(UsageError, match="`suspects` and `summary` cannot be combined"):
+        EvalConfig(summary=True, suspects=True)
