@@ -2,7 +2,8 @@
 
     python examples/decisions.py
 
-`scikit-learn.csv` are predictions of logistic regression on the digits, trained on the images that dlcli trains on.
+`scikit-learn.csv` are predictions of logistic regression on the digits, trained on the images that dlcli trains on;
+`halves.npz` are the digits with half of the test images as a dev set.
 """
 
 import csv
@@ -33,6 +34,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         write_predictions(Path(name) / "scikit-learn.csv")
+        write_halves(Path(name) / "halves.npz")
         text = _BLOCK.sub(lambda found: transcript(found[1], Path(name)), PAGE.read_text(encoding="utf-8"))
         draw_curves(Path(name) / "out" / "predictions.csv", PAGE.with_name("decisions-curves.svg"))
     PAGE.write_text(text, encoding="utf-8")
@@ -47,6 +49,14 @@ def draw_curves(predictions: Path, picture: Path) -> None:
     figure = curves_plot(found.log_p, found.y, drawn, [found.outputs[k] for k in drawn])
     with mpl.rc_context({"svg.hashsalt": "dlcli"}):
         figure.savefig(picture, format="svg", metadata={"Date": None})
+
+
+def write_halves(path: Path) -> None:
+    """The digits with half of the test images as a dev set."""
+    data = open_data("digits")
+    x, y, names = data.x_test.squeeze(1).numpy(), data.y_test.numpy(), np.array(data.classes)
+    arrays = {"x_train": data.x_train.squeeze(1).numpy(), "y_train": names[data.y_train.numpy()]}
+    np.savez(path, **arrays, x_dev=x[::2], y_dev=names[y[::2]], x_test=x[1::2], y_test=names[y[1::2]])
 
 
 def write_predictions(path: Path) -> None:

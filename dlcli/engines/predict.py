@@ -16,6 +16,7 @@ from dlcli.engines.explanations import Explained, explain, write_maps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.engines.predict_next import predict_next
 from dlcli.engines.predicted_masks import check_mask_options, predicted_masks
+from dlcli.engines.predicted_sets import with_sets
 from dlcli.engines.sound_stream import stream_answers, streamed_sound
 from dlcli.engines.trusted import only_named_code
 from dlcli.engines.video_windows import predict_windows, takes_windows
@@ -84,8 +85,10 @@ def plan(config: PredictConfig) -> list[str]:
     _check(config, task_of(config.model, config.ensemble))
     which = "" if config.split is None else f"{config.split} "
     maps = [] if config.explain is None else [f"explain predictions by {config.explain}, with maps in {config.maps}"]
+    sets = [] if config.coverage is None else [f"calibrate sets of classes on {config.calibration or 'the data of the run'}"]
     return [
         *describe(config, unlabelled=True),
+        *sets,
         *maps,
         f"write one row per {which}example to {config.output or 'standard output'}",
     ]
@@ -111,6 +114,9 @@ def _check(config: PredictConfig, task: RunTask) -> None:
         raise UsageError("`masks` needs a directory written by dlcli train with task=segment")
     if config.every is not None and not is_duration(config.every) and (task.sequences is None or task.predicts_next):
         raise UsageError("`every` needs a network that classifies sequences", hint="omit `every`")
+    other = task.masks is not None or task.scores is not None or task.predicts_next or config.every is not None
+    if config.coverage is not None and other:
+        raise UsageError("`coverage` needs a network that predicts one class for each example", hint="omit `coverage`")
 
 
 def _predicted(
@@ -127,7 +133,9 @@ def _predicted(
         ), ()
     if task.scores is not None:
         return _scores(task.scores, outputs, files)
-    return _classes(config, loaded, outputs, files), ()
+    p = np.exp(metrics.log_probabilities(outputs.numpy()))
+    names, split = loaded.names(p.shape[1]), _split(config, loaded.data)
+    return with_sets(config, _classes(config, loaded, outputs, files), p, names, split, report)
 
 
 def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:

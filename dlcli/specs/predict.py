@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.command_line import command_line
+from dlcli.specs.conformal import calibration_option, check_coverage, coverage_option, set_method_option
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
@@ -34,6 +35,9 @@ class PredictConfig(ModelAndDataOptions):
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
     every: float | None = every_option()
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
+    coverage: float | None = coverage_option()
+    sets: str = set_method_option()
+    calibration: str | None = calibration_option()
     explain: str | None = explain_option("each of the first 64 images")
     window: float | None = window_option()
     baseline: str | None = baseline_option()
@@ -62,6 +66,7 @@ class PredictConfig(ModelAndDataOptions):
             raise UsageError("`ensemble` needs a directory written by dlcli ensemble", hint=hint)
         if not is_duration(self.window):
             check_explain(self, "maps")
+        check_coverage(self)
         if self.maps is not None and self.explain is None:
             raise UsageError("`maps` needs `explain`")
         for name in ("maps", "masks"):
@@ -80,7 +85,8 @@ class PredictResult(Result, command="predict"):
     `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
-    class), probability, and then label_2, probability_2 ...; of a network that predicts scores, score, low and high; of one
+    class), probability, and then label_2, probability_2 ..., with `coverage` also set (classes, with | between them) and
+    set_size; of a network that predicts scores, score, low and high; of one
     that predicts masks, mask (with `masks`), and label, share, label_2, share_2 ... of the pixels.
     Of windows of a video there are begin and end, in seconds. With `every` of a sound there are also steps, the number of
     samples so far, and seconds.

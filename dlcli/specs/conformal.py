@@ -1,0 +1,48 @@
+"""`predict --coverage`: sets of classes in place of one."""
+
+from typing import Any
+
+from dlcli.specs.option import one_of, option
+from dlcli.support.errors import UsageError
+
+SETS = ("lac", "aps", "raps")
+
+
+def coverage_option() -> Any:
+    """`coverage`: how often a set holds the true class."""
+    return option(
+        None,
+        "Add two columns: the set of classes that holds the true one with this probability, and its size, by split conformal "
+        "prediction on the labelled examples of `calibration`.",
+        above=0,
+        below=1,
+        metavar="P",
+    )
+
+
+def set_method_option() -> Any:
+    """`sets`: how sets are made."""
+    return option(
+        "lac",
+        "With `coverage`: lac gives the smallest sets on average; aps larger ones where the network is unsure; raps is aps "
+        "with a penalty on large sets.",
+        choices=one_of(*SETS),
+    )
+
+
+def calibration_option() -> Any:
+    """`calibration`: what sets are calibrated on."""
+    return option(
+        None,
+        "With `coverage`: labelled data that the network was not trained on, of which the dev set is used, or else the test "
+        "set. Default: the data of the run directory.",
+        metavar="SPEC",
+        reads=True,
+    )
+
+
+def check_coverage(config: Any) -> None:
+    """Raise UsageError for options of sets without `coverage`."""
+    for name, given in (("calibration", config.calibration is not None), ("sets", config.sets != SETS[0])):
+        if given and config.coverage is None:
+            raise UsageError(f"`{name}` needs `coverage`")

@@ -1,0 +1,55 @@
+"""`dlcli predict --coverage`: sets of the classes of a network whose probabilities are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.engines import predict
+from dlcli.specs.predict import PredictConfig
+from dlcli.support.errors import UsageError
+from tests.engines.eval.test_engine import READER, images
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> dict[str, str]:
+    """A network of three classes; of 99 dev images the true class has the probabilities 0.01, 0.02 ... 0.99."""
+    (tmp_path / "nets.py").write_text(READER)
+    true = np.arange(1, 100) / 100
+    dev = images([(one, (1 - one) * 0.7, (1 - one) * 0.3) for one in true])
+    test = images([(0.93, 0.04, 0.03), (0.5, 0.29, 0.21), (0.85, 0.12, 0.03), (0.4, 0.3, 0.3)])
+    arrays = {"x_train": test[:3], "y_train": np.arange(3), "x_dev": dev, "y_dev": np.zeros(99, dtype=int)}
+    np.savez(tmp_path / "three.npz", **arrays, x_test=test, y_test=np.array([0, 1, 2, 0]))
+    data = str(tmp_path / "three.npz")
+    return {"model": f"{tmp_path}/nets.py:Reader", "data": data, "split": "test", "calibration": data, "device": "cpu"}
+
+
+def test_the_threshold_is_that_of_the_definition(run: dict[str, str]):
+    """The 80th smallest of 1 - 0.01 ... 1 - 0.99 is 0.8: classes of at least 0.2 are in the set."""
+    result = predict.run(PredictConfig(**run, coverage=0.8, top=1))
+    assert result.table.columns == ["index", "label", "probability", "set", "set_size"]
+    assert [row[3:] for row in result.table.rows] == [["0", 1], ["0|1|2", 3], ["0", 1], ["0|1|2", 3]]
+    note = next(note for note in result.notes if note.startswith("A set holds"))
+    assert "at least 0.8 of such examples, calibrated on 99 examples of the dev set of" in note
+    assert "Sets have 2.00 classes on average; 50.0% have one." in result.notes
+
+
+def test_too_few_examples_are_said(run: dict[str, str]):
+    result = predict.run(PredictConfig(**run, coverage=0.999))
+    assert {row[-1] for row in result.table.rows} == {3}
+    assert any("too few for a coverage of 0.999, which takes 999" in note for note in result.notes)
+
+
+def test_what_cannot_be_calibrated_is_refused(run: dict[str, str]):
+    with pytest.raises(UsageError, match="the dev set of .* cannot be predicted and calibrated on"):
+        predict.run(PredictConfig(**{**run, "split": "dev"}, coverage=0.8))
+    with pytest.raises(UsageError, match="`sets` needs `coverage`"):
+        PredictConfig(model="run", data="digits", sets="aps")
+    with pytest.raises(UsageError, match="`calibration` needs `coverage`"):
+        PredictConfig(model="run", data="digits", calibration="digits")
+
+
+@pytest.mark.parametrize("method", ["aps", "raps"])
+def test_the_same_seed_gives_the_same_sets(run: dict[str, str], method: str):
+    first, again = (predict.run(PredictConfig(**run, coverage=0.9, sets=method)).table.rows for _ in range(2))
+    assert first == again and all(str(row[1]) in row[-2].split("|") for row in first)
