@@ -70,11 +70,11 @@ def cells_kept(config: DedupeConfig, report: Reporter) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # Signals end a run by exceptions that are no Exception. Only whole cells are stored.
+        # Only whole cells are stored, so a signal, a full disk or a process without memory loses those at work alone.
         stored = stored_cells(config)
         if not stored:
             remove_cells(config)
-        elif not isinstance(error, Exception):
+        elif not isinstance(error, (UsageError, InputError)):
             kept = f"{count(stored, 'finished part')} of the comparison {'is' if stored == 1 else 'are'} kept"
             report.note(f"{kept}; continue with `resume`")
         raise

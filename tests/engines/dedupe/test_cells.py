@@ -19,8 +19,8 @@ from dlcli.engines.dedupe.candidates import PairSearch
 from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support import memory
-from dlcli.support.errors import InputError, MemoryLimitError, UsageError
-from dlcli.support.reporter import SILENT
+from dlcli.support.errors import InputError, MemoryLimitError, ResourceError, UsageError
+from dlcli.support.reporter import SILENT, Reporter
 from tests.conftest import ROOT
 from tests.core.text.search.test_neighbours import generated_keys
 
@@ -235,6 +235,24 @@ def test_an_interrupted_run_tells_what_is_kept(table: Path, tmp_path: Path):
     assert not list(Path(f"{output}.parts").glob("shared-*"))
 
 
+def test_a_failure_of_the_machine_keeps_what_is_finished(interrupted: DedupeConfig, monkeypatch: pytest.MonkeyPatch):
+    def fail(blocks: cells.BlockFolder, first: int, second: int):
+        raise ResourceError("the disk is full")
+
+    monkeypatch.setattr(cells.BlockFolder, "join", fail)
+    notes = []
+    with pytest.raises(ResourceError), resume.cells_kept(interrupted, recording(notes)):
+        run(again(interrupted))
+    assert resume.stored_cells(interrupted) == 2
+    assert notes == ["2 finished parts of the comparison are kept; continue with `resume`"]
+
+
+def recording(notes: list[str]) -> Reporter:
+    """A reporter that records notes."""
+    names = ("warn", "task", "stoppable", "log")
+    return type("Report", (), {"note": staticmethod(notes.append), **{name: getattr(SILENT, name) for name in names}})()
+
+
 def test_resume_needs_an_output_and_a_single_table(table: Path):
     with pytest.raises(UsageError, match="`resume` needs `output=FILE`"):
         DedupeConfig(table=str(table), resume=True)
@@ -243,9 +261,8 @@ def test_resume_needs_an_output_and_a_single_table(table: Path):
 
 
 def test_a_run_without_anything_stored_starts_over(table: Path, tmp_path: Path):
-    notes = []
-    report = type("Report", (), {name: staticmethod(getattr(SILENT, name)) for name in ("warn", "task", "stoppable", "log")})()
-    report.note = notes.append
+    notes: list[str] = []
+    report = recording(notes)
     run(DedupeConfig(table=str(table), column="text", candidates=0.5, output=tmp_path / "o.csv", resume=True), report=report)
     assert [note for note in notes if "starts over" in note]
 
