@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlcli.core.anytime import possible_successes
@@ -24,7 +25,7 @@ from dlcli.specs.attack import AttackConfig, AttackResult
 from dlcli.specs.gate import Gate
 
 DISTANCES = (-0.3, -0.1, -0.05, -0.02, 0.0, 0.001, 0.02, 0.05, 0.1, 0.3)
-EPS = 0.1
+EPS, STEPS = 0.1, 10
 
 
 class Followed(NamedTuple):
@@ -39,10 +40,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=2000, help="random orders of each gate")
     parser.add_argument("--model", help="a run directory; default: the network that dlcli attack trains")
+    parser.add_argument(
+        "--picture", type=Path, help="a picture of the interval in one order, .svg or .png; prints no table then"
+    )
     options = parser.parse_args()
     right, seconds = whole(options.model)
     n, robust = len(right), float(right.mean())
-    print(f"{datetime.now(UTC).date()}: {options.orders:,} orders of {n} images, {robust:.3f} robust to PGD at eps {EPS}.")
+    if options.picture is not None:
+        picture(right).savefig(options.picture)
+        return
+    print(
+        f"{datetime.now(UTC).date()}: {options.orders:,} orders of {n} images, {robust:.3f} robust to PGD-{STEPS} at eps {EPS}."
+    )
     print(f"A whole run: {seconds:.1f} CPU seconds. Intervals that ever miss the truth: {missed(right, options.orders):.4f}.\n")
     print(
         "| gate minus truth | decided wrongly | images attacked, mean | CPU seconds of a run |\n|---|---|---|---|", flush=True
@@ -56,7 +65,7 @@ def main() -> None:
 
 def config(model: str | None, **options: object) -> AttackConfig:
     """The attack."""
-    return AttackConfig(model=model, method="pgd", eps=(EPS,), device="cpu", **options)
+    return AttackConfig(model=model, method="pgd", steps=STEPS, eps=(EPS,), device="cpu", **options)
 
 
 def whole(model: str | None) -> tuple[NDArray[np.bool_], float]:
@@ -103,6 +112,24 @@ def timed(model: str | None, bound: float) -> float:
     if not isinstance(result, AttackResult) or result.stopped is None:
         raise TypeError("the run did not stop early")
     return time.process_time() - started
+
+
+def picture(right: NDArray[np.bool_]) -> Figure:
+    """The interval of the whole set over the images that were attacked, in one order."""
+    hits = right[random_order(len(right), 0)].cumsum()
+    seen = np.arange(1, len(right) + 1)
+    bounds = np.array([possible_successes(int(one), int(n), len(right)) for one, n in zip(hits, seen, strict=True)])
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(seen, 100 * bounds[:, 0] / len(right), 100 * bounds[:, 1] / len(right), color="#0072b2", alpha=0.25)
+    axes.plot(seen, 100 * hits / seen, color="#0072b2", label="robust so far, with the interval of all images")
+    axes.axhline(100 * right.mean(), color="black", linewidth=1, label="all images")
+    axes.axhline(30, color="#d55e00", linestyle="--", linewidth=1, label="a gate at 30%")
+    axes.set_xlabel("images attacked")
+    axes.set_ylabel("robust accuracy, %")
+    axes.set_ylim(0, 100)
+    axes.legend(loc="upper right", fontsize=9)
+    return figure
 
 
 if __name__ == "__main__":
