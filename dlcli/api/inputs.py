@@ -111,8 +111,11 @@ def _comes_trained(values: Mapping[str, Any]) -> bool:
 
 def in_one_process(config: Any) -> Any:
     """`config`, with one worker if it holds an object: other processes may not be able to import what this is made of."""
-    held = (one for value in vars(config).values() for one in (value if type(value) is tuple else (value,)))
+    values = (one for value in vars(config).values() for one in (value if type(value) is tuple else (value,)))
+    held = any(isinstance(one, InMemory) for one in values)
+    if held and getattr(config, "cluster", None) is not None:
+        raise UsageError("`cluster`: an object in memory is on this machine only", hint="name a file that each node can read")
     trains = getattr(config, "compares", hasattr(config, "strategy")) and hasattr(config, "workers")
-    if trains and config.workers is None and any(isinstance(one, InMemory) for one in held):
+    if trains and config.workers is None and held:
         return replace(config, workers=1)
     return config

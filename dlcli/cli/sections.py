@@ -63,7 +63,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "crop", "mixup", "cutmix"),
         *("loss", "huber_delta", "class_weights", "balance", "adversarial", "probe"),
     ),
-    "Comparison": ("versus", "seeds", "label_draws", "detect", "workers"),
+    "Comparison": ("versus", "seeds", "label_draws", "detect", "workers", "cluster"),
     "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),
     "Attack": ("method", "surrogate", "target", "norm", "eps", "steps", "step_size", "restarts", "queries", "corruptions"),
     "Gradients": ("synthetic", "depth", "beta", "path", "walks", "points", "wrt", "target", "bn", "lesion", "paths"),
@@ -97,7 +97,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("time_limit", "stop_when_sure"),
         *("fail_on_duplicates", "format", "quiet", "verbose"),
     ),
-    "Run": ("seed", "device", "workers", "dry_run", "no_config", "config", "print_config", "debug", "help"),
+    "Run": ("seed", "device", "workers", "cluster", "dry_run", "no_config", "config", "print_config", "debug", "help"),
 }
 """Heading and options of each section, in the order of --help; `OWN` and the order decide for an option of several."""
 OWN: dict[str, dict[str, str]] = {
@@ -107,7 +107,8 @@ OWN: dict[str, dict[str, str]] = {
     },
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
-    "ensemble": {"workers": "Run"},
+    "ensemble": {"workers": "Run", "cluster": "Run"},
+    "attack": {"workers": "Run", "cluster": "Run"},
     "eval": {"against": "Evaluation"},
     "attack": {"against": "Attack"},
 }

@@ -101,5 +101,7 @@ def arms(config: Any, dropped: Callable[[dict[str, Any]], Collection[str]] = lam
         name = " ".join(f"{keys[name]}={value}" for name, value in chosen.items())
         # An arm trains one network: what only a comparison takes is that of `config`.
         defaults = {item.name: item.default for item, _ in declared(config) if item.name in dropped(chosen)}
-        found[name] = replace(config, **defaults | chosen, seeds=None, detect=None, workers=None, label_draws=None)
+        found[name] = replace(
+            config, **defaults | chosen, seeds=None, detect=None, workers=None, cluster=None, label_draws=None
+        )
     return found

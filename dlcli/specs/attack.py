@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
 from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, stops_early, time_limit_option
+from dlcli.specs.cluster import cluster_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.corruptions import METHOD, against_option, check_corruptions, corruptions_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
@@ -155,6 +156,14 @@ class AttackConfig:
         "Continue an interrupted run from the images it stored beside `output` or `save`; they are deleted when the run ends.",
     )
     trust_code: bool = trust_code_option()
+    workers: int | None = option(
+        None,
+        "Number of parallel processes that train networks and make sets of images; a set is one method, one `eps` and one "
+        "network.  [default: 1, and one per GPU]",
+        limit=4096,
+        minimum=1,
+    )
+    cluster: str | None = cluster_option()
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
+from dlcli.specs.cluster import cluster_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
@@ -112,6 +113,7 @@ class EnsembleConfig:
     workers: int | None = option(
         None, "Number of parallel processes.  [default: one per CPU core or GPU]", limit=4096, minimum=1
     )
+    cluster: str | None = cluster_option()
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
@@ -149,6 +151,8 @@ class EnsembleConfig:
             )
         if self.snapshots and len(self.model) > 1:
             raise UsageError("`snapshots` come from one network, but `model` names several")
+        if self.cluster is not None and self.strategy == "stacked":
+            raise UsageError("`strategy`: members that are stacked are trained here, not on a cluster", hint="drop `cluster`")
         if self.snapshots and self.strategy == "stacked":
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
         check_logs(self.log)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dlcli.specs import parse, table_options, training_options
 from dlcli.specs.arms import Number, Text, Whole, lists, names_option, numbers_option, values, wholes_option
+from dlcli.specs.cluster import cluster_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.gradient_probe import check_probe, probe_option
@@ -188,6 +189,7 @@ class TrainConfig:
         limit=4096,
         minimum=1,
     )
+    cluster: str | None = cluster_option()
     epochs: Whole = wholes_option("Training epochs. Default: the network's own number.", limit=1_000_000, minimum=1)
     batch_size: Whole = wholes_option(
         "Batch size (images per step); auto, the default, is the network's own. Batches that do not fit in memory are split "
@@ -333,7 +335,7 @@ class TrainConfig:
         largest = _LARGEST_SEED // SEEDS_OF_A_ROOT - 1
         if self.compares and self.seed > largest:
             raise UsageError(f"`seed`: {self.seed} is too large for a comparison", hint=f"choose one of at most {largest}")
-        for name in ("seeds", "workers", "detect"):
+        for name in ("seeds", "workers", "cluster", "detect"):
             if getattr(self, name) and not self.compares:
                 raise UsageError(f"`{name}` needs `versus`", hint="or several values of an option, as `lr=0.001,0.01`")
 

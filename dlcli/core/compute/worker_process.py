@@ -60,7 +60,7 @@ class _WorkerLoop:
                 self.running = True
                 answer = pickle.dumps(("result", function(pickle.loads(job), report)))  # noqa: S301
             except BaseException as error:
-                answer = _pickled_error(error)
+                answer = pickled_error(error)
             self.send(answer)
             self.running = False
 
@@ -145,7 +145,7 @@ class _PipeTask:
         self._steps, self._due = 0, time.monotonic() + _PROGRESS_S
 
 
-def _pickled_error(error: BaseException) -> bytes:
+def pickled_error(error: BaseException) -> bytes:
     """The message for an error; an error that cannot be pickled becomes a RuntimeError with the same text."""
     if isinstance(error, DlcliError):
         return pickle.dumps(("dlcli error", type(error), error.message, error.hint))

@@ -77,7 +77,7 @@ def in_parallel(
         ResourceError: If a worker process is killed.
         Exception: What `function` raises, with its type, message and hint, once the other workers have stopped.
     """
-    report = _DeduplicatedReporter(report)
+    report = DeduplicatedReporter(report)
     counting = report.task(label, len(jobs)) if label and len(jobs) > 1 else SILENT.task(label)
     if min(workers, len(jobs)) <= 1:
         with _torch_threads(threads), counting as counted:
@@ -118,7 +118,7 @@ def _one_by_one(
     return results
 
 
-class _DeduplicatedReporter:
+class DeduplicatedReporter:
     """A reporter that passes the same note or warning on only once."""
 
     def __init__(self, report: Reporter) -> None:
@@ -126,11 +126,13 @@ class _DeduplicatedReporter:
         self.task, self.stoppable, self.log = report.task, report.stoppable, report.log
 
     def note(self, text: str) -> None:
+        """See `Reporter`."""
         if text not in self._seen:
             self._seen.add(text)
             self._report.note(text)
 
     def warn(self, text: str) -> None:
+        """See `Reporter`."""
         if text not in self._seen:
             self._seen.add(text)
             self._report.warn(text)
@@ -208,7 +210,7 @@ class _Scheduler:
             self._store(worker, content[0])
         elif kind in ("dlcli error", "exception"):
             worker.job = None
-            self._fail(_rebuilt(*content) if kind == "dlcli error" else content[0])
+            self._fail(rebuilt_error(*content) if kind == "dlcli error" else content[0])
         else:
             worker.forward(kind, content, self.report)
 
@@ -308,7 +310,7 @@ def _exit_error(process: "subprocess.Popen[bytes]") -> ResourceError:
     return ResourceError(f"a worker process exited with status {status} before its job was done", hint="try `workers=1`")
 
 
-def _rebuilt(kind: type[DlcliError], message: str, hint: str) -> DlcliError:
+def rebuilt_error(kind: type[DlcliError], message: str, hint: str) -> DlcliError:
     """The error that the worker raised; without calling `kind.__init__`, which may take other arguments."""
     # An error that is a FileNotFoundError too has the memory of one: only the built-in class that it rests on can make it.
     solid: Any = kind

@@ -5,6 +5,7 @@ import inspect
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -105,6 +106,82 @@ def train_or_load(
         return _from_cache(plan, file, report) or _into_cache(plan, file, description, report)
 
 
+@dataclass(frozen=True)
+class UncachedWeights:
+    """The weights of a network that was trained where there is no cache, and what determined them, as text."""
+
+    weights: Mapping[str, Tensor]
+    description: str
+
+
+def train_uncached(
+    arch: Architecture,
+    data: ImageData,
+    *,
+    recipe: Recipe,
+    seed: int,
+    name: str,
+    bootstrap: bool,
+    device: torch.device,
+    report: Reporter = SILENT,
+) -> UncachedWeights:
+    """Train a network as `train_or_load` would, for `add_to_cache` elsewhere.
+
+    Args:
+        arch: The untrained network.
+        data: Its training split is used.
+        recipe: How to train.
+        seed: Seed of the run.
+        name: Name of the network in the run.
+        bootstrap: Whether the examples are drawn with replacement.
+        device: Where to train.
+        report: Receives progress.
+    """
+    plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
+    model = _trained(plan, _built(plan), report).model
+    return UncachedWeights({key: value.detach().cpu() for key, value in model.state_dict().items()}, _description(plan))
+
+
+def add_to_cache(
+    found: UncachedWeights,
+    arch: Architecture,
+    data: ImageData,
+    *,
+    recipe: Recipe,
+    seed: int,
+    name: str,
+    bootstrap: bool,
+    device: torch.device,
+    cache: Path,
+    alike: bool,
+    report: Reporter = SILENT,
+) -> None:
+    """Keep weights that were trained elsewhere for `train_or_load` with these arguments.
+
+    Args:
+        found: What `train_uncached` returned.
+        arch: The untrained network.
+        data: Its training split was used.
+        recipe: How it was trained.
+        seed: Seed of the run.
+        name: Name of the network in the run.
+        bootstrap: Whether the examples were drawn with replacement.
+        device: Where it would be trained here.
+        cache: Folder of weights.
+        alike: Whether to raise InputError if it was determined by other things than here: other data, code or versions.
+        report: Receives a warning if the cache cannot be written.
+    """
+    plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
+    description = _description(plan)
+    if alike and description != found.description:
+        hint = "each node has to read the same data and code, which must not change during the run"
+        raise InputError(f"{name} was trained elsewhere on other data, or with other code or versions", hint=hint)
+    model, file = _built(plan), _cache_file(cache, description)
+    model.load_state_dict(found.weights)
+    with cache_lock(file, f"another run is training the same {name}", report):
+        _save(file, Member(model, weights_sha256(model), reused=False, seconds=0.0), description, report)
+
+
 def is_cached(
     arch: Architecture,
     data: ImageData,
@@ -147,11 +224,15 @@ def _from_cache(plan: _Plan, file: Path, report: Reporter) -> Member | None:
 
 def _into_cache(plan: _Plan, file: Path, description: str, report: Reporter) -> Member:
     member = _trained(plan, _built(plan), report)
+    _save(file, member, description, report)
+    return member
+
+
+def _save(file: Path, member: Member, description: str, report: Reporter) -> None:
     try:
         save_weights(file, member.model, {"sha256": member.sha256, "determined_by": description})
     except OSError as error:
         report.warn(f"{file}: not cached for the next run ({error.strerror or error})")
-    return member
 
 
 def _built(plan: _Plan) -> nn.Module:

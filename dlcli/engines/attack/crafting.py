@@ -1,9 +1,9 @@
 """The adversarial images of `dlcli attack`: made on one network after another, and evaluated on all classifiers."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from dlcli.core.training.trainable import in_layout
 from dlcli.engines.attack.networks import BASELINE, REFERENCE_RULE
 from dlcli.engines.attack.resume import PartialResult, PartialResults
 from dlcli.engines.attack.setup import AttackSetup
+from dlcli.engines.attack.targets import choose_targets
+from dlcli.engines.attack.trained_networks import LoadedNetworks
 from dlcli.support.errors import DlcliError
 from dlcli.support.seeds import derive
 
@@ -98,12 +100,20 @@ class AdversarialSet:
         return self.correctness.of(self.made_on) if self.reached is None else ~self.reached
 
 
+class WantedSet(NamedTuple):
+    """A set of images to make: by which attack, on which network, and whether by all of its steps."""
+
+    attack: Attack
+    made_on: str
+    full: bool = False
+
+
 @dataclass(frozen=True)
 class AttackRun:
     """The networks of one run, on which images are made and evaluated.
 
     `baseline` is None if an ensemble has none. `targets` (n,) are the classes to reach. `partial` stores the images made so
-    far, for an interrupted run to continue from.
+    far, for an interrupted run to continue from. `made` are those that other processes have made, by name.
     """
 
     setup: AttackSetup
@@ -111,6 +121,12 @@ class AttackRun:
     members: Sequence[nn.Module]
     targets: Tensor | None = None
     partial: PartialResults | None = None
+    made: dict[str, PartialResult] = field(default_factory=dict)
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The baseline, if there is one, and the members."""
+        return [*([] if self.baseline is None else [self.baseline]), *self.members]
 
     @property
     def reference(self) -> str:
@@ -164,29 +180,44 @@ class AttackRun:
 
         Infinity where it fails, 0 where none is needed.
         """
-        setup = self.setup
-
-        def find() -> PartialResult:
-            started = time.perf_counter()
-            model = QueryCounter(self.network(self.reference))
-            with setup.report.task(f"finding minimum norms by {attack.name}, images", len(setup.x)) as task:
-                found = attack.nearest(
-                    model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
-                )
-            return PartialResult(found.norms, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
-
-        found = find() if self.partial is None else self.partial.load_or_make(f"nearest {attack.name}", repr(attack), find)
+        found = self.result(f"nearest {attack.name}", attack, partial(self.find_norms, attack))
         return found.tensor.numpy()
 
-    def _load_or_make(self, attack: Attack, made_on: str, eps: float, *, full: bool) -> PartialResult:
-        def make() -> PartialResult:
-            return self._make_images(attack, made_on, eps, full)
+    def find_norms(self, attack: MinimumNorm) -> PartialResult:
+        """Find the sizes of the smallest perturbations."""
+        started, setup = time.perf_counter(), self.setup
+        model = QueryCounter(self.network(self.reference))
+        with setup.report.task(f"finding minimum norms by {attack.name}, images", len(setup.x)) as task:
+            found = attack.nearest(
+                model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
+            )
+        return PartialResult(found.norms, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
 
-        # This name becomes a file's, by which --resume finds the images again: its wording must not change.
-        name = f"{attack.name} {eps!r} {made_on}" + (" full" if full else "")
+    def _load_or_make(self, attack: Attack, made_on: str, eps: float, *, full: bool) -> PartialResult:
+        wanted = WantedSet(attack, made_on, full)
+        return self.result(name_of_set(wanted, eps), attack, partial(self.make_images, *wanted, eps))
+
+    def result(self, name: str, attack: Attack, make: Callable[[], PartialResult]) -> PartialResult:
+        """The result called `name`: made by another process, stored by an interrupted run, or made now and stored.
+
+        Args:
+            name: What the result is.
+            attack: The attack with its settings.
+            make: Called if it is not there.
+        """
+        if (found := self.made.get(name)) is not None:
+            return found
         return make() if self.partial is None else self.partial.load_or_make(name, repr(attack), make)
 
-    def _make_images(self, attack: Attack, made_on: str, eps: float, full: bool) -> PartialResult:
+    def make_images(self, attack: Attack, made_on: str, full: bool, eps: float) -> PartialResult:
+        """Make a set of images.
+
+        Args:
+            attack: The attack with its settings.
+            made_on: The network to attack.
+            full: Take all steps.
+            eps: The largest perturbation, above 0.
+        """
         started, setup = time.perf_counter(), self.setup
         model = QueryCounter(self.network(made_on))
         label = f"{attack.name} at eps {eps:g}" + (f" on {made_on}" if made_on != BASELINE else "")
@@ -212,28 +243,33 @@ class AttackRun:
 
     def make_all(self, eps: float) -> list[AdversarialSet]:
         """All images made at one eps: on the baseline and, with an ensemble, on every rule and on the adaptive networks."""
-        return [made for attack in self.setup.attacks for made in self._by(attack, eps)] + self._adaptive(eps)
+        return [self.make(one.attack, one.made_on, eps, full=one.full) for one in self.wanted]
 
-    def _by(self, attack: Attack, eps: float) -> Iterator[AdversarialSet]:
+    @property
+    def wanted(self) -> list[WantedSet]:
+        """The sets of images to make at each eps."""
+        return [one for attack in self.setup.attacks for one in self._by(attack)] + self._adaptive()
+
+    def _by(self, attack: Attack) -> Iterator[WantedSet]:
         if self.baseline is not None:
-            yield self.make(attack, BASELINE, eps)
+            yield WantedSet(attack, BASELINE)
         if not self.members:
             return
         if self.baseline is not None and not isinstance(attack, SingleStep):
             # An image that stopped at its first success is barely across the baseline's boundary and rarely fools another
             # network; the transfer rows take the worse of both sets.
-            yield self.make(attack, BASELINE, eps, full=True)
+            yield WantedSet(attack, BASELINE, full=True)
         if attack.knowledge != "nothing" or self.baseline is None:
             for rule in RULES if attack.knowledge != "nothing" else (self.reference,):
-                yield self.make(attack, rule, eps)
+                yield WantedSet(attack, rule)
 
-    def _adaptive(self, eps: float) -> list[AdversarialSet]:
+    def _adaptive(self) -> list[WantedSet]:
         if not self.members:
             return []
         white_box = [attack for attack in self.setup.attacks if attack.knowledge == "gradients"]
         attacks = {one.name: one for one in map(self._adaptive_attack, white_box)}
         networks = (EVERY_MEMBER, SMOOTHED_MAX)
-        return [self.make(attack, network, eps, full=True) for attack in attacks.values() for network in networks]
+        return [WantedSet(attack, network, full=True) for attack in attacks.values() for network in networks]
 
     def _adaptive_attack(self, attack: Attack) -> Attack:
         config = self.setup.config
@@ -257,9 +293,29 @@ class AttackRun:
         return predict_logits(model, images, device=self.setup.device)
 
 
+def name_of_set(wanted: WantedSet, eps: float) -> str:
+    """The name of a set, by which `resume` finds its file again: the wording must not change."""
+    return f"{wanted.attack.name} {eps!r} {wanted.made_on}" + (" full" if wanted.full else "")
+
+
 def correct_on_all(sets: Sequence[Correctness]) -> Correctness:
     """Whether each classifier is right on every one of at least one set: an image that any set fools counts as fooled."""
     return reduce(lambda one, other: one & other, sets)
+
+
+def opened_run(setup: AttackSetup, loaded: LoadedNetworks) -> AttackRun:
+    """A run of these networks, in the layout that is fast, with the targets."""
+    baseline = None if loaded.baseline is None else to_channels_last(loaded.baseline, setup.x, setup.device)
+    members = [to_channels_last(one, setup.x, setup.device) for one in loaded.members]
+    targets = None if setup.config.target is None or baseline is None else _targets(setup, baseline)
+    return AttackRun(setup, baseline, members, targets)
+
+
+def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
+    logits = predict_logits(model, setup.x, device=setup.device)
+    return choose_targets(
+        setup.config.target or "", setup.data, setup.y, setup.output_of, logits, setup.places, seed=setup.config.seed
+    )
 
 
 def to_channels_last(model: nn.Module, x: Tensor, device: torch.device) -> nn.Module:

@@ -3,17 +3,16 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.compute.device import describe_device, device_key, fast_dtype, threads
-from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.model_io.score_metadata import task_of
@@ -23,7 +22,8 @@ from dlcli.engines.anytime import describe_stop
 from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
 from dlcli.engines.attack.corruptions import measure_corruptions, plan_corruptions
-from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation, to_channels_last
+from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation, opened_run
+from dlcli.engines.attack.elsewhere import make_elsewhere
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, Untrained
 from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
@@ -32,7 +32,7 @@ from dlcli.engines.attack.resume import PartialResults, parts_folder, stored_par
 from dlcli.engines.attack.rows import PerImage, by_method, per_image, rows
 from dlcli.engines.attack.scores import attack_scores, plan_scores
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
-from dlcli.engines.attack.targets import MODES, choose_targets
+from dlcli.engines.attack.targets import MODES
 from dlcli.engines.attack.tasks import attack_task, plan_task
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
@@ -220,18 +220,11 @@ def _run(setup: AttackSetup) -> AttackResult:
 
 
 def _attack_run(setup: AttackSetup, loaded: LoadedNetworks) -> AttackRun:
-    """The networks of the run, the targets, and the images that an interrupted run has made."""
-    baseline = None if loaded.baseline is None else to_channels_last(loaded.baseline, setup.x, setup.device)
-    members = [to_channels_last(one, setup.x, setup.device) for one in loaded.members]
-    targets = None if setup.config.target is None or baseline is None else _targets(setup, baseline)
-    return AttackRun(setup, baseline, members, targets, _partial_results(setup, [*([baseline] if baseline else []), *members]))
-
-
-def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
-    logits = predict_logits(model, setup.x, device=setup.device)
-    return choose_targets(
-        setup.config.target or "", setup.data, setup.y, setup.output_of, logits, setup.places, seed=setup.config.seed
-    )
+    """The networks of the run, the targets, and the images that an interrupted run or other processes have made."""
+    opened = opened_run(setup, loaded)
+    run = replace(opened, partial=_partial_results(setup, opened.networks))
+    make_elsewhere(run, loaded)
+    return run
 
 
 def _partial_results(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:

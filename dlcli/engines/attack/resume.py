@@ -78,16 +78,37 @@ class PartialResults:
             UsageError: If the file is of a run with other options.
             InputError: If the file is damaged.
         """
-        file = self.folder / (re.sub(r"[^a-z0-9.]+", "-", name) + ".safetensors")
-        # Once through JSON, so that values compare equal to those read from a file (tuples become lists).
-        wanted = json.loads(json.dumps({**self.determined_by, _SETTINGS: attack, **dict(_TYPED.findall(attack))}))
-        if file.exists():
-            return self._read(file, wanted)
+        if self.has(name):
+            return self._read(self._file(name), self._wanted(attack))
         made = make()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        metadata = {"determined_by": wanted, "queries": made.queries, "seconds": made.seconds}
-        save_state(file, {_KEY: made.tensor}, metadata)
+        self.store(name, attack, made)
         return made
+
+    def has(self, name: str) -> bool:
+        """Whether the result called `name` is stored."""
+        return self._file(name).exists()
+
+    def store(self, name: str, attack: str, made: PartialResult) -> None:
+        """Store a result.
+
+        Args:
+            name: What the result is.
+            attack: The attack with its settings.
+            made: The result.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        metadata = {"determined_by": self._wanted(attack), "queries": made.queries, "seconds": made.seconds}
+        save_state(self._file(name), {_KEY: made.tensor}, metadata)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / (re.sub(r"[^a-z0-9.]+", "-", name) + ".safetensors")
+
+    def _wanted(self, attack: str) -> dict[str, object]:
+        # Once through JSON, so that values compare equal to those read from a file (tuples become lists).
+        found: dict[str, object] = json.loads(
+            json.dumps({**self.determined_by, _SETTINGS: attack, **dict(_TYPED.findall(attack))})
+        )
+        return found
 
     def remove(self) -> None:
         """Remove the folder with all results."""

@@ -1,17 +1,19 @@
 """Trains the networks of `dlcli attack` that are not trained yet, or loads them from the cache."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlcli.core.compute.device import choose_device
+from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
-from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data.base import ImageData
-from dlcli.core.model_io.cached import Member, is_cached, train_or_load
+from dlcli.core.model_io.cached import Member, UncachedWeights, add_to_cache, is_cached, train_or_load, train_uncached
 from dlcli.core.model_io.trained import TrainedNetwork
 from dlcli.engines.attack.networks import BASELINE, Networks, Untrained, align_outputs, open_networks, read_images
 from dlcli.specs.attack import AttackConfig
@@ -29,7 +31,8 @@ class LoadedNetworks:
     """The networks in evaluation mode on their device, all with the same order of outputs.
 
     `sha256` is that of the network under attack, for an ensemble trained here that of the baseline. `trained` and `reused`
-    count networks trained in this run and taken from the cache. `notes` tell on which GPUs, if there are several.
+    count networks trained in this run and taken from the cache. `notes` tell on which GPUs, if there are several. `own` are the
+    weights of the networks that are trained here, by name.
     """
 
     baseline: nn.Module | None
@@ -38,6 +41,7 @@ class LoadedNetworks:
     trained: int
     reused: int
     notes: tuple[str, ...] = ()
+    own: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,19 @@ class NetworkTraining:
 
     def fit(self, name: str, report: Reporter) -> Member:
         """Train the network of this name, or load it from the cache."""
-        return train_or_load(**self._arguments(name), report=report)
+        return train_or_load(**self._arguments(name), cache=_cache(), report=report)
 
-    def __call__(self, name: str, report: Reporter) -> bool:
-        """Train the network into the cache, in a worker; returns whether it was trained."""
-        return not self.fit(name, report).reused
+    def __call__(self, name: str, report: Reporter) -> UncachedWeights:
+        """Train the network in a worker."""
+        return train_uncached(**self._arguments(name), report=report)
+
+    def add(self, name: str, found: UncachedWeights, report: Reporter) -> None:
+        """Keep what a worker trained in the cache."""
+        add_to_cache(found, **self._arguments(name), cache=_cache(), alike=self.config.cluster is not None, report=report)
 
     def missing(self) -> list[str]:
         """The names of the networks that the cache does not hold."""
-        return [name for name in self.names if not is_cached(**self._arguments(name))]
+        return [name for name in self.names if not is_cached(**self._arguments(name), cache=_cache())]
 
     def _arguments(self, name: str) -> dict[str, Any]:
         network = self.networks.baseline if name == BASELINE else self.networks.ensemble
@@ -85,13 +93,13 @@ class NetworkTraining:
             "name": name,
             "bootstrap": name != BASELINE,
             "device": self.device,
-            "cache": cache_dir() / "models",
         }
 
     def plan_processes(self, names: list[str]) -> WorkerPlan:
         """The processes that train these networks: several only where there are several GPUs."""
         plan = plan_workers(len(names), self.device, held=_COPIES * self.data.memory_bytes)
-        return plan if plan.gpus else WorkerPlan(1, torch.get_num_threads())
+        workers = min(len(names), self.config.workers or 1)
+        return plan if plan.gpus else WorkerPlan(workers, torch.get_num_threads())
 
 
 def _reopened(config: AttackConfig, fingerprint: str) -> NetworkTraining:
@@ -100,6 +108,10 @@ def _reopened(config: AttackConfig, fingerprint: str) -> NetworkTraining:
     if data.fingerprint != fingerprint:
         raise InputError(f"{data.name}: the data changed while they were read", hint="start again when nothing writes to them")
     return NetworkTraining(config, data, open_networks(config, data, device), device)
+
+
+def _cache() -> Path:
+    return cache_dir() / "models"
 
 
 class _Numbered:
@@ -127,9 +139,32 @@ def load_networks(
         report: Receives the progress of training.
     """
     training = NetworkTraining(config, data, networks, device)
-    elsewhere, notes = _train_on_gpus(training, report)
+    elsewhere, notes = _train_elsewhere(training, report)
     n = len(training.names)
     fitted = {name: training.fit(name, _Numbered(report, k, n)) for k, name in enumerate(training.names, 1)}
+    reused = sum(one.reused and name not in elsewhere for name, one in fitted.items())
+    return assembled(networks, data, outputs, fitted, reused=reused, notes=notes)
+
+
+def assembled(
+    networks: Networks,
+    data: ImageData,
+    outputs: tuple[str, ...],
+    fitted: Mapping[str, Member],
+    *,
+    reused: int = 0,
+    notes: tuple[str, ...] = (),
+) -> LoadedNetworks:
+    """The networks of a run, from those that are trained here and those that were opened.
+
+    Args:
+        networks: What `open_networks` returned.
+        data: The data.
+        outputs: The order of classes that every network's outputs are put in.
+        fitted: The networks that are trained here, by name.
+        reused: How many of these came from the cache.
+        notes: On where they were trained.
+    """
     first, ensemble, baseline, sha256 = networks.baseline, networks.ensemble, None, ""
     if isinstance(first, TrainedNetwork):
         baseline, sha256 = align_outputs(first.model, first.classes or data.classes, outputs), first.sha256
@@ -139,21 +174,31 @@ def load_networks(
         members, sha256 = ensemble.members, ensemble.sha256
     else:
         members = tuple(one.model for name, one in fitted.items() if name != BASELINE)
-    reused = sum(one.reused and name not in elsewhere for name, one in fitted.items())
-    return LoadedNetworks(baseline, members, sha256, len(fitted) - reused, reused, notes)
+    own = {name: {key: value.cpu() for key, value in one.model.state_dict().items()} for name, one in fitted.items()}
+    return LoadedNetworks(baseline, members, sha256, len(fitted) - reused, reused, notes, own)
 
 
-def _train_on_gpus(training: NetworkTraining, report: Reporter) -> tuple[set[str], tuple[str, ...]]:
-    """Where there are several GPUs, train what the cache lacks into it, one process per GPU; the names, and a note."""
-    if not training.plan_processes(training.names).gpus:
+def _train_elsewhere(training: NetworkTraining, report: Reporter) -> tuple[set[str], tuple[str, ...]]:
+    """Train what the cache lacks in other processes, if several run at a time or on a cluster: the names, and a note."""
+    config, names = training.config, training.names
+    plan = training.plan_processes(names)
+    if config.cluster is None and plan.workers < 2:
         return set(), ()
     names = training.missing()
-    workers, threads, gpus = plan = training.plan_processes(names)
-    if not gpus:
+    plan = training.plan_processes(names)
+    if not names or (config.cluster is None and plan.workers < 2):
         return set(), ()
     where = f"{count(len(names), 'network')} on {plan.describe_devices(training.device)}"
-    report.note(f"training {where}")
-    found = in_parallel(
-        training, names, workers=workers, threads=threads, gpus=gpus, report=Unstoppable(report), label="training networks"
+    if plan.gpus and config.cluster is None:
+        report.note(f"training {where}")
+    found = run_jobs(
+        training,
+        names,
+        plan=plan,
+        cluster=Cluster.of(config.cluster, config.workers, training.device),
+        report=Unstoppable(report),
+        label="training networks",
+        store=lambda place, one: training.add(names[place], one, report),
     )
-    return {name for name, trained in zip(names, found, strict=True) if trained}, (f"Trained {where}.",)
+    note = (f"Trained {where}.",) if plan.gpus and config.cluster is None else ()
+    return {name for name, one in zip(names, found, strict=True) if one is not None}, note

@@ -31,6 +31,7 @@ from dlcli.core.model_io.run_dir import METADATA as MEMBER_METADATA
 from dlcli.core.run_log import check_logs
 from dlcli.core.tasks.images import accuracy_figures
 from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
+from dlcli.engines.ensemble.member_training import train_in_processes
 from dlcli.engines.ensemble.members import (
     EnsembleSetup,
     TrainedMember,
@@ -38,7 +39,6 @@ from dlcli.engines.ensemble.members import (
     load_added,
     open_setup,
     plan_processes,
-    train_in_processes,
 )
 from dlcli.engines.ensemble.rows import best_of, diversity, drawn_rules, gain_curves, rows
 from dlcli.engines.ensemble.scores import combined, recorded_scores, score_result, write_score_report
@@ -184,6 +184,8 @@ def _strategy(setup: EnsembleSetup, processes: WorkerPlan) -> str:
     wanted = setup.config.strategy
     if wanted == "processes" or (wanted == "auto" and (setup.device.type == "cpu" or processes.gpus)):
         return "processes"
+    if setup.config.cluster is not None:
+        return "processes"
     reason = reason_not_stacked(setup)
     if wanted == "stacked" and reason:
         raise UsageError(f"`strategy`: these members cannot be stacked: {reason}", hint="use `strategy=processes`")
@@ -192,6 +194,8 @@ def _strategy(setup: EnsembleSetup, processes: WorkerPlan) -> str:
 
 def _describe_strategy(setup: EnsembleSetup, strategy: str, processes: WorkerPlan) -> str:
     """A sentence on how members are trained."""
+    if setup.config.cluster is not None:
+        return f"members are trained on the cluster {setup.config.cluster}, {count(processes.threads, 'thread')} each"
     if strategy == "stacked":
         return f"members are trained stacked into one network on {describe_device(setup.device)}"
     where = f" on {processes.describe_devices(setup.device)}" if processes.gpus else ""

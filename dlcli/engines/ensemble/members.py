@@ -1,38 +1,29 @@
 """The members of an ensemble: trained in several processes or as snapshots of one training, or loaded from earlier runs."""
 
-import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import choose_device
-from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
-from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.data.base import SCORE, ImageData, check_trainable
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import draw
-from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
+from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, SavedNetwork, is_run_dir, load_model, save_model
 from dlcli.core.model_io.score_metadata import refuse_places, task_of
 from dlcli.core.objectives.base import ScoreObjective, TaskObjective
 from dlcli.core.tasks import image_task
-from dlcli.core.tasks.base import ImageTask, TaskOfOutputs
-from dlcli.core.training.recipe import resolve_threads
-from dlcli.engines.ensemble.member_log import log_loss, log_member
-from dlcli.engines.train.fitting import start_training
-from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job, steps
+from dlcli.core.tasks.base import ImageTask
+from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import SCORES
 from dlcli.support.errors import InputError, UsageError
@@ -40,7 +31,8 @@ from dlcli.support.json_metadata import decode_json
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
 
-_KEY = "determined_by"
+KEY = "determined_by"
+"""The entry in the header of the weights that says how a member was trained."""
 _COPIES = 3
 """Of the images in a worker, at most: as read, a member's own, and in the order in which the device takes them."""
 
@@ -168,112 +160,26 @@ def plan_processes(setup: EnsembleSetup) -> WorkerPlan:
     return plan_workers(chains, setup.device, wanted=setup.config.workers, held=_COPIES * setup.data.memory_bytes)
 
 
-def train_in_processes(setup: EnsembleSetup, processes: WorkerPlan, report: Reporter) -> list[TrainedMember]:
-    """Train the members in processes with few threads; returns them in order, after an interruption those that are finished."""
-    numbers = range(setup.config.members)
-    chains = [tuple(numbers)] if setup.config.snapshots else [(number,) for number in numbers]
-    workers, threads, gpus = processes
-    found = in_parallel(
-        partial(_train_chain, setup),
-        chains,
-        workers=workers,
-        threads=threads,
-        gpus=gpus,
-        report=report,
-        label="training members",
-    )
-    return [one for chain in found if chain is not None for one in chain]
-
-
-def _train_chain(setup: EnsembleSetup, numbers: tuple[int, ...], report: Reporter) -> tuple[TrainedMember, ...] | None:
-    """Train members one after the other, each from the final weights of the one before; None if interrupted."""
-    done, model = [], None
-    for number in numbers:
-        job = setup.job(number)
-        with torch_threads(resolve_threads(job.recipe)):
-            one = _load_saved(setup, number) or _train(setup, number, model, report)
-            if one is None:
-                return None
-            model, found = one
-            done.append(found)
-    return tuple(done)
-
-
-def _train(
-    setup: EnsembleSetup, number: int, last: nn.Module | None, report: Reporter
-) -> tuple[nn.Module, TrainedMember] | None:
-    started, job = time.perf_counter(), setup.with_own_images(setup.job(number))
-    training, notes = start_training(job)
-    if last is not None:
-        training.model.load_state_dict(last.state_dict())
-    with report.stoppable() as stop, report.task(f"training member {number + 1}, steps", steps(job)) as task:
-        while not training.done:
-            mean = training.run_epoch(task, stop)
-            if mean is not None:
-                log_loss(report, number, job.recipe, training.epoch, mean, steps=len(training.losses))
-            if stop() and not training.done:
-                return None
-    training.finish(report)
-    seconds = time.perf_counter() - started
-    done = finish_member(setup, number, job, training.model, seconds, notes)
-    log_member(report, setup.task, number, done.outputs, setup.data.y_test, training.epoch)
-    return training.model, done
-
-
-def finish_member(
-    setup: EnsembleSetup, number: int, job: Job, model: nn.Module, seconds: float, notes: tuple[str, ...]
-) -> TrainedMember:
-    """Save a trained member if there is an output directory, and evaluate it.
+def load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMember] | None:
+    """Load the member that an earlier run saved, if the options ask for it.
 
     Args:
         setup: The ensemble.
         number: Of the member, from 0.
-        job: How it was trained.
-        model: The trained network.
-        seconds: Wall-clock time of training.
-        notes: Those of surgery.
 
     Returns:
-        The member with its outputs on the test images.
+        The network and the member; None if there is none.
+
+    Raises:
+        UsageError: If that run had other options.
     """
-    config, data = setup.config, setup.data
-    first = job.data.splits["train"].take(np.arange(min(len(job.data.y_train), job.task.watched_examples)))
-    objective: TaskObjective | None = setup.task.calibrated(job.objective, model, first, setup.device)
-    outputs = predict_logits(model, data.x_test, device=setup.device)
-    learned = setup.learned
-    if objective is not None and isinstance(setup.task, TaskOfOutputs):
-        predicted = setup.task.predict(outputs, objective)
-        learned = {**setup.learned, **setup.task.learned(data, objective, predicted, job.config)}
-        outputs = _scores(objective, outputs)
-    if config.output is not None:
-        save_model(
-            member_folder(config.output, number),
-            model=model,
-            spec=job.arch.name,
-            surgery=config.surgery,
-            channels=data.channels,
-            size=data.size,
-            classes=job.data.classes,
-            more={_KEY: json.dumps(setup.facts(number))},
-            frames=data.frames,
-            clips=data.clips,
-            preparation=setup.preparation,
-            data=config.data,
-            learned=learned,
-        )
-    known = (*job.arch.notes, *notes)
-    return TrainedMember(number, job.arch.name, outputs, len(job.data.y_train), False, seconds, weights_sha256(model), known)
-
-
-def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMember] | None:
-    """Load the member that an earlier run saved; raises UsageError if that run had other options."""
     config = setup.config
     if not config.resume or config.output is None:
         return None
     folder = member_folder(config.output, number)
     if not is_run_dir(folder):
         return None
-    written = decode_json(read_metadata(folder / WEIGHTS).get(_KEY, ""), str(folder / WEIGHTS), OTHER)
+    written = decode_json(read_metadata(folder / WEIGHTS).get(KEY, ""), str(folder / WEIGHTS), OTHER)
     if not isinstance(written, dict):
         raise InputError(f"{folder / WEIGHTS}: does not record how it was trained", hint=OTHER)
     check_same(written, setup.facts(number), config, folder)
@@ -285,10 +191,10 @@ def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMe
 def _outputs(setup: EnsembleSetup, saved: SavedNetwork, folder: Path) -> Tensor:
     """The outputs of a saved network on the test images, as those of `TrainedMember`."""
     outputs, scores = predict_logits(saved.model, setup.data.x_test, device=setup.device), task_of(str(folder)).scores
-    return outputs if scores is None else _scores(scores.objective, outputs)
+    return outputs if scores is None else scores_of(scores.objective, outputs)
 
 
-def _scores(objective: TaskObjective, outputs: Tensor) -> Tensor:
+def scores_of(objective: TaskObjective, outputs: Tensor) -> Tensor:
     """The scores (n,) of outputs (n, k), rounded as those that `MemberScores` puts out."""
     if not isinstance(objective, ScoreObjective):
         raise TypeError("members with a loss of their own predict scores")
@@ -297,7 +203,7 @@ def _scores(objective: TaskObjective, outputs: Tensor) -> Tensor:
 
 def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
     """Load the member that an earlier run saved in the output directory; None if there is none."""
-    found = _load_saved(setup, number)
+    found = load_saved(setup, number)
     return found[1] if found else None
 
 

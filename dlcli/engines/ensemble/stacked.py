@@ -7,7 +7,8 @@ import torch
 
 from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
 from dlcli.engines.ensemble.member_log import log_loss, log_member
-from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, finish_member, load_member
+from dlcli.engines.ensemble.member_training import evaluated, save_member
+from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, load_member
 from dlcli.engines.train.job import Job, build, hooks, steps
 from dlcli.specs.train import SCORES
 from dlcli.support.errors import ResourceError
@@ -83,7 +84,11 @@ def _stack(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> li
     training.finish(report)
     seconds = (time.perf_counter() - started) / len(numbers)
     trained = zip(numbers, owned, built, strict=True)
-    found = [finish_member(setup, number, job, model, seconds, notes) for number, job, (model, notes) in trained]
+    found = []
+    for number, job, (model, notes) in trained:
+        finished = evaluated(setup, number, job, model, seconds, notes)
+        save_member(setup, finished, job, model)
+        found.append(finished.member)
     for one in found:
         log_member(report, setup.task, one.number, one.outputs, data.y_test, training.epoch)
     return found

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlcli.core.compute.device import describe_device, threads
+from dlcli.core.compute.executor import Cluster
 from dlcli.core.compute.ranks import current_ranks, device_of_rank, joined
 from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.data.base import SCORE
@@ -119,7 +120,8 @@ def plan(config: TrainConfig) -> list[str]:
             check_body(job)
         lines += preflight(job)
     if config.compares:
-        lines.append(f"train {count(processes.workers, 'network')} at a time")
+        most = count(processes.workers, "network")
+        lines.append(f"train {most} at a time" if config.cluster is None else f"train on the cluster {config.cluster}")
     lines += [f"log to {spec}" for spec in config.log]
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
 
@@ -229,7 +231,8 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     with open_logs(
         runs, figure_names(each[0][1].task, each[0][1].data), output=config.output, resume=False, report=report
     ) as logging:
-        found = train_paired(sides, seeds, processes=processes, report=logging)
+        cluster = Cluster.of(config.cluster, config.workers, device)
+        found = train_paired(sides, seeds, processes=processes, cluster=cluster, report=logging)
     longer = longer_side(config, sides.jobs)
     names = tuple(name for name in sides.jobs if longer is None or name != longer.name)
     every, found = found, [one for one in found if one.row.variant in names]

@@ -218,6 +218,19 @@ def check_same(before: Mapping[str, object], now: Mapping[str, object], config: 
         raise UsageError(f"`resume`: {folder} was started with {other}", hint=hint)
 
 
+def check_trained_alike(there: Mapping[str, object], here: Mapping[str, object]) -> None:
+    """Raise InputError if a network was trained elsewhere by other things than what determines it here.
+
+    Args:
+        there: What `describe` gave in the process that trained it.
+        here: What it gives in this one.
+    """
+    other = other_options(there, here, TrainConfig, FOLLOW)
+    if other:
+        hint = "each node has to read the same data and code, which must not change during the run"
+        raise InputError(f"a network was trained elsewhere with {other}", hint=hint)
+
+
 def check_task(facts: object, task: str, folder: Path) -> None:
     """Refuse to resume a training of another task, whose figures have other names.
 

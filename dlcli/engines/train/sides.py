@@ -18,7 +18,7 @@ from dlcli.core.tasks.base import TrainedFacts
 from dlcli.engines.train.equal_compute import longer_side
 from dlcli.engines.train.fitting import Fitted, n_watched
 from dlcli.engines.train.frozen_features import fit
-from dlcli.engines.train.job import Job, open_job, preparation_of, steps
+from dlcli.engines.train.job import Job, describe, open_job, preparation_of, steps
 from dlcli.engines.train.notes import data_notes
 from dlcli.engines.train.semi import generated_by
 from dlcli.engines.train.semi_versus import with_equal_steps
@@ -39,7 +39,7 @@ _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
     | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad", "ignore", "next", "steps"}
-    | {"prove_causal", "detect", "probe"}
+    | {"prove_causal", "detect", "probe", "cluster"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -164,6 +164,7 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
         pretraining=None if fitted.pretrained is None else fitted.pretrained.row(job, name),
         pseudo=fitted.pseudo,
         generated=generated_by(job, fitted.networks),
+        facts=describe(job),
     )
 
 

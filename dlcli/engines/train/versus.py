@@ -1,7 +1,8 @@
 """Trains two variants from the same seeds and compares them in pairs, so that a lucky seed does not decide."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations, takewhile
 from math import sqrt
 from statistics import fmean
@@ -10,14 +11,14 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from dlcli.core.compute.device import threads as torch_threads
+from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.compute.worker_plan import WorkerPlan
-from dlcli.core.compute.workers import in_parallel
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.semi_supervised.generate import GeneratedImages
 from dlcli.core.stats import mean_difference, p_value
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import resolve_threads
-from dlcli.engines.train.job import Job
+from dlcli.engines.train.job import Job, check_trained_alike, describe
 from dlcli.engines.train.label_draws import draw_of, means_by_draw, repeats
 from dlcli.engines.train.pseudo_labels import PseudoLabels
 from dlcli.specs.pretraining_result import PretrainingRow
@@ -46,6 +47,7 @@ class TrainedVariant:
         pretraining: What is known of its pre-training; None without.
         pseudo: Its pseudo-labels after each epoch.
         generated: Images that its semi-supervised method generates; None if it generates none.
+        facts: What determined its weights, where it was trained.
     """
 
     row: Row
@@ -55,6 +57,7 @@ class TrainedVariant:
     pretraining: PretrainingRow | None = None
     pseudo: tuple[PseudoLabels, ...] = ()
     generated: GeneratedImages | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,12 @@ def _reopened(reopen: Callable[[], PairedTraining], prints: dict[str, str]) -> P
 
 
 def train_paired(
-    sides: PairedTraining, seeds: Iterable[int], *, processes: WorkerPlan, report: Reporter
+    sides: PairedTraining,
+    seeds: Iterable[int],
+    *,
+    processes: WorkerPlan,
+    cluster: Cluster | None = None,
+    report: Reporter,
 ) -> list[TrainedVariant]:
     """Train each variant from each seed: the same initial weights where shapes allow, the same order of examples.
 
@@ -116,6 +124,7 @@ def train_paired(
         sides: The variants.
         seeds: From which each is trained.
         processes: In which networks are trained at the same time; a network uses fewer threads if its recipe asks for fewer.
+        cluster: Where they are trained in place of this machine; None for here.
         report: Receives the progress.
 
     Returns:
@@ -126,11 +135,17 @@ def train_paired(
     """
     names = list(sides.jobs)
     which = [(name, seed) for k, seed in enumerate(seeds) for name in (names[::-1] if k % 2 else names)]
-    workers, threads, gpus = processes
-    found = in_parallel(sides, which, workers=workers, threads=threads, gpus=gpus, report=report, label="training networks")
+    check = None if cluster is None else partial(_check, sides, which)
+    found = run_jobs(sides, which, plan=processes, cluster=cluster, report=report, label="training networks", store=check)
     done = [one for one in takewhile(lambda one: one is not None, found) if one is not None]
     order = {seed: k for k, seed in enumerate(dict.fromkeys(seed for _, seed in which))}
     return sorted(done, key=lambda one: (order[one.row.seed], names.index(one.row.variant)))
+
+
+def _check(sides: PairedTraining, which: Sequence[tuple[str, int]], number: int, found: TrainedVariant) -> None:
+    """Raise InputError if the process that trained a network found other code, data or options than this one."""
+    name, seed = which[number]
+    check_trained_alike(found.facts, describe(sides.from_seed(sides.jobs[name], seed)))
 
 
 class LevelRows(NamedTuple):

@@ -151,8 +151,8 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_dlcli_error_is_rebuilt_in_the_parent(kind: type[DlcliError]):
     sent = kind("reading", "parquet") if kind is MissingExtraError else kind("what [x]", hint="do that")
-    how, *content = pickle.loads(worker_process._pickled_error(sent))
-    found = workers._rebuilt(*content)
+    how, *content = pickle.loads(worker_process.pickled_error(sent))
+    found = workers.rebuilt_error(*content)
     assert how == "dlcli error" and type(found) is kind
     assert (found.message, found.hint, str(found)) == (sent.message, sent.hint, str(sent))
 
@@ -162,7 +162,7 @@ def test_other_errors_keep_their_text(job: str, kind: type[BaseException], words
     """An error that cannot be pickled, too."""
     with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
         fail(job, SILENT)
-    how, found = pickle.loads(worker_process._pickled_error(caught.value))
+    how, found = pickle.loads(worker_process.pickled_error(caught.value))
     assert (how, type(found), str(found)) == ("exception", kind, words)
 
 

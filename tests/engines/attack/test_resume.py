@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> AttackConfig:
 @pytest.fixture
 def after(monkeypatch: pytest.MonkeyPatch) -> object:
     """Lets a number of sets be made and then interrupts the run; returns the names of the attacks that ran since."""
-    made, real = [], AttackRun._make_images
+    made, real = [], AttackRun.make_images
 
     def set_up(most: int) -> list[str]:
         made.clear()
@@ -50,7 +50,7 @@ def after(monkeypatch: pytest.MonkeyPatch) -> object:
             made.append(attack.name)
             return real(self, attack, *rest)
 
-        monkeypatch.setattr(AttackRun, "_make_images", limited)
+        monkeypatch.setattr(AttackRun, "make_images", limited)
         return made
 
     return set_up

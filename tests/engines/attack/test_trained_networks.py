@@ -35,7 +35,7 @@ def calls(gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> list[tu
     gpus("H100", "H100")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # there is no state of theirs to save
     monkeypatch.setattr(trained_networks, "plan_workers", plan)
-    monkeypatch.setattr(trained_networks, "in_parallel", spy)
+    monkeypatch.setattr("dlcli.core.compute.executor.jobs.in_parallel", spy)
     return found
 
 

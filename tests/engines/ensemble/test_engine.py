@@ -284,7 +284,7 @@ def on_gpus(gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch, device: 
         calls.append(options)
         return in_parallel(function, jobs, **options)
 
-    monkeypatch.setattr(members_module, "in_parallel", spy)
+    monkeypatch.setattr("dlcli.core.compute.executor.jobs.in_parallel", spy)
     return calls
 
 

@@ -248,7 +248,7 @@ def test_the_side_that_is_trained_first_alternates(monkeypatch):
         order.extend(which)
         return [None] * len(which)
 
-    monkeypatch.setattr(versus, "in_parallel", note)
+    monkeypatch.setattr("dlcli.core.compute.executor.jobs.in_parallel", note)
     train.run(config(versus="--lr 0.1", seeds=3, workers=1))
     assert order == [(name, seed) for seed, pair in enumerate(["tl", "lt", "tl"]) for name in map(NAMES.get, pair)]
 
@@ -439,7 +439,7 @@ def test_on_several_gpus_networks_are_trained_on_each_and_are_the_same(gpus, mon
         calls.append(options["gpus"])
         return in_parallel(function, jobs, **options)
 
-    monkeypatch.setattr(versus, "in_parallel", spy)
+    monkeypatch.setattr("dlcli.core.compute.executor.jobs.in_parallel", spy)
     lines = train.plan(options)
     assert [line for line in lines if " on cuda:0, cuda:1 H100, seeds 0, 1" in line] == lines[1:3]
     assert "train 2 networks at a time" in lines

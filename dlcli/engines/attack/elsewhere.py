@@ -1,0 +1,114 @@
+"""The sets of images of an attack made by other processes, of this machine or of a cluster: one set a job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dlcli.core.attacks.minimum_norm import MinimumNorm
+from dlcli.core.compute.device import threads
+from dlcli.core.compute.executor import Cluster, run_jobs
+from dlcli.core.compute.worker_plan import WorkerPlan
+from dlcli.core.model_io.cached import Member
+from dlcli.core.model_io.checkpoint import weights_sha256
+from dlcli.core.model_io.ensemble_dir import combined_sha256
+from dlcli.core.training.recipe import resolve_threads
+from dlcli.engines.attack.crafting import AttackRun, name_of_set, opened_run
+from dlcli.engines.attack.networks import BASELINE, Untrained
+from dlcli.engines.attack.resume import PartialResult
+from dlcli.engines.attack.setup import AttackSetup, open_setup
+from dlcli.engines.attack.trained_networks import LoadedNetworks, Unstoppable, assembled
+from dlcli.specs.attack import AttackConfig
+from dlcli.support.errors import InputError
+from dlcli.support.reporter import SILENT, Reporter
+
+_Weights = Mapping[str, Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A set to make: the place of it among those that are wanted, and eps; or the place of an attack whose norms are wanted."""
+
+    place: int
+    eps: float | None
+
+
+@dataclass(frozen=True)
+class _Crafting:
+    """Makes a set of images, given its job; pickled it has the weights of networks trained here, and reads all else again."""
+
+    run: AttackRun
+    own: _Weights
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reopened, (self.run.setup.config, self.run.setup.data.fingerprint, _networks_sha256(self.run), self.own)
+
+    def __call__(self, job: _Job, report: Reporter) -> PartialResult:
+        run = replace(self.run, setup=replace(self.run.setup, report=report), partial=None, made={})
+        recipe = run.setup.networks.recipe
+        with threads(None if recipe is None else resolve_threads(recipe)):
+            if job.eps is None:
+                return run.find_norms(_minimum_norms(run)[job.place])
+            return run.make_images(*run.wanted[job.place], job.eps)
+
+
+def make_elsewhere(run: AttackRun, loaded: LoadedNetworks) -> None:
+    """Have other processes make what is wanted and not stored, if the options ask for them; adds it to the run.
+
+    Args:
+        run: Gets the results.
+        loaded: The networks.
+    """
+    config, setup = run.setup.config, run.setup
+    if config.cluster is None and (config.workers or 1) < 2:
+        return
+    wanted, sizes = list(enumerate(run.wanted)), [eps for eps in setup.eps if eps > 0]
+    jobs = {name_of_set(one, eps): (_Job(k, eps), one.attack) for eps in sizes for k, one in wanted}
+    jobs |= {f"nearest {one.name}": (_Job(k, None), one) for k, one in enumerate(_minimum_norms(run))}
+    missing = [name for name in jobs if run.partial is None or not run.partial.has(name)]
+
+    def keep(place: int, made: PartialResult) -> None:
+        name = missing[place]
+        if run.partial is None:
+            run.made[name] = made
+        else:
+            run.partial.store(name, repr(jobs[name][1]), made)
+
+    run_jobs(
+        _Crafting(run, loaded.own),
+        [jobs[name][0] for name in missing],
+        plan=WorkerPlan(min(len(missing), config.workers or 1), torch.get_num_threads()),
+        cluster=Cluster.of(config.cluster, config.workers, setup.device),
+        report=Unstoppable(setup.report),
+        label="making sets of images",
+        store=keep,
+    )
+
+
+def _minimum_norms(run: AttackRun) -> list[MinimumNorm]:
+    return [one for one in run.setup.attacks if isinstance(one, MinimumNorm)]
+
+
+def _networks_sha256(run: AttackRun) -> str:
+    return combined_sha256([weights_sha256(one) for one in run.networks])
+
+
+def _reopened(config: AttackConfig, fingerprint: str, sha256: str, own: _Weights) -> _Crafting:
+    setup = open_setup(config, SILENT)
+    if setup.data.fingerprint != fingerprint:
+        raise InputError(f"{setup.data.name}: the data are others there", hint="start again when nothing writes to them")
+    fitted = {name: _member(setup, name, weights) for name, weights in own.items()}
+    run = opened_run(setup, assembled(setup.networks, setup.data, setup.outputs, fitted))
+    if _networks_sha256(run) != sha256:
+        raise InputError(f"{config.model}: the weights are others there", hint="start again when nothing writes to them")
+    return _Crafting(run, own)
+
+
+def _member(setup: AttackSetup, name: str, weights: Mapping[str, Tensor]) -> Member:
+    """A network that was trained in the first process."""
+    network = setup.networks.baseline if name == BASELINE else setup.networks.ensemble
+    assert isinstance(network, Untrained)  # noqa: S101 - for the type checker: these are the ones that are trained
+    model = network.arch.build()
+    model.load_state_dict(weights)
+    return Member(model.to(setup.device).eval(), weights_sha256(weights), reused=True, seconds=0.0)
