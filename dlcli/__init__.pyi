@@ -400,6 +400,7 @@ def dedupe(
     sheet: str | None = None,
     excel_safe: bool = False,
     workers: int | None = None,
+    cluster: str | None = None,
     resume: bool = False,
     output: str | Path | None = None,
     progress: bool = False,

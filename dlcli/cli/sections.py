@@ -104,13 +104,13 @@ OWN: dict[str, dict[str, str]] = {
     "dedupe": {
         **dict.fromkeys(("model", "threshold", "vectors", "precision"), "Duplicates"),
         "workers": "Run",
+        "cluster": "Run",
     },
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
     "ensemble": {"workers": "Run", "cluster": "Run"},
-    "attack": {"workers": "Run", "cluster": "Run"},
     "eval": {"against": "Evaluation"},
-    "attack": {"against": "Attack"},
+    "attack": {"against": "Attack", "workers": "Run", "cluster": "Run"},
 }
 """Sections of options that mean something else in a command than in others, by command."""
 

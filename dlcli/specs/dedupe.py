@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import table_options
+from dlcli.specs.cluster import cluster_option
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
@@ -217,6 +218,7 @@ class DedupeConfig:
         "(csv and tsv only).",
     )
     workers: int | None = cell_workers_option()
+    cluster: str | None = cluster_option()
     resume: bool = cell_resume_option()
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"

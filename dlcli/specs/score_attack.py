@@ -15,7 +15,10 @@ Figure = Estimate | PointEstimate
 EITHER = "either"
 """The direction in which a score was moved further, for each image."""
 ROBUST = "robust"
-_NOT_OF_SCORES = ("arch", "surrogate", "target", "ensemble", "members", "epochs", "resume", "time_limit", "stop_when_sure")
+_NOT_OF_SCORES = (
+    *("arch", "surrogate", "target", "ensemble", "members", "epochs", "resume", "time_limit", "stop_when_sure"),
+    *("workers", "cluster"),
+)
 
 
 def check_score_attack(config: AttackConfig) -> None:

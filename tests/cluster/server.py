@@ -1,7 +1,7 @@
 """A Ray cluster on this machine, in a process of its own: answers each line of standard input with a line of JSON.
 
-`kill N` ends node N at once, `add` starts a node, `add NAME=VALUE` one with this in its environment. At the end of the
-input all of it ends.
+`kill 0` ends the oldest node at once and `kill -1` the newest, `add` starts a node, `add NAME=VALUE` one with this in its
+environment. At the end of the input all of it ends.
 """
 
 import json
@@ -27,7 +27,7 @@ class Server:
     def answer(self, command: str, *words: str) -> Any:
         """Do what a line says."""
         if command == "kill":
-            self.cluster.remove_node(self.nodes[int(words[0])], allow_graceful=False)
+            self.cluster.remove_node(self.nodes.pop(int(words[0])), allow_graceful=False)
         if command == "add":
             self.nodes.append(self._added(dict(word.split("=", 1) for word in words)))
         return {"address": self.cluster.address, "nodes": [node.node_id for node in self.nodes]}
@@ -36,8 +36,7 @@ class Server:
 def main() -> None:
     server = Server()
     say = open(sys.argv[1], "w")  # standard output belongs to Ray
-    for line in ["start", *[]]:
-        print(json.dumps(server.answer(line)), file=say, flush=True)
+    print(json.dumps(server.answer("start")), file=say, flush=True)
     for line in sys.stdin:
         print(json.dumps(server.answer(*line.split())), file=say, flush=True)
     server.cluster.shutdown()

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import random
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ import pytest
 import dlcli
 from dlcli.support.errors import UsageError
 from tests.cluster.conftest import LocalCluster
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.cluster
 
@@ -164,7 +167,7 @@ def test_a_node_with_another_version_is_named(cluster: LocalCluster, start: Call
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.0.0\n")
     nodes = cluster.ask("add", f"PYTHONPATH={tmp_path}:{cluster.environment['PYTHONPATH']}")["nodes"]
     _, err = start(*ENSEMBLE, "-o", "mixed", "--cluster", cluster.address).result(3)
-    cluster.ask("kill", str(len(nodes) - 1))
+    cluster.ask("kill", "-1")
     (line,) = [line for line in err.splitlines() if line.startswith("dlcli ensemble:")]
     assert re.search(rf"node 127\.0\.0\.1 \({nodes[-1][:8]}\) differs: torch 2\.0\.0, here ", line)
 
@@ -191,22 +194,63 @@ def test_an_attack_is_that_of_one_machine_though_a_node_is_lost(
     arguments = (*ATTACK, *METHODS, "there.npz", "--cluster", cluster.address)
     driver = start(*arguments, XDG_CACHE_HOME=str(tmp_path / "b"))
     driver.await_file(folder / "there.npz.parts" / "fgsm-0.1-baseline.safetensors")
-    cluster.ask("kill", "1")
+    cluster.ask("kill", "0")
     there, _ = driver.result()
     cluster.replace_node()
     assert timeless(there) == timeless(here)
     assert images(folder / "there.npz") == images(folder / "here.npz")
 
 
+WORDS = (
+    "how",
+    "can",
+    "i",
+    "learn",
+    "cook",
+    "train",
+    "a",
+    "the",
+    "dog",
+    "network",
+    "fast",
+    "at",
+    "home",
+    "without",
+    "money",
+    "why",
+)
+
+
+def test_a_table_is_that_of_one_machine_though_a_node_is_lost(
+    cluster: LocalCluster, start: Callable[..., Driver], folder: Path
+):
+    source = random.Random(0)
+    rows = [" ".join(source.choices(WORDS, k=source.randint(5, 9))) for _ in range(6000)]
+    (folder / "table.csv").write_text("question\n" + "\n".join(rows) + "\n")
+    start("dedupe", "table.csv", "-o", "here.csv").result()
+    driver = start("dedupe", "table.csv", "-o", "there.csv", "--cluster", cluster.address)
+    driver.await_file(folder / "there.csv.parts" / "cell-000-000.npz")
+    cluster.ask("kill", "0")
+    driver.result()
+    cluster.replace_node()
+    assert (folder / "there.csv").read_bytes() == (folder / "here.csv").read_bytes()
+
+
 def test_a_wrong_token_and_a_port_that_never_answers(cluster: LocalCluster, start: Callable[..., Driver], tmp_path: Path):
     (tmp_path / "token").write_text("0" * 64)
-    driver = start(*ENSEMBLE, "--cluster", cluster.address, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
+    driver = start(*ENSEMBLE, "-o", "refused", "--cluster", cluster.address, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         port = deaf.getsockname()[1]
         begun = time.monotonic()
-        mute = start(*ENSEMBLE, "--cluster", f"127.0.0.1:{port}")
+        mute = start(*ENSEMBLE, "-o", "mute", "--cluster", f"127.0.0.1:{port}")
         _, said = mute.result(5, seconds=60)
         took = time.monotonic() - begun
     assert f"--cluster: 127.0.0.1:{port} cannot be used" in said and took < 60
     _, err = driver.result(2)
     assert "does not accept the token" in err
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\$ (dlcli .*)$", (ROOT / "docs" / "cluster.md").read_text(), flags=re.MULTILINE))
+def test_the_commands_of_the_documentation_run(line: str, cluster: LocalCluster, start: Callable[..., Driver]):
+    assert "--cluster auto" in line
+    start(*shlex.split(line)[1:], RAY_ADDRESS=cluster.address).result()

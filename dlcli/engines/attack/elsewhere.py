@@ -9,7 +9,6 @@ from torch import Tensor
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.compute.device import threads
 from dlcli.core.compute.executor import Cluster, run_jobs
-from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.model_io.cached import Member
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
@@ -18,10 +17,10 @@ from dlcli.engines.attack.crafting import AttackRun, name_of_set, opened_run
 from dlcli.engines.attack.networks import BASELINE, Untrained
 from dlcli.engines.attack.resume import PartialResult
 from dlcli.engines.attack.setup import AttackSetup, open_setup
-from dlcli.engines.attack.trained_networks import LoadedNetworks, Unstoppable, assembled
+from dlcli.engines.attack.trained_networks import LoadedNetworks, assembled
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError
-from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.reporter import SILENT, Reporter, Unstoppable
 
 _Weights = Mapping[str, Mapping[str, Tensor]]
 
@@ -78,7 +77,8 @@ def make_elsewhere(run: AttackRun, loaded: LoadedNetworks) -> None:
     run_jobs(
         _Crafting(run, loaded.own),
         [jobs[name][0] for name in missing],
-        plan=WorkerPlan(min(len(missing), config.workers or 1), torch.get_num_threads()),
+        workers=min(len(missing), config.workers or 1),
+        threads=torch.get_num_threads(),
         cluster=Cluster.of(config.cluster, config.workers, setup.device),
         report=Unstoppable(setup.report),
         label="making sets of images",

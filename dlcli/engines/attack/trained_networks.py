@@ -194,7 +194,9 @@ def _train_elsewhere(training: NetworkTraining, report: Reporter) -> tuple[set[s
     found = run_jobs(
         training,
         names,
-        plan=plan,
+        workers=plan.workers,
+        threads=plan.threads,
+        gpus=plan.gpus,
         cluster=Cluster.of(config.cluster, config.workers, training.device),
         report=Unstoppable(report),
         label="training networks",

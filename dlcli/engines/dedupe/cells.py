@@ -18,7 +18,7 @@ import numpy as np
 
 from dlcli import __version__
 from dlcli.core.compute.cores import available_cores
-from dlcli.core.compute.workers import in_parallel
+from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
@@ -31,7 +31,9 @@ from dlcli.engines.dedupe.candidates import Candidates, PairSearch, find_candida
 from dlcli.engines.dedupe.memory import check_will_fit, expected_pairs
 from dlcli.engines.dedupe.resume import MOST_BLOCKS, CellPairs, StoredCells, parts_folder
 from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled, score_pairs
+from dlcli.engines.dedupe.sent_files import read_files, write_files
 from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.errors import UsageError
 from dlcli.support.memory import available_memory, check_disk
 from dlcli.support.reporter import Reporter, Unstoppable
 
@@ -39,6 +41,10 @@ _MANY = 100_000
 """Distinct texts from which on several processes are used by default: the cells of as many take 3 CPU seconds, and starting a
 process takes half a second."""
 _BLOCK_BYTES = 64 << 20
+_ON_CLUSTER = 16
+"""For how many jobs at a time a table is cut on a cluster of unknown size."""
+_TEXTS = "texts"
+"""The file of the texts, beside the blocks."""
 _CELLS_EACH = 6
 """Cells per process at the least, so that none of them waits long for the last one."""
 _RESUMABLE = 4
@@ -71,6 +77,8 @@ def find_and_score(
     """
     search = plan_search(config, texts)
     if search is None or not search.in_cells:
+        if config.cluster is not None:
+            raise UsageError("`cluster`: this search is not cut into parts that nodes could compare", hint="omit `cluster`")
         candidates = find_candidates(config, texts, search, report)
         return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
     kept = _PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
@@ -142,6 +150,25 @@ class _CellJob:
 
 
 @dataclass(frozen=True)
+class _SentCellJob:
+    """A `_CellJob` for nodes of a cluster: pickled it holds the files."""
+
+    job: _CellJob
+    folder: Path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _unpacked, (read_files(self.folder), self.job.blocks.threshold, self.job.strict, self.job.kept)
+
+    def __call__(self, cell: tuple[int, int], report: Reporter) -> CellPairs:
+        return self.job(cell, report)
+
+
+def _unpacked(files: Mapping[str, bytes], threshold: float, strict: bool, kept: _PairsOfCell) -> _SentCellJob:
+    folder = write_files(files)
+    return _SentCellJob(_CellJob(BlockFolder(folder, threshold), StoredTexts(folder / _TEXTS), strict, kept), folder)
+
+
+@dataclass(frozen=True)
 class _CutTable:
     """A table that is cut into cells.
 
@@ -150,12 +177,14 @@ class _CutTable:
         cells: The two blocks of each.
         stored: Where finished cells are stored; None if the output is not a file.
         workers: Number of processes.
+        cluster: Where they are joined in place of this machine; None for here.
     """
 
-    job: _CellJob
+    job: _CellJob | _SentCellJob
     cells: list[tuple[int, int]]
     stored: StoredCells | None
     workers: int
+    cluster: Cluster | None
 
     def join(self, report: Reporter) -> list[CellPairs]:
         """What is kept of each cell, in their order; what an interrupted run has stored is not computed again."""
@@ -168,8 +197,16 @@ class _CutTable:
             if self.stored is not None:
                 self.stored.save(missing[number], part)
 
-        label = "comparing, parts of the table"
-        in_parallel(self.job, missing, workers=self.workers, threads=1, report=Unstoppable(report), label=label, store=store)
+        run_jobs(
+            self.job,
+            missing,
+            workers=self.workers,
+            threads=1,
+            cluster=self.cluster,
+            report=Unstoppable(report),
+            label="comparing, parts of the table",
+            store=store,
+        )
         return [found[cell] for cell in self.cells]
 
 
@@ -181,7 +218,8 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _Pairs
     size, level = matrix_bytes(search.vectors), search.level
     wanted = _worker_count(config, len(texts))
     blocks = (stored.blocks() if stored and config.resume else None) or _block_count(size, len(texts), wanted)
-    workers, bytes_each = _memory_bound(wanted, 2 * size // blocks), _WORKER_BYTES + 2 * size // blocks
+    here = wanted if config.cluster is None else 1
+    workers, bytes_each = _memory_bound(here, 2 * size // blocks), _WORKER_BYTES + 2 * size // blocks
     expected = expected_pairs(search, texts, kept.words, kept.lowest, scored=kept.scored)
     check_will_fit(len(texts.of_row), expected, blocks * (blocks + 1) // 2, workers=workers, worker_bytes=bytes_each)
     if stored:
@@ -190,11 +228,15 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _Pairs
         check_disk(place, size, "the vectors of the texts")
         number = write_blocks(place, search.vectors, level, blocks, block=search.block)
         del search  # from here on the vectors are read from files
-        job = _CellJob(BlockFolder(place, level), store_texts(place / "texts", texts.texts), texts.strict, kept)
-        yield _CutTable(job, list(combinations_with_replacement(range(number), 2)), stored, workers)
+        job = _CellJob(BlockFolder(place, level), store_texts(place / _TEXTS, texts.texts), texts.strict, kept)
+        cluster = None if config.cluster is None else Cluster(config.cluster, config.workers)
+        sent = job if cluster is None else _SentCellJob(job, place)
+        yield _CutTable(sent, list(combinations_with_replacement(range(number), 2)), stored, workers, cluster)
 
 
 def _worker_count(config: DedupeConfig, texts: int) -> int:
+    if config.cluster is not None:
+        return config.workers or _ON_CLUSTER
     return config.workers or (available_cores() if texts >= _MANY else 1)
 
 

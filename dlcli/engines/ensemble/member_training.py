@@ -96,9 +96,17 @@ class _MemberTraining:
 
     def train(self, jobs: Sequence[_ToTrain]) -> bool:
         """Train members; returns whether all are done."""
-        function, label = partial(_train, self.setup), "training members"
+        workers, threads, gpus = self.processes
         found = run_jobs(
-            function, jobs, plan=self.processes, cluster=self.cluster, report=self.report, label=label, store=self._keep
+            partial(_train, self.setup),
+            jobs,
+            workers=workers,
+            threads=threads,
+            gpus=gpus,
+            cluster=self.cluster,
+            report=self.report,
+            label="training members",
+            store=self._keep,
         )
         return all(one is not None for one in found)
 

@@ -135,17 +135,29 @@ def train_paired(
     """
     names = list(sides.jobs)
     which = [(name, seed) for k, seed in enumerate(seeds) for name in (names[::-1] if k % 2 else names)]
-    check = None if cluster is None else partial(_check, sides, which)
-    found = run_jobs(sides, which, plan=processes, cluster=cluster, report=report, label="training networks", store=check)
+    found = run_jobs(
+        sides,
+        which,
+        workers=processes.workers,
+        threads=processes.threads,
+        gpus=processes.gpus,
+        cluster=cluster,
+        report=report,
+        label="training networks",
+        store=partial(_check, sides, which, cluster),
+    )
     done = [one for one in takewhile(lambda one: one is not None, found) if one is not None]
     order = {seed: k for k, seed in enumerate(dict.fromkeys(seed for _, seed in which))}
     return sorted(done, key=lambda one: (order[one.row.seed], names.index(one.row.variant)))
 
 
-def _check(sides: PairedTraining, which: Sequence[tuple[str, int]], number: int, found: TrainedVariant) -> None:
-    """Raise InputError if the process that trained a network found other code, data or options than this one."""
+def _check(
+    sides: PairedTraining, which: Sequence[tuple[str, int]], cluster: Cluster | None, number: int, found: TrainedVariant
+) -> None:
+    """Raise InputError if a node that trained a network found other code, data or options than this process."""
     name, seed = which[number]
-    check_trained_alike(found.facts, describe(sides.from_seed(sides.jobs[name], seed)))
+    if cluster is not None:
+        check_trained_alike(found.facts, describe(sides.from_seed(sides.jobs[name], seed)))
 
 
 class LevelRows(NamedTuple):

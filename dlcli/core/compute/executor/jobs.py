@@ -9,8 +9,6 @@ from dlcli.support.reporter import Reporter
 if TYPE_CHECKING:  # jobs that do not use torch must not wait for it
     import torch
 
-    from dlcli.core.compute.worker_plan import WorkerPlan
-
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -38,7 +36,9 @@ def run_jobs(
     function: Callable[[J, Reporter], R | None],
     jobs: Sequence[J],
     *,
-    plan: "WorkerPlan",
+    workers: int,
+    threads: int,
+    gpus: "Sequence[torch.device]" = (),
     cluster: Cluster | None = None,
     report: Reporter,
     label: str = "",
@@ -50,7 +50,9 @@ def run_jobs(
         function: Called as `function(job, report)`, as `in_parallel` has it. It writes nothing: it may run on another machine,
             and again if that one fails.
         jobs: Started in this order. After a stop no more are started.
-        plan: How many run at a time on this machine, and with how many threads each anywhere.
+        workers: How many run at a time on this machine.
+        threads: CPU threads of torch per job, anywhere.
+        gpus: The GPUs of this machine that the workers take in turn, as `in_parallel` has it.
         cluster: None for processes of this machine.
         report: Receives notes, warnings and progress of all jobs; the same note or warning only once.
         label: What several jobs are, for a task that counts them.
@@ -65,8 +67,7 @@ def run_jobs(
         Exception: What `function` raises, with its type, message and hint, once the other jobs have stopped.
     """
     if cluster is None:
-        workers, threads, gpus = plan
         return in_parallel(function, jobs, workers=workers, threads=threads, gpus=gpus, report=report, label=label, store=store)
     from dlcli.core.compute.executor.ray_jobs import on_cluster  # here, since Ray is an extra
 
-    return on_cluster(function, jobs, cluster=cluster, threads=plan.threads, report=report, label=label, store=store)
+    return on_cluster(function, jobs, cluster=cluster, threads=threads, report=report, label=label, store=store)

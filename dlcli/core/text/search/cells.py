@@ -168,6 +168,11 @@ class BlockFolder:
     def __reduce__(self) -> tuple[Any, ...]:
         return BlockFolder, (self._folder, self._threshold)
 
+    @property
+    def threshold(self) -> float:
+        """Smallest cosine of a pair."""
+        return self._threshold
+
     def join(self, first: int, second: int) -> Pairs:
         """The pairs of a row of one block and a row of another, or of one and the same, as `similar_pairs` finds them.
 
