@@ -7,7 +7,6 @@ import random
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -236,16 +235,9 @@ def test_a_table_is_that_of_one_machine_though_a_node_is_lost(
     assert (folder / "there.csv").read_bytes() == (folder / "here.csv").read_bytes()
 
 
-def test_a_wrong_token_and_a_port_that_never_answers(cluster: LocalCluster, start: Callable[..., Driver], tmp_path: Path):
+def test_a_wrong_token_is_refused(cluster: LocalCluster, start: Callable[..., Driver], tmp_path: Path):
     (tmp_path / "token").write_text("0" * 64)
     driver = start(*ENSEMBLE, "-o", "refused", "--cluster", cluster.address, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        port = deaf.getsockname()[1]
-        begun = time.monotonic()
-        mute = start(*ENSEMBLE, "-o", "mute", "--cluster", f"127.0.0.1:{port}")
-        _, said = mute.result(5, seconds=60)
-        took = time.monotonic() - begun
-    assert f"--cluster: 127.0.0.1:{port} cannot be used" in said and took < 60
     _, err = driver.result(2)
     assert "does not accept the token" in err
 

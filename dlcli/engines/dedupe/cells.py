@@ -33,7 +33,6 @@ from dlcli.engines.dedupe.resume import MOST_BLOCKS, CellPairs, StoredCells, par
 from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled, score_pairs
 from dlcli.engines.dedupe.sent_files import read_files, write_files
 from dlcli.specs.dedupe import DedupeConfig
-from dlcli.support.errors import UsageError
 from dlcli.support.memory import available_memory, check_disk
 from dlcli.support.reporter import Reporter, Unstoppable
 
@@ -78,7 +77,7 @@ def find_and_score(
     search = plan_search(config, texts)
     if search is None or not search.in_cells:
         if config.cluster is not None:
-            raise UsageError("`cluster`: this search is not cut into parts that nodes could compare", hint="omit `cluster`")
+            report.note("`cluster` is not used: rows of such a table or search are compared on this machine")
         candidates = find_candidates(config, texts, search, report)
         return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
     kept = _PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))

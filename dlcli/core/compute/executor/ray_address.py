@@ -11,6 +11,8 @@ from dlcli.support.errors import MissingExtraError, ResourceError, UsageError
 _REACHED_S = 8.0
 """Seconds in which the cluster has to answer."""
 _PORT = 65535
+_SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+"""An empty frame of settings (RFC 9113, section 6.5); its fourth byte is the type."""
 
 
 class HeadAddress(NamedTuple):
@@ -41,13 +43,22 @@ def cluster_address(spec: str) -> HeadAddress:
 
 
 def check_reachable(address: HeadAddress) -> None:
-    """Raise ResourceError if nothing answers at `address`."""
+    """Raise ResourceError if nothing answers at `address` as the head of a cluster does; Ray itself would wait for minutes."""
     try:
-        socket.create_connection(address, timeout=_REACHED_S).close()
+        with socket.create_connection(address, timeout=_REACHED_S) as link:
+            answer = b"" if os.environ.get("RAY_USE_TLS") == "1" else _greeted(link)
     except OSError as error:
         reason = "no answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
         hint = "give the address that Ray printed when its head started, on a node of the cluster"
         raise ResourceError(f"`cluster`: {address} cannot be reached: {reason}", hint=hint) from None
+    if answer and answer[3:4] != _SETTINGS[3:4]:
+        raise ResourceError(f"`cluster`: {address} is not the head of a Ray cluster", hint="give its HOST:PORT")
+
+
+def _greeted(link: socket.socket) -> bytes:
+    """What the other end of a connection answers to the beginning of HTTP/2, which gRPC speaks: a frame of its settings."""
+    link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+    return link.recv(9) or b"closed"
 
 
 def _parsed(spec: str) -> HeadAddress:

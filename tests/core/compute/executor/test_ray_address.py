@@ -1,6 +1,8 @@
 """Which clusters are refused, and how: no code goes to a machine that anybody may join."""
 
 import socket
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -60,9 +62,27 @@ def test_without_ray_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch):
 def test_a_closed_port_cannot_be_reached():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = HeadAddress(*server.getsockname())
-        check_reachable(address)
     with pytest.raises(ResourceError, match=f"{address} cannot be reached: connection refused"):
         check_reachable(address)
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(b"", "cannot be reached: no answer"), (b"SSH-2.0-other", "is not the head")])
+def test_what_does_not_speak_as_ray_does_is_refused(answer: bytes, reason: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ray_address, "_REACHED_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            link, _ = server.accept()
+            with link, suppress(ConnectionError):
+                link.sendall(answer)
+                while link.recv(100):  # until the other end closes
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ResourceError, match=reason):
+            check_reachable(HeadAddress(*server.getsockname()))
+        thread.join()
 
 
 def test_options_that_do_not_go_with_a_cluster():
