@@ -185,6 +185,10 @@ class AttackConfig:
             raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
         check_weights_key(self.weights_key, self.arch)
         check_corruptions(self)
+        if stops_early(self) and (self.cluster is not None or self.workers is not None):
+            name = "workers" if self.cluster is None else "cluster"
+            message = f"`{name}`: an attack that stops early makes its images part after part, in one process"
+            raise UsageError(message, hint=f"omit `{name}`")
         check_anytime(self, METRICS)
         if self.resume and stops_early(self):
             raise UsageError("`resume` goes on with whole sets of images", hint="drop `for` and `stop_when_sure`, or `resume`")
