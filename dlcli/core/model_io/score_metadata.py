@@ -28,6 +28,12 @@ LEVEL = 0.95
 """Coverage of the interval of a single prediction."""
 BY_RULE = "scores_by_rule"
 """The entry of an ensemble with what is recorded of its scores by each rule."""
+_NEEDS = {
+    "ensemble": "combines members that give an image one row of logits",
+    "probe-gradients": "follows one output along lines between images of one size",
+    "convert-2d-to-3d": "gives convolutions over height and width a time axis",
+}
+"""What commands do for which only classifiers of images will do."""
 _NEEDED = {
     "objective": mapping_of(lambda value: ""),
     "mean": real(),
@@ -218,10 +224,10 @@ def refuse_places(model: str | None, command: str, option: str = "model") -> Non
     Raises:
         UsageError: As said.
     """
-    task = task_of(model)
+    task, why = task_of(model), f": it {_NEEDS[command]}" if command in _NEEDS else ""
     if task.masks is not None:
-        message = f"`{option}`: {model} predicts masks, and dlcli {command} needs a classifier"
-        raise UsageError(message, hint="dlcli eval and dlcli predict take networks that predict masks")
+        message = f"`{option}`: {model} predicts masks, and dlcli {command} needs a classifier{why}"
+        raise UsageError(message, hint="dlcli eval, predict and attack take networks that predict masks")
     if task.sequences is not None:
-        message = f"`{option}`: {model} takes sequences, and dlcli {command} needs a network of images"
-        raise UsageError(message, hint="dlcli eval and dlcli predict take networks of sequences")
+        message = f"`{option}`: {model} takes sequences, and dlcli {command} needs a network of images{why}"
+        raise UsageError(message, hint="dlcli eval, predict and attack take networks of sequences")

@@ -217,7 +217,7 @@ def test_commands_for_classes_refuse_a_network_for_masks(folder: Path, trained: 
         (probe_gradients.run, ProbeGradientsConfig(data=data, model=run, trust_code=True)),
         (ensemble.run, EnsembleConfig(data=data, add=(run,), trust_code=True)),
     ):
-        with pytest.raises(UsageError, match="predicts masks, and dlcli .* needs a classifier"):
+        with pytest.raises(UsageError, match="predicts masks, and dlcli .* needs a classifier: it "):
             command(options)
     for name, value in (("diagnose", True), ("slices", ("class",)), ("export", Path("x.onnx")), ("explain", "occlusion")):
         options = {name: value, **({"output": Path("o")} if name == "explain" else {})}

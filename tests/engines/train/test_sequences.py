@@ -176,7 +176,7 @@ class Net(torch.nn.Module):
     ],
 )
 def test_commands_of_images_refuse_it_by_name(folder: Path, run: Any, words: str) -> None:
-    with pytest.raises(UsageError, match=f"takes sequences, and {words} needs a network of images"):
+    with pytest.raises(UsageError, match=f"takes sequences, and {words} needs a network of images: it "):
         run(str(folder))
 
 
