@@ -23,7 +23,7 @@ from dlcli.engines.dedupe.labelled import check_no_labels_lost, estimate_by_labe
 from dlcli.engines.dedupe.missed import count_unscored
 from dlcli.engines.dedupe.own_input import check_no_rows_lost
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
-from dlcli.engines.dedupe.resume import cells_kept, remove_cells
+from dlcli.engines.dedupe.resume import cells_kept, parts_folder, remove_cells
 from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
     ResolvedThreshold,
@@ -112,7 +112,8 @@ def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
     reasons = explain_duplicates(state.text_column, state.texts, state.assignments)
     result = _result(config, state, _table(config, state, reasons), Counter(reasons.match), precision, started)
-    finish(partial(remove_cells, config))
+    # Named now: once the output is written, a link such as /dev/stdout may lead elsewhere.
+    finish(partial(remove_cells, parts_folder(config)))
     return _with_remarks(config, state, result, report)
 
 

@@ -1,6 +1,7 @@
 """Cells of the join that a run of `dlcli dedupe` has finished, stored so that an interrupted run can continue from them."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,7 +47,10 @@ class CellPairs(NamedTuple):
 def parts_folder(config: DedupeConfig) -> Path | None:
     """Where a run stores finished cells until it ends; None if its output is not a file."""
     output = config.output
-    return None if output is None or (output.exists() and not output.is_file()) else Path(f"{output}.parts")
+    if output is None or (output.exists() and not output.is_file()):
+        return None
+    # Beside the file itself: /dev/stdout is a link as well.
+    return Path(f"{os.path.realpath(output) if output.is_symlink() else output}.parts")
 
 
 def stored_cells(config: DedupeConfig) -> int:
@@ -55,9 +59,8 @@ def stored_cells(config: DedupeConfig) -> int:
     return 0 if folder is None else len(list(folder.glob("cell-*.npz")))
 
 
-def remove_cells(config: DedupeConfig) -> None:
-    """Remove what this run, or an interrupted one before it, has stored beside its output."""
-    folder = parts_folder(config)
+def remove_cells(folder: Path | None) -> None:
+    """Remove the folder in which this run, or an interrupted one before it, has stored cells, if there is one."""
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -73,7 +76,7 @@ def cells_kept(config: DedupeConfig, report: Reporter) -> Iterator[None]:
         # Only whole cells are stored, so a signal, a full disk or a process without memory loses those at work alone.
         stored = stored_cells(config)
         if not stored:
-            remove_cells(config)
+            remove_cells(parts_folder(config))
         elif not isinstance(error, (UsageError, InputError)):
             kept = f"{count(stored, 'finished part')} of the comparison {'is' if stored == 1 else 'are'} kept"
             report.note(f"{kept}; continue with `resume`")

@@ -253,6 +253,21 @@ def recording(notes: list[str]) -> Reporter:
     return type("Report", (), {"note": staticmethod(notes.append), **{name: getattr(SILENT, name) for name in names}})()
 
 
+def test_parts_are_beside_the_file_that_is_written(table: Path, tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "folder" / "real.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    places = {"link.csv": tmp_path / "folder" / "real.csv.parts", "other.csv": tmp_path / "other.csv.parts", "pipe.csv": None}
+    for name, place in places.items():
+        assert resume.parts_folder(DedupeConfig(table=str(table), output=tmp_path / name)) == place
+    with (tmp_path / "printed.csv").open("wb") as stream:
+        words = command(table, "--candidates", 0.6, "-o", "/dev/stdout", "--format", "csv")
+        done = subprocess.run(words, env=ENVIRONMENT, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "printed.csv").read_text(encoding="utf-8").startswith("number,text,group")
+    assert not Path("/dev/stdout.parts").exists() and not (tmp_path / "printed.csv.parts").exists()
+
+
 def test_resume_needs_an_output_and_a_single_table(table: Path):
     with pytest.raises(UsageError, match="`resume` needs `output=FILE`"):
         DedupeConfig(table=str(table), resume=True)
