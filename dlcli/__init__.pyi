@@ -156,6 +156,7 @@ def evaluate(
     human_error: float | None = None,
     against: str | Path | None = None,
     no_worse: float | None = None,
+    abstain: float | None = None,
     slices: str | Sequence[str] = (),
     group: str | None = None,
     summary: bool = False,

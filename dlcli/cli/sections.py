@@ -76,6 +76,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "diagnose_input",
         "human_error",
         "no_worse",
+        "abstain",
         "coverage",
         "sets",
         "calibration",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import table_options
+from dlcli.specs.abstention import Abstention, abstain_option
 from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, time_limit_option
 from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy, of_a_class
 from dlcli.specs.command_line import command_line
@@ -84,6 +85,7 @@ class EvalConfig(ModelAndDataOptions):
     )
     against: str | None = against_option()
     no_worse: float | None = no_worse_option()
+    abstain: float | None = abstain_option()
     slices: tuple[str, ...] = option(
         (),
         "Accuracy by subgroup (metadata column): a column of labels.csv in the folder, an array beside y_test in the .npz, "
@@ -162,6 +164,8 @@ class EvalConfig(ModelAndDataOptions):
         if self.no_worse is not None and self.against is None:
             raise UsageError("`no_worse` needs `against`")
         mode = "diagnose" if self.diagnose else self._without_figures
+        if self.abstain is not None and self._without_figures:
+            raise UsageError(f"`abstain` and `{self._without_figures}` cannot be combined", hint="drop `abstain`")
         if self.against is not None and mode:
             raise UsageError(f"`against` and `{mode}` cannot be combined", hint=f"drop `{mode}`")
 
@@ -284,6 +288,7 @@ class EvalResult(Result, command="eval"):
     input: InputDiagnosis | None = None
     explanation: Explanation | None = None
     comparison: ClassifierComparison | None = None
+    abstention: Abstention | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     n_groups: int | None = None

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from dlcli.core.evaluation.abstention import risk_by_coverage
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.ranked import rank
 from dlcli.core.html_report.figures import COLOURS, short_label
+from dlcli.specs.abstention import Abstention
 
 MOST_CURVES = 6
 """More could not be distinguished: of more classes those with the lowest average precision are drawn."""
@@ -48,4 +51,30 @@ def curves_plot(log_p: Floats, y: Labels, classes: Sequence[int], names: Sequenc
         axes.spines[["top", "right"]].set_visible(False)
     handles = roc.get_lines()[:-1]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, max(1, len(handles))), fontsize=9, frameon=False)
+    return figure
+
+
+def risk_plot(confidence: Floats, correct: NDArray[np.bool_], found: Abstention) -> Figure:
+    """Errors among the answers, by the share of examples that are answered, with the point that was chosen.
+
+    Args:
+        confidence: The probability of the predicted class, (n,).
+        correct: Whether that is right, (n,).
+        found: The point.
+    """
+    figure = Figure(figsize=(6.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    answered, errors = risk_by_coverage(confidence, correct)
+    axes.plot(100 * answered, 100 * errors, color=COLOURS[1], linewidth=1.4, label="errors among the answers")
+    axes.axhline(100 * found.risk, color=COLOURS[0], linewidth=1, linestyle="--", label=f"{100 * found.risk:g}%")
+    if found.answered is not None and found.errors is not None:
+        x, y = 100 * found.answered.value, 100 * found.errors.value
+        ends = [[y - 100 * found.errors.low], [100 * found.errors.high - y]]
+        axes.errorbar(
+            [x], [y], ends, color=COLOURS[2], fmt="o", markersize=5, label=f"from {found.threshold:.3f} on, with bound"
+        )
+    axes.set(xlabel="answered, %", ylabel="wrong among the answers, %", xlim=(0, 101))
+    axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure

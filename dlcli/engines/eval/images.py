@@ -65,7 +65,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     unit, split = loaded.data.unit, loaded.split(config.split)
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
     cuts = [one for column in parts for one in column]
-    measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files)
+    measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     suspects = _suspects(config, predictions, files)
     leaks = None if stopped and not config.leaks else _leaks(config, loaded, predictions, report)
     mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, partial(_pictures_of, loaded, split.x))
@@ -107,6 +107,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         explanation=None if explained is None else explained.explanation,
         notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
         comparison=found,
+        abstention=measured.abstention,
         failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found))))
         if stopped is None
         else failed_when_sure(config, stopped),

@@ -37,6 +37,7 @@ _NOT_OF_MASKS = (
         "suspects",
         "leaks",
         "against",
+        "abstain",
         "slices",
         "columns",
         "ensemble",

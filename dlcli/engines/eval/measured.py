@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcli.core.evaluation import calibration, metrics, slices
+from dlcli.core.evaluation.abstention import abstention
 from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.class_metrics import ClassMetrics, class_metrics
@@ -13,10 +14,12 @@ from dlcli.core.evaluation.confusion_figures import confusion_figures
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.grouped import share_of
+from dlcli.specs.abstention import Abstention
 from dlcli.specs.class_figures import ClassAccuracy, of_a_class
 from dlcli.specs.comparison import DIFFERENCE
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.eval import Bin, Confusion, EvalConfig, Metric, Mistake, SliceRow
+from dlcli.specs.figures import percent
 from dlcli.specs.gate import gate
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -52,6 +55,7 @@ class ClassifierFigures:
     mistakes: tuple[Mistake, ...]
     slices: tuple[SliceRow, ...]
     worst_slice: str
+    abstention: Abstention | None
     matrix: Labels
     reliability: Reliability | None
 
@@ -63,6 +67,7 @@ def measure(
     output_of: Labels,
     seed: int,
     files: Sequence[object] | None = None,
+    risk: float | None = None,
 ) -> ClassifierFigures:
     """Compute all figures.
 
@@ -72,6 +77,7 @@ def measure(
         output_of: Which output is which class of the data, (classes,).
         seed: Seed of resamples and permutations.
         files: The file of each example, (n,), if they come from files.
+        risk: The largest share of errors among answers; None without `abstain`.
     """
     outputs = predictions.outputs
     sliced = slices.compare_slices(cuts, predictions.correct, predictions.group, seed=derive(seed, "slices"))
@@ -91,6 +97,7 @@ def measure(
         mistakes=_mistakes(predictions, files),
         slices=sliced,
         worst_slice=_named(slices.worst(sliced)) if sliced else "",
+        abstention=_abstention(predictions, risk),
         matrix=matrix,
         reliability=bins,
     )
@@ -106,7 +113,9 @@ def figure_notes(predictions: Predictions, measured: ClassifierFigures, *, outpu
         unit: What an example is called.
     """
     classes = count(len(np.unique(predictions.y)), "class", "classes")
+    said = abstention_note(measured.abstention, unit)
     notes = [
+        *([said] if said else []),
         f"The worst class is selected on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
         "at once.",
     ]
@@ -118,6 +127,27 @@ def figure_notes(predictions: Predictions, measured: ClassifierFigures, *, outpu
     if len(output_of) == 2 and predictions.log_p is not None and not any(one.name == "auc" for one in measured.metrics):
         notes.append(f"There is no AUC: all {unit}s are of one class.")
     return tuple(notes)
+
+
+def _abstention(predictions: Predictions, risk: float | None) -> Abstention | None:
+    if risk is None:
+        return None
+    if predictions.confidence is None:
+        raise InputError("`abstain` needs probabilities", hint="name their columns by `columns`")
+    return abstention(predictions.confidence, predictions.correct, risk, predictions.group)
+
+
+def abstention_note(found: Abstention | None, unit: str) -> str:
+    """From which probability on to answer; empty without `abstain`."""
+    if found is None:
+        return ""
+    errors = f"at most {100 * found.risk:g}% of the answers are wrong"
+    if found.threshold is None or found.errors is None:
+        return f"No threshold is established from which on {errors}: it takes more {unit}s, or a better network."
+    return (
+        f"From a probability of {found.threshold:.4f} on {errors}, by a bound that fails in at most 2.5% of test sets: "
+        f"{percent(found.answered, '%')} of the {unit}s are answered, {percent(found.errors, '%')} of these wrong."
+    )
 
 
 def slice_notes(measured: ClassifierFigures, *, unit: str, group: str | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ UNIT = "example"
 """What an example of a table is called: it may be anything."""
 WRITTEN = ("confusion.png", "reliability.png", "report.html")
 """Files in the output folder, reliability.png only with probabilities."""
-_COMPARED = ("against", "no_worse")
+_COMPARED = ("against", "no_worse", "abstain")
 _APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", *_COMPARED, "fail_under", "seed", "output")
 _OF_NETWORK = tuple(item.name for item, _ in declared(ModelAndDataOptions))
 """Options that the network has that predictions are compared with."""
@@ -42,7 +42,8 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     parts = [slices.cut(name, columns[name]) for name in config.slices]
     output_of = np.arange(len(predictions.outputs))
     cuts = [one for part in parts for one in part]
-    measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=_as_list(table.files))
+    files = _as_list(table.files)
+    measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     compared = compare_with(config, Side(str(config.model), opened.sha256, predictions, _as_list(table.files)), cuts, report)
     found = None if compared is None else compared.comparison
     difference = None if found is None else found.difference
@@ -68,6 +69,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
         device="",
         seconds=0.0,
         comparison=found,
+        abstention=measured.abstention,
         notes=(
             *(compared.notes if compared else ()),
             *table.notes,

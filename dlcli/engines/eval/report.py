@@ -9,14 +9,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.calibration import Reliability
-from dlcli.core.evaluation.curve_plots import curves_plot, drawn_classes
+from dlcli.core.evaluation.curve_plots import curves_plot, drawn_classes, risk_plot
 from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.html_report.figures import png
-from dlcli.core.html_report.parts import Part
+from dlcli.core.html_report.parts import Chart, Part
+from dlcli.core.html_report.vector import svg
 from dlcli.engines.eval.against import ComparedClassifiers
 from dlcli.engines.eval.comparison_page import comparison_parts
 from dlcli.engines.eval.explain import explanation_parts
+from dlcli.engines.eval.measured import abstention_note
 from dlcli.engines.eval.page import EvalPictures, eval_page
 from dlcli.engines.explanations import Explained
 from dlcli.specs.eval import EvalResult
@@ -70,9 +72,22 @@ def _pictures(result: EvalResult, shown: EvalFigures) -> EvalPictures:
         confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.predictions.outputs),
         curves=_curves(result, shown),
         reliability=None if shown.bins is None or ece is None else reliability_plot(shown.bins, ece, unit=result.unit),
-        explained=[*_comparison(result, shown.compared), *explanation_parts(shown.explained), *shown.checks],
+        explained=[
+            *_comparison(result, shown.compared),
+            *_abstention(result, shown),
+            *explanation_parts(shown.explained),
+            *shown.checks,
+        ],
         mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability or 0.0) for image, one in pairs],
     )
+
+
+def _abstention(result: EvalResult, shown: EvalFigures) -> list[Part]:
+    sure = shown.predictions.confidence
+    if result.abstention is None or sure is None:
+        return []
+    drawn = svg(risk_plot(sure, shown.predictions.correct, result.abstention), alt="Errors among answers by the share answered")
+    return [Chart(drawn, abstention_note(result.abstention, result.unit))]
 
 
 def _comparison(result: EvalResult, compared: ComparedClassifiers | None) -> list[Part]:

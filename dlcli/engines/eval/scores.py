@@ -25,7 +25,18 @@ from dlcli.support.reporter import Reporter
 Floats = NDArray[np.float64]
 
 _MOST_MISTAKES = 12
-_NOT_OF_SCORES = ("diagnose", "diagnose_input", "human_error", "suspects", "leaks", "against", "slices", "columns", "export")
+_NOT_OF_SCORES = (
+    "diagnose",
+    "diagnose_input",
+    "human_error",
+    "suspects",
+    "leaks",
+    "against",
+    "abstain",
+    "slices",
+    "columns",
+    "export",
+)
 
 
 def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEvalResult:

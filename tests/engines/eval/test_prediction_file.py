@@ -162,6 +162,23 @@ def test_the_page_has_curves(network: dict[str, str], tmp_path: Path):
     assert [row["class"] for row in rows] == [one.name for one in result.per_class]
 
 
+def test_when_to_answer(tmp_path: Path):
+    """Of 4,000 rows those with a probability below 0.6 are wrong half of the time, the others never."""
+    p = np.linspace(0.5, 1, 4000)
+    right = (p >= 0.6) | (np.arange(4000) % 2 == 0)
+    rows = "\n".join(f"{'a' if one else 'b'},{x!r},{1 - x!r}" for one, x in zip(right, p.tolist(), strict=True))
+    path = tmp_path / "made.csv"
+    path.write_text("truth,p_a,p_b\n" + rows)
+    result = eval.run(EvalConfig(model=str(path), abstain=0.01, output=tmp_path / "out"))
+    found = result.abstention
+    assert found.threshold == pytest.approx(0.6, abs=0.02) and found.errors.high <= 0.01
+    assert any(note.startswith(f"From a probability of {found.threshold:.4f} on at most 1% of") for note in result.notes)
+    assert "Errors among answers by the share answered" in (tmp_path / "out" / "report.html").read_text()
+    (tmp_path / "labels.csv").write_text("truth,label\na,a\nb,a\n")
+    with pytest.raises(InputError, match="`abstain` needs probabilities"):
+        eval.run(EvalConfig(model=str(tmp_path / "labels.csv"), abstain=0.01))
+
+
 def test_a_true_class_of_probability_0_leaves_no_likelihood(tmp_path: Path):
     path = tmp_path / "made.csv"
     path.write_text("truth,p_a,p_b\na,0.9,0.1\nb,1,0\nb,0.2,0.8\n")
