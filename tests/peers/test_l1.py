@@ -55,5 +55,5 @@ def test_fmn_finds_changes_as_small_as_that_of_foolbox(problem: Problem) -> None
     found = FMN(steps=100).nearest(model, x, y, norm="l1")
     lengths = NORMS["l1"].length(theirs.double() - x.double())
     both = found.success & success
-    assert int(both.sum()) >= 95
-    assert float(found.norms[both].median()) <= 1.02 * float(lengths[both].median())
+    assert int(found.success.sum()) >= int(success.sum()) and int(both.sum()) >= 60
+    assert float((found.norms[both] <= 1.02 * lengths[both]).double().mean()) >= 0.95
