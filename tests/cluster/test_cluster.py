@@ -200,6 +200,15 @@ def test_an_attack_is_that_of_one_machine_though_a_node_is_lost(
     assert images(folder / "there.npz") == images(folder / "here.npz")
 
 
+def test_a_comparison_is_that_of_one_machine(cluster: LocalCluster, start: Callable[..., Driver]):
+    arguments = ("train", "--model", "mlp", "--epochs", "1", "--with", "elu", "--versus", "baseline", "--seeds", "2")
+    here, _ = start(*arguments, "-o", "compared-here").result()
+    there, _ = start(*arguments, "-o", "compared-there", "--cluster", cluster.address).result()
+    rows = timeless(here)["rows"]
+    assert len({row["weights_sha256"] for row in rows}) == 4
+    assert timeless(there)["rows"] == rows
+
+
 WORDS = (
     "how",
     "can",
@@ -238,8 +247,8 @@ def test_a_table_is_that_of_one_machine_though_a_node_is_lost(
 def test_a_wrong_token_is_refused(cluster: LocalCluster, start: Callable[..., Driver], tmp_path: Path):
     (tmp_path / "token").write_text("0" * 64)
     driver = start(*ENSEMBLE, "-o", "refused", "--cluster", cluster.address, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
-    _, err = driver.result(2)
-    assert "does not accept the token" in err
+    _, err = driver.result(5)
+    assert "cannot be used" in err and "RAY_AUTH_TOKEN_PATH" in err
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\$ (dlcli .*)$", (ROOT / "docs" / "cluster.md").read_text(), flags=re.MULTILINE))

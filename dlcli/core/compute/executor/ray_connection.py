@@ -75,7 +75,7 @@ def _explained(error: Exception, address: HeadAddress) -> Exception:
     if type(error).__name__ == "AuthenticationError" or "token" in text.lower():
         hint = "RAY_AUTH_TOKEN_PATH names the file with the token of the cluster"
         return UsageError(f"`cluster`: {address} does not accept the token of this process, or there is none", hint=hint)
-    hint = "run dlcli on a node of the cluster, which `ray start` has joined to it"
+    hint = "run dlcli on a node of the cluster, with its token (RAY_AUTH_TOKEN_PATH)"
     return ResourceError(f"`cluster`: {address} cannot be used: {text[:200]}", hint=hint)
 
 
