@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from datetime import datetime
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from dlcli import __version__
 from dlcli.support.atomic import write_text
 from dlcli.support.fingerprints import SEAL, code_sha256, file_sha256, files_in, path_sha256, seal
+from dlcli.support.finish import last_steps
 
 _NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy")
 
@@ -94,7 +96,10 @@ def write_record(
 
 
 def _written(record: Path, started: Start) -> dict[str, str]:
-    """The SHA-256 of each file beside the record that the run wrote, by its name; those from before are not of this run."""
-    folder = record.parent
+    """The SHA-256 of each file beside the record that the run leaves, by its name; those from before are not of this run."""
+    folder, coming = record.parent, last_steps()
+    removed = {path for step in coming for path in step.removes}
     own = (path for path in files_in(folder) if path != record and path.stat().st_mtime >= started.time.timestamp() - 1)
-    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in own}
+    found = {path: file_sha256(path) for path in own if removed.isdisjoint((path, *path.parents))}
+    found |= {path: sha256(text.encode()).hexdigest() for step in coming for path, text in step.writes.items()}
+    return {path.relative_to(folder).as_posix(): digest for path, digest in sorted(found.items())}

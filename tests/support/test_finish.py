@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcli.support.finish import finish, finishing
+from dlcli.support.finish import finish, finishing, last_steps
 
 
 def test_outside_of_a_run_a_step_is_taken_at_once():
@@ -27,3 +27,15 @@ def test_a_run_that_fails_is_not_finished():
         raise OSError
     finish(lambda: taken.append(2))
     assert taken == [2]
+
+
+def test_files_that_come_and_go_are_known_before_they_do(tmp_path):
+    here, coming = tmp_path / "state", tmp_path / "list.json"
+    here.write_text("x")
+    with finishing():
+        finish(here.unlink, removes=[here])
+        finish(lambda: coming.write_text("{}"), writes={coming: "{}"})
+        assert here.exists() and not coming.exists()
+        assert [(step.removes, dict(step.writes)) for step in last_steps()] == [((here,), {}), ((), {coming: "{}"})]
+    assert not here.exists() and coming.read_text() == "{}"
+    assert last_steps() == ()

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dlcli.core.ensembles.score_rules import SCORE_RULES
 from dlcli.core.model_io.run_dir import SavedNetwork, load_model
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
+from dlcli.support.finish import finish
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.schema import list_of, one_of, text
 
@@ -73,7 +75,7 @@ def member_folder(folder: Path, number: int) -> Path:
 def save_ensemble_metadata(
     folder: Path, members: int, rule: str, group: str | None = None, learned: Mapping[str, Any] | None = None
 ) -> None:
-    """Write `ensemble.json` once all members are there.
+    """Write `ensemble.json` once all members are there, as the last step of a run.
 
     Args:
         folder: Where.
@@ -84,7 +86,8 @@ def save_ensemble_metadata(
     """
     names = [member_folder(Path(), number).as_posix() for number in range(members)]
     known = {**({} if group is None else {"group": group}), **(learned or {})}
-    write_text(folder / METADATA, json.dumps({"rule": rule, "members": names, **known}, indent=2) + "\n")
+    path, text = folder / METADATA, json.dumps({"rule": rule, "members": names, **known}, indent=2) + "\n"
+    finish(partial(write_text, path, text), writes={path: text})
 
 
 def is_ensemble(folder: Path) -> bool:

@@ -215,7 +215,7 @@ def _run(setup: AttackSetup) -> AttackResult:
     )
     _write_files(attack_run, result, outcome)
     if attack_run.partial is not None:
-        finish(attack_run.partial.remove)
+        finish(attack_run.partial.remove, removes=[attack_run.partial.folder])
     return result
 
 

@@ -54,7 +54,6 @@ from dlcli.specs.gate import gate
 from dlcli.specs.score_ensemble import ScoreEnsembleResult
 from dlcli.specs.train import SCORES
 from dlcli.support.errors import UsageError
-from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -89,7 +88,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult 
             logging.log(WHOLE, setup.job(0).recipe.epochs, _final_figures(setup, done, result), final=True)
     if config.output is not None and result.headline is not None:
         learned = _write_report(setup, done, result, config.output)
-        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule, config.group, learned))
+        save_ensemble_metadata(config.output, len(done), config.rule, config.group, learned)
     return result
 
 

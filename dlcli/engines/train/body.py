@@ -51,7 +51,7 @@ def train_body(job: Job, report: Reporter) -> PretrainedFacts | None:
         folder.mkdir(parents=True, exist_ok=True)
         facts = json.dumps({"determined_by": describe(job)})
         save_body(folder, found.model, last, {"model": job.arch.name, _FACTS: facts})
-        finish(partial((folder / STATE).unlink, missing_ok=True))
+        finish(partial((folder / STATE).unlink, missing_ok=True), removes=[folder / STATE])
     return found.facts
 
 

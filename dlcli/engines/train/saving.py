@@ -40,7 +40,7 @@ def save_run(folder: Path, job: Job, fitted: Fitted) -> None:
     save_probes(folder, fitted.probes)
     write_text(folder / HISTORY, history_table(epoch_names(job.task, watched_set(data)), fitted.history, fitted.pseudo))
     for name in (STATE, PRETRAINING_STATE):
-        finish(partial((folder / name).unlink, missing_ok=True))
+        finish(partial((folder / name).unlink, missing_ok=True), removes=[folder / name])
 
 
 def _learned(job: Job, fitted: Fitted) -> dict[str, Any]:

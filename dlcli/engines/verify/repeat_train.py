@@ -2,14 +2,25 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from dlcli.engines.model_and_data import open_model_and_data
+from dlcli.core.compute.device import choose_device
+from dlcli.core.compute.forward import predict_logits
+from dlcli.core.layers.multi_clip import for_clips
+from dlcli.core.model_io.run_dir import load_model
+from dlcli.engines.train.sets import prepared
+from dlcli.engines.train.sides import open_sets
 from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped
-from dlcli.specs.eval import EvalConfig
+from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
 from dlcli.support.reporter import SILENT
 
 _CARD = "model.json"
+_OF_THE_TEST_SET = (
+    *("data", "task", "model", "weights", "normalise", "limit", "size", "label_column", "strict", "seed", "corrupt"),
+    *("frames", "clips", "fps", "rate", "pad", "steps", "group"),
+)
 
 
 def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
@@ -22,10 +33,20 @@ def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     claimed = rows[0]
     recorded = json.loads(card.read_text(encoding="utf-8")).get("weights_sha256")
     yield same(f"SHA-256 of the weights, in {_CARD}", claimed["weights_sha256"], recorded)
-    options = {"data": record.content["config"]["data"], "device": config.device, "trust_code": config.trust_code}
-    loaded = open_model_and_data(EvalConfig(model=str(record.folder), **options), SILENT, look=False)
-    split, share = loaded.split("test"), claimed["accuracy"]
+    given = TrainConfig(**_data_options(record), trust_code=config.trust_code)
+    data = prepared(open_sets(given, SILENT), given, given.seed).data
+    device = choose_device(config.device)
+    saved = load_model(record.folder, device)
+    split, share = data.splits["test"], claimed["accuracy"]
     yield same("number of test images", share["n"], len(split.y))
     picked = a_tenth(len(split.y), config.seed)
-    right = loaded.logits(split.x[picked]).argmax(-1) == split.y[picked]
+    logits = predict_logits(for_clips(saved.model, data.clips), split.x[picked], device=device)
+    right = logits.argmax(-1) == split.y[picked]
     yield sampled_share("test accuracy", share["value"], len(split.y), int(right.sum()), len(picked))
+
+
+def _data_options(record: RunRecord) -> dict[str, Any]:
+    """The options on which the test set depends, and how its images are prepared."""
+    config = record.content["config"]
+    given = {name: config[name] for name in _OF_THE_TEST_SET if config.get(name) is not None}
+    return given | ({"weights": Path(given["weights"])} if "weights" in given else {})
