@@ -159,7 +159,7 @@ class AttackConfig:
     workers: int | None = option(
         None,
         "Number of parallel processes that train networks and make sets of images; a set is one method, one `eps` and one "
-        "network.  [default: 1, and one per GPU]",
+        "network. Default: 1, and one per GPU.",
         limit=4096,
         minimum=1,
     )

@@ -11,8 +11,8 @@ def cell_workers_option() -> Any:
     """The option `workers` of a command that compares rows."""
     return option(
         None,
-        "Number of parallel processes that compare and score rows; the result is the same. Not with `index` or `against`.  "
-        "[default: one per CPU core, and one for a table that takes seconds]",
+        "Number of parallel processes that compare and score rows; the result is the same. Not with `index` or `against`. "
+        "Default: one per CPU core, and one for a table that takes seconds.",
         limit=4096,
         minimum=1,
     )

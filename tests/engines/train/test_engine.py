@@ -432,7 +432,7 @@ def test_on_several_gpus_networks_are_trained_on_each_and_are_the_same(gpus, mon
     plain = train.run(replace(options, workers=1))
     gpus("H100", "H100", "H100")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # there is no state of theirs to save
-    monkeypatch.setattr(engine, "choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(engine, "device_of_rank", lambda _: torch.device("cuda"))
     calls = []
 
     def spy(function: object, jobs: object, **options: object) -> object:
