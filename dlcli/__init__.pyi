@@ -244,6 +244,8 @@ def ensemble(
     label_column: str | None = None,
     score_column: str | None = None,
     raters: str | Sequence[str] = (),
+    rate: int | None = None,
+    pad: bool = False,
     group: str | None = None,
     strict: bool = False,
     fail_under: tuple[str, float] | tuple[str, float, str] | str | None = None,

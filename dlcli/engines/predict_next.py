@@ -40,6 +40,8 @@ def predict_next(config: PredictConfig, task: RunTask, report: Reporter) -> Pred
     started, objective = time.perf_counter(), task.next_step
     if config.explain is not None:
         raise UsageError("`explain` is of images", hint="omit `explain`")
+    if config.ensemble is not None:
+        raise UsageError("`ensemble` does not apply to a network that predicts the next step", hint="omit `ensemble`")
     device = choose_device(config.device)
     data = read_sequences(config, task, report, unlabelled=True)
     x = data.x_test[: config.limit]

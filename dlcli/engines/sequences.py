@@ -10,6 +10,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.sequences import claims_sequences, open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
+from dlcli.core.model_io.ensemble_dir import is_ensemble, member_folder
 from dlcli.core.model_io.run_dir import read_run_metadata
 from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.models import takes_sequences
@@ -104,7 +105,8 @@ def check_rate(rate: int | None, data: ImageData) -> None:
 
 
 def _check_channels(model: str, data: ImageData) -> None:
-    channels = read_run_metadata(Path(model))["channels"]
+    path = Path(model)
+    channels = read_run_metadata(member_folder(path, 0) if is_ensemble(path) else path)["channels"]
     if channels != data.channels:
         has = f"its sequences have {count(data.channels, 'channel')}, and those that {model} was trained on had {channels}"
         raise InputError(f"{data.name}: {has}", hint="choose another `data`")

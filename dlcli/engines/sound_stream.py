@@ -17,6 +17,7 @@ from dlcli.core.data.sequences.base import Found, SequenceOptions, Sequences, da
 from dlcli.core.data.sequences.sound_files import SoundStream
 from dlcli.core.layers.causal import Causal, streaming
 from dlcli.core.layers.on_sequences import step_by_step
+from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.run_dir import read_run_metadata
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.models import takes_sequences
@@ -32,7 +33,7 @@ def streamed_sound(model: str | None, spec: str) -> SoundStream | None:
     path, saved = Path(spec), task_of(model).sequences
     if model is None or saved is None or path.suffix.lower() != ".wav" or not path.is_file():
         return None
-    if not takes_sequences(read_run_metadata(Path(model))["model"]):
+    if is_ensemble(Path(model)) or not takes_sequences(read_run_metadata(Path(model))["model"]):
         return None
     with suppress(InputError):  # of another format than PCM, which is read as a whole
         sound = SoundStream(path)

@@ -19,6 +19,7 @@ from dlcli.specs.scores import (
     raters_option,
     score_column_option,
 )
+from dlcli.specs.sequences import SEQUENCES, pad_option, rate_option
 from dlcli.specs.shared import (
     RULE_MEANINGS,
     RULES,
@@ -37,9 +38,10 @@ from dlcli.specs.shared import (
 from dlcli.specs.train import IMAGES, SCORES, TrainConfig
 from dlcli.support.errors import UsageError
 
-METRICS = {IMAGES: ("accuracy",), SCORES: ("spearman",)}
+METRICS = {IMAGES: ("accuracy",), SCORES: ("spearman",), SEQUENCES: ("accuracy",)}
 """Metrics of the rule that `fail_under` may name, by task."""
-_OF_SCORES = ("loss", "huber_delta", "balance", "score_column", "raters")
+_OF_TASKS = ("loss", "huber_delta", "balance", "score_column", "raters", "rate", "pad")
+"""Options that only some tasks have, by their fields."""
 STRATEGIES = ("auto", "processes", "stacked")
 
 
@@ -50,8 +52,9 @@ class EnsembleConfig:
     data: str = data_option("digits", two_ways=True)
     task: str = option(
         IMAGES,
-        "images: classify images. score: predict a number for each image, as for dlcli train.",
-        choices=one_of(IMAGES, SCORES),
+        "images: classify images. score: predict a number for each image. sequence: classify time series, sounds or texts. As "
+        "for dlcli train.",
+        choices=one_of(IMAGES, SCORES, SEQUENCES),
     )
     model: tuple[str, ...] = option(
         (),
@@ -119,6 +122,8 @@ class EnsembleConfig:
     label_column: str | None = label_column_option()
     score_column: str | None = score_column_option()
     raters: tuple[str, ...] = raters_option()
+    rate: int | None = rate_option()
+    pad: bool = pad_option()
     group: str | None = group_option("; intervals here take images for independent, those of dlcli eval are by group.")
     strict: bool = strict_option()
     fail_under: FailUnder | None = fail_under_option(
@@ -166,7 +171,7 @@ class EnsembleConfig:
         if self.rule not in rules:
             what = "scores" if self.task == SCORES else "classes"
             raise UsageError(f"`rule`: {what} are not combined by {self.rule}", hint=f"choose {', '.join(rules)}")
-        if self.task == SCORES or any(getattr(self, name) for name in _OF_SCORES):
+        if self.task != IMAGES or any(getattr(self, name) for name in _OF_TASKS):
             self.training(0)  # refuses what does not go with the task
 
     @property
@@ -184,6 +189,8 @@ class EnsembleConfig:
             balance=self.balance,
             score_column=self.score_column,
             raters=self.raters,
+            rate=self.rate,
+            pad=self.pad,
             label_column=self.label_column,
             model=self.model[number % len(self.model)] if self.model else None,
             normalise=self.normalise,
@@ -256,6 +263,7 @@ class EnsembleResult(Result, command="ensemble"):
     KIND: ClassVar[str] = "single"
 
     data: str
+    unit: str = "image"
     model: str
     model_sha256: str
     n_train: int

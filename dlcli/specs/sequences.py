@@ -14,7 +14,7 @@ _OF_CLASSES = ("class_weights", "label_smoothing", "labels", "corrupt", "label_c
 """Options that need classes, by their fields."""
 _NOT_OF_SEQUENCES = (
     *("size", "frames", "clips", "fps", "augment", "mixup", "cutmix", "adversarial", "unlabelled", "grow", "semi"),
-    *("tta", "ensemble", "diagnose_input", "explain", "export"),
+    *("tta", "diagnose_input", "explain", "export"),
 )
 """Options of images, by their fields."""
 _WHY_NOT = {

@@ -14,7 +14,7 @@ Figure = Estimate | PointEstimate
 CLEAN, WORST, NOISE = "clean", "worst of all", "noise"
 """Names of rows that are not of a single attack."""
 _NOT_OF_TASKS = (
-    *("arch", "surrogate", "target", "ensemble", "members", "epochs", "resume", "time_limit", "stop_when_sure"),
+    *("arch", "surrogate", "target", "members", "epochs", "resume", "time_limit", "stop_when_sure"),
     *("workers", "cluster"),
 )
 

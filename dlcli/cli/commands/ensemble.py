@@ -22,9 +22,9 @@ def _table(result: EnsembleResult | ScoreEnsembleResult) -> TerminalTable:
     found = {(row.members, row.classifier): row for row in result.rows}
     others = {name: label for name, label in _BY_NUMBER.items() if name != asked}
     rows = tuple(_row(found, n, asked, list(others)) for n in numbers)
-    title = f"{result.model} on {result.data}, accuracy in % on {result.n_test:,} test images by the number of members"
+    title = f"{result.model} on {result.data}, accuracy in % on {result.n_test:,} test {result.unit}s by the number of members"
     columns = ("members", f"{result.rule} rule", "", "gain over mean of members", *others.values())
-    notes = (*map(_diverse, result.diversity[-1:]), *result.notes)
+    notes = (*(_diverse(one, result.unit) for one in result.diversity[-1:]), *result.notes)
     details = (_classifiers(result, numbers[-1]),) if numbers else ()
     return TerminalTable(
         title,
@@ -57,11 +57,11 @@ def _cells(row: EnsembleRow) -> tuple[str, ...]:
     return row.classifier, percent(row.accuracy), percent(row.gain), percent(row.ece), scaled(row.nll, decimals=2)
 
 
-def _diverse(found: Diversity) -> str:
+def _diverse(found: Diversity, unit: str) -> str:
     correlation = scaled(found.error_correlation, decimals=2)
     errors = f", and their errors correlate by {correlation}" if correlation else ""
     share = percent(found.disagreement, "%")
-    return f"Two of {found.members} members predict different classes for {share} of the images{errors}."
+    return f"Two of {found.members} members predict different classes for {share} of the {unit}s{errors}."
 
 
 def _answer(result: EnsembleResult | ScoreEnsembleResult) -> str:
@@ -72,7 +72,7 @@ def _answer(result: EnsembleResult | ScoreEnsembleResult) -> str:
         return f"stopped with {len(result.members)} members trained; continue with --resume"
     reused = sum(one.reused for one in result.members)
     kept = f", {reused} of them trained before" if reused else ""
-    right = f"{percent(row.accuracy, '%')} of {row.accuracy.n:,} test images right"
+    right = f"{percent(row.accuracy, '%')} of {row.accuracy.n:,} test {result.unit}s right"
     verdict = "" if row.gain is None else f", {'established' if row.gain.established else 'not established'}"
     gain = f"; {points(row.gain)} over the mean of members" if row.gain else ""
     return f"{row.classifier} of {row.members} members{kept}: {right}{gain}{verdict}"
@@ -87,6 +87,7 @@ COMMAND = Command(
         "dlcli ensemble --data mnist.npz --members 50 --bootstrap 0.1 -o runs/e50",
         "dlcli ensemble --members 0 --add runs/a --add runs/b --rule max",
         "dlcli ensemble --data photos/ --task score --rule median -o runs/liked5",
+        "dlcli ensemble --data digits --task sequence --members 5 -o runs/tcn5",
         "dlcli attack --model runs/e50 --ensemble max --data mnist.npz",
     ),
     table=_table,

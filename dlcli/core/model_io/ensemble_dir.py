@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from dlcli.core.data.base import CLASS
+from dlcli.core.data.base import SCORE
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.ensembles.score_rules import SCORE_RULES
 from dlcli.core.model_io.run_dir import SavedNetwork, load_model
@@ -110,8 +110,9 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
     first = members[0]
     for name, one in zip(metadata["members"], members, strict=True):
         # Of scores, outputs depend on the loss.
-        other = one.target != first.target or (one.classes != first.classes and first.target == CLASS)
-        if other or (one.channels, one.size) != (first.channels, first.size):
+        other = (one.target, one.any_size) != (first.target, first.any_size)
+        other = other or (one.classes != first.classes and first.target != SCORE)
+        if other or one.channels != first.channels or (one.size != first.size and not first.any_size):
             what = "classes" if other else "images of another shape"
             raise InputError(f"{folder / name}: was made for other {what} than {metadata['members'][0]}", hint="train it again")
     return SavedEnsemble(members, metadata["rule"], tuple(folder / name for name in metadata["members"]))

@@ -63,7 +63,8 @@ _TARGETS = {"scores": SCORE, "masks": MASK}
 class SavedNetwork:
     """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
 
-    `target` is what its examples have: a class, a score or a mask.
+    `target` is what its examples have: a class, a score or a mask; `any_size` tells that they may be of another size than those
+    that it was trained on, as sequences and pictures with masks are.
 
     `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
     `frames` and `clips` are those of the videos it was trained on; no frames: it takes images.
@@ -79,6 +80,7 @@ class SavedNetwork:
     frames: int | None = None
     clips: int = 1
     target: str = CLASS
+    any_size: bool = False
 
 
 def save_model(
@@ -178,7 +180,15 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     model.to(device).eval()
     made_for = (metadata["channels"], (height, width), classes)
     return SavedNetwork(
-        model, metadata["model"], surgery, *made_for, metadata["weights_sha256"], frames, metadata.get("clips", 1), target
+        model,
+        metadata["model"],
+        surgery,
+        *made_for,
+        metadata["weights_sha256"],
+        frames,
+        metadata.get("clips", 1),
+        target,
+        any_size=target == MASK or "sequences" in metadata,
     )
 
 

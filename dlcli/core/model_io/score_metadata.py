@@ -29,7 +29,7 @@ LEVEL = 0.95
 BY_RULE = "scores_by_rule"
 """The entry of an ensemble with what is recorded of its scores by each rule."""
 _NEEDS = {
-    "ensemble": "combines members that give an image one row of logits",
+    "ensemble": "combines members that learned the same task",
     "probe-gradients": "follows one output along lines between images of one size",
     "convert-2d-to-3d": "gives convolutions over height and width a time axis",
 }

@@ -133,7 +133,19 @@ def _check_eps(config: AttackConfig, norm: str, attacked: AttackedTask) -> None:
 
 def _as_eval(config: AttackConfig) -> EvalConfig:
     """The same network and data as options of `dlcli eval`, which opens them for any task."""
-    shared = ("model", "data", "weights_key", "normalise", "size", "label_column", "strict", "trust_code", "seed", "device")
+    shared = (
+        "model",
+        "data",
+        "ensemble",
+        "weights_key",
+        "normalise",
+        "size",
+        "label_column",
+        "strict",
+        "trust_code",
+        "seed",
+        "device",
+    )
     return EvalConfig(**{name: getattr(config, name) for name in shared})
 
 

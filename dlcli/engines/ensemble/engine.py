@@ -18,6 +18,7 @@ from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.data.base import SCORE
 from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import groups_of
+from dlcli.core.ensembles.combine import RULES
 from dlcli.core.grouped import share_of
 from dlcli.core.model_io.ensemble_dir import (
     MEMBERS,
@@ -114,7 +115,8 @@ def _write_report(
     outputs = torch.stack([one.outputs for one in done])
     drawn = gain_curves(outputs, setup.data.y_test, drawn_rules(setup.config.rule), _groups(setup))
     write_report(folder, result, drawn)
-    return {}
+    labels = RULES[setup.config.rule](outputs).numpy()
+    return setup.task.learned(setup.data, None, labels, setup.config.training(0))
 
 
 def _train(setup: EnsembleSetup, strategy: str, processes: WorkerPlan, report: Reporter) -> list[TrainedMember]:
@@ -148,10 +150,10 @@ def plan(config: EnsembleConfig) -> list[str]:
     check_added(setup)
     data = setup.data
     has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
-    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {has}"]
+    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {has}"]
     for name, numbers in _by_model(setup).items():
         job = setup.with_own_images(setup.job(numbers[0]))
-        share = _describe_draw(config, len(job.data.y_train))
+        share = _describe_draw(config, count(len(job.data.y_train), data.unit))
         lines.append(f"train {count(len(numbers), 'member')}: {name}, {share}, {steps(job)} steps each")
     if config.members:
         processes = plan_processes(setup)
@@ -210,9 +212,9 @@ def _by_model(setup: EnsembleSetup) -> dict[str, list[int]]:
     return {setup.job(numbers[0]).arch.name: numbers for numbers in found.values()}
 
 
-def _describe_draw(config: EnsembleConfig, n: int) -> str:
+def _describe_draw(config: EnsembleConfig, examples: str) -> str:
     how = ", drawn with replacement" if config.bootstrap else ", a random part" if config.chunk else ""
-    return f"{count(n, 'image')}{how}{', one after the other' if config.snapshots else ''}"
+    return f"{examples}{how}{', one after the other' if config.snapshots else ''}"
 
 
 def _result(
@@ -226,6 +228,7 @@ def _result(
     headline = best_of(found, config.rule) if whole else None
     return EnsembleResult(
         data=data.name,
+        unit=data.unit,
         model=" + ".join(dict.fromkeys(one.model for one in done)),
         model_sha256=combined_sha256([one.sha256 for one in done]),
         n_train=len(data.y_train),
@@ -241,7 +244,7 @@ def _result(
         device=device,
         seconds=seconds,
         notes=(
-            *_notes(done, headline, found, whole),
+            *_notes(done, headline, found, whole, data.unit),
             *dependence_notes(data.splits["test"], group, config.group, data.unit),
         ),
         failed=_failed(config, headline),
@@ -266,12 +269,12 @@ def _member(one: TrainedMember, y: Tensor, group: NDArray[np.int64] | None) -> M
 
 
 def _notes(
-    done: Sequence[TrainedMember], headline: EnsembleRow | None, found: Sequence[EnsembleRow], whole: bool
+    done: Sequence[TrainedMember], headline: EnsembleRow | None, found: Sequence[EnsembleRow], whole: bool, unit: str
 ) -> tuple[str, ...]:
     notes = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in done)))
     if not whole or headline is None or headline.gain is None:
         return (*notes, f"Stopped after {count(len(done), 'member')}.")
-    best = "The best member is chosen on these very images, so its accuracy is biased upwards."
+    best = f"The best member is chosen on these very {unit}s, so its accuracy is biased upwards."
     return (*notes, *verdict_notes(headline, found), f"{best} The oracle uses the labels; it is not a rule.")
 
 

@@ -166,10 +166,10 @@ def evaluated(
     objective: TaskObjective | None = setup.task.calibrated(job.objective, model, first, setup.device)
     outputs = predict_logits(model, data.x_test, device=setup.device)
     learned = setup.learned
-    if objective is not None and isinstance(setup.task, TaskOfOutputs):
+    if isinstance(setup.task, TaskOfOutputs):
         predicted = setup.task.predict(outputs, objective)
         learned = {**setup.learned, **setup.task.learned(data, objective, predicted, job.config)}
-        outputs = scores_of(objective, outputs)
+        outputs = outputs if objective is None else scores_of(objective, outputs)
     known = (*job.arch.notes, *notes)
     one = TrainedMember(number, job.arch.name, outputs, len(job.data.y_train), False, seconds, weights_sha256(model), known)
     weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}

@@ -19,12 +19,15 @@ from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, SavedNetwork, is_run_dir, load_model, save_model
-from dlcli.core.model_io.score_metadata import refuse_places, task_of
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.objectives.base import ScoreObjective, TaskObjective
 from dlcli.core.tasks import image_task
 from dlcli.core.tasks.base import ImageTask
+from dlcli.engines.ensemble.added import check_added_task
 from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job
+from dlcli.engines.train.sequences import open_training_sequences
 from dlcli.specs.ensemble import EnsembleConfig
+from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.train import SCORES
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import decode_json
@@ -119,6 +122,9 @@ class EnsembleSetup:
 def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
     """Open the data, check that they can be trained on, and choose the device."""
     device = choose_device(config.device)
+    if config.task == SEQUENCES:
+        sequences = open_training_sequences(replace(config.training(0), group=config.group), report)
+        return EnsembleSetup(config, sequences, device)
     how = _preparation(config, report)
     data = open_data(
         config.data,
@@ -210,7 +216,7 @@ def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
 def check_added(setup: EnsembleSetup) -> None:
     """Refuse networks of `add` that are missing or do not fit the data, before any member is trained."""
     for spec in setup.config.add:
-        refuse_places(spec, "ensemble", "add")
+        check_added_task(spec, setup.config.task, setup.data)
         saved = load_model(Path(spec), torch.device("cpu"))
         if saved.target != setup.task.target:
             found, other = ("scores", "score") if saved.target == SCORE else ("classes", "images")
@@ -243,14 +249,17 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
 
 
 def _learned(folder: Path) -> dict[str, Any]:
-    """What a run records of how its scores are read."""
-    scores = task_of(str(folder)).scores
-    return {} if scores is None else {"task": SCORES, "scores": scores.to_json()}
+    """What a run records of how its scores, or its sequences, are read."""
+    task = task_of(str(folder))
+    if task.sequences is not None:
+        return {"task": SEQUENCES, "sequences": task.sequences.to_json()}
+    return {} if task.scores is None else {"task": SCORES, "scores": task.scores.to_json()}
 
 
 def _check_fits(spec: str, saved: SavedNetwork, data: ImageData) -> None:
-    if (saved.channels, saved.size) != (data.channels, data.size):
-        seen, there = (f"{c}x{h}x{w}" for c, (h, w) in ((saved.channels, saved.size), (data.channels, data.size)))
+    size = data.size if saved.any_size else saved.size
+    if (saved.channels, size) != (data.channels, data.size):
+        seen, there = (f"{c}x{h}x{w}" for c, (h, w) in ((saved.channels, size), (data.channels, data.size)))
         raise InputError(f"`add`: {spec} was trained on images of {seen}, and {data.name} has {there}")
     if saved.target != SCORE and tuple(saved.classes) != data.classes:
         raise InputError(f"`add`: {spec} was trained on other classes than those of {data.name}")

@@ -14,7 +14,7 @@ def ensemble_page(result: EnsembleResult, top: EnsembleRow, gains: Chart) -> Pag
         title=f"{top.members} networks of {result.model} on {result.data}",
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"of {result.n_test:,} test images are right by the {top.classifier} of {top.members} members{gain}.",
+        lead=f"of {result.n_test:,} test {result.unit}s are right by the {top.classifier} of {top.members} members{gain}.",
         parts=[
             gains,
             Bars(
@@ -28,7 +28,7 @@ def ensemble_page(result: EnsembleResult, top: EnsembleRow, gains: Chart) -> Pag
         ],
         notes=result.notes,
         facts=[
-            ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test images"),
+            ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
             ("Training", f"strategy {result.strategy}, seed {result.seed}, {result.device}"),
             ("Members SHA-256", result.model_sha256),
         ],
@@ -74,4 +74,4 @@ def _members(result: EnsembleResult) -> PageTable:
         [str(one.member), percent_cell(one.accuracy), one.model, f"{one.n_train:,}" if one.n_train else "–", one.weights_sha256]
         for one in result.members
     ]
-    return PageTable("Members", ["member", "accuracy, %", "network", "training images", "weights SHA-256"], rows)
+    return PageTable("Members", ["member", "accuracy, %", "network", f"training {result.unit}s", "weights SHA-256"], rows)

@@ -10,17 +10,21 @@ from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.ensemble.member_training import evaluated, save_member
 from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, load_member
 from dlcli.engines.train.job import Job, build, hooks, steps
+from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.train import SCORES
 from dlcli.support.errors import ResourceError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
+_NOT_STACKED = {SCORES: "they predict scores", SEQUENCES: "sequences differ in length"}
+"""Why members are trained one by one, by their task."""
+
 
 def reason_not_stacked(setup: EnsembleSetup) -> str:
     """Why the members cannot be trained stacked; "" if they can."""
     config = setup.config
-    if config.task == SCORES:
-        return "they predict scores"
+    if config.task in _NOT_STACKED:
+        return _NOT_STACKED[config.task]
     if config.snapshots:
         return "snapshots come one after the other"
     if config.adversarial is not None:

@@ -23,7 +23,10 @@ from dlcli.specs.sequences import check_of_sequences
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
-_NOT_OF_NEXT = ("diagnose", "human_error", "suspects", "leaks", "against", "abstain", "slices", "columns", "arch", "limit")
+_NOT_OF_NEXT = (
+    *("diagnose", "human_error", "suspects", "leaks", "against", "abstain", "slices", "columns", "arch", "limit"),
+    "ensemble",
+)
 
 
 def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalResult:
