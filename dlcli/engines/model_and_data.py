@@ -16,6 +16,7 @@ from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.labels_table import table_in
 from dlcli.core.layers.flipped import Flipped, MeanOfMirrored
 from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.calibration_file import SavedCalibration, check_outputs, read_calibration
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
@@ -128,7 +129,7 @@ class LoadedModel:
     """The data, the network, and which output of the network is which class of the data.
 
     `output_of` (classes,) is the output index of each class of the data, `outputs` are the names of the outputs. `tta` is
-    test-time augmentation.
+    test-time augmentation, and `calibration` what `logits` are calibrated by.
     """
 
     data: ImageData
@@ -138,6 +139,7 @@ class LoadedModel:
     outputs: tuple[str, ...]
     limit: int | None
     tta: bool = False
+    calibration: SavedCalibration | None = None
 
     def split(self, name: str) -> Split:
         """The examples of one split, their metadata, and the correct output of each, 0 if it is unknown, or the score.
@@ -155,11 +157,22 @@ class LoadedModel:
         return Split(found.x[: self.limit], self.output_of[y] if known else y, metadata)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits of examples `x`, (n, outputs), float32 on the CPU; with `tta` means over each example and its mirror image."""
+        """Logits of examples `x`, (n, outputs), on the CPU: log-probabilities with a calibration, else `raw_logits`."""
+        return self.calibrated(self.raw_logits(x))
+
+    def calibrated(self, logits: Tensor) -> Tensor:
+        """Log-probabilities of `raw_logits` with a calibration; without one the logits themselves."""
+        if self.calibration is None:
+            return logits
+        check_outputs(self.calibration, logits.shape[1])
+        return torch.from_numpy(self.calibration.calibrator.log_p(logits.numpy()))
+
+    def raw_logits(self, x: Tensor) -> Tensor:
+        """Those of the network, float32; with `tta` means over each example and its mirror image."""
         return self.logits_of(self.trained.model, x)
 
     def logits_of(self, model: nn.Module, x: Tensor) -> Tensor:
-        """The logits of another network of the same kind, such as a member of an ensemble, as `logits` gives them."""
+        """The logits of another network of the same kind, such as a member of an ensemble, as `raw_logits` gives them."""
         found = predict_logits(model, x, device=self.device)
         if not self.tta:
             return found
@@ -194,12 +207,22 @@ def open_model_and_data(
         trained = _named(config, config.model, data, device, look=look, report=report)
     if config.tta:
         trained = replace(trained, notes=(*trained.notes, f"logits are means over each {data.unit} and its mirror image"))
+    calibration = _kept_calibration(config, trained)
+    if calibration is not None:
+        trained = replace(trained, notes=(*trained.notes, calibration.describe()))
     for note in trained.notes:
         (report.warn if note in trained.warnings else report.note)(note)
     if unlabelled and trained.classes is not None:  # labels need not be among the classes that the network knows
-        return LoadedModel(data, trained, device, torch.arange(0), trained.classes, config.limit, config.tta)
+        return LoadedModel(data, trained, device, torch.arange(0), trained.classes, config.limit, config.tta, calibration)
     output_of, outputs = map_classes(trained, data)
-    return LoadedModel(data, trained, device, output_of, outputs, config.limit, config.tta)
+    return LoadedModel(data, trained, device, output_of, outputs, config.limit, config.tta, calibration)
+
+
+def _kept_calibration(config: ModelAndDataOptions, trained: TrainedNetwork) -> SavedCalibration | None:
+    """What eval kept with the network; None if it is to be ignored, or fitted again."""
+    if config.model is None or config.uncalibrated or getattr(config, "calibrate", None) is not None:
+        return None
+    return read_calibration(Path(config.model), trained.sha256, trained.rule, config.tta)
 
 
 def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[str]:

@@ -95,13 +95,13 @@ def plan(config: PredictConfig) -> list[str]:
 
 
 def _answers(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> tuple[Tensor, list[int]]:
-    """Logits of the examples or, of one long sound that is streamed, of its beginnings, and how long these are."""
+    """Raw logits of the examples or, of one long sound that is streamed, of its beginnings, and how long these are."""
     sound = None if config.rate is not None else streamed_sound(config.model, config.data)
     if sound is None:
         if config.every is not None:
             message = "`every` needs one PCM .wav at the rate of the training, and a run directory of a built-in network"
             raise UsageError(message, hint="omit `every`")
-        return loaded.logits(examples.x), []
+        return loaded.raw_logits(examples.x), []
     every = None if config.every is None else int(config.every)
     found = list(stream_answers(loaded.trained.model, sound, every, device=loaded.device, report=report))
     return torch.stack([one.logits for one in found]), [one.steps for one in found]
@@ -129,13 +129,17 @@ def _predicted(
     files = examples.metadata.get(FILE)
     if config.every is not None:
         return _by_steps(
-            _classes(config, loaded, outputs, None), steps, "" if files is None else str(files[0]), loaded.data
+            _classes(config, loaded, loaded.calibrated(outputs), None),
+            steps,
+            "" if files is None else str(files[0]),
+            loaded.data,
         ), ()
     if task.scores is not None:
         return _scores(task.scores, outputs, files)
     p = np.exp(metrics.log_probabilities(outputs.numpy()))
     names, split = loaded.names(p.shape[1]), _split(config, loaded.data)
-    return with_sets(config, _classes(config, loaded, outputs, files), p, names, split, report)
+    table = _classes(config, loaded, loaded.calibrated(outputs), files)
+    return with_sets(config, table, p, names, split, report)
 
 
 def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:

@@ -27,7 +27,8 @@ def with_sets(
     Args:
         config: Its `coverage`, `sets` and `calibration`.
         table: A row per example.
-        p: Probabilities, (n, outputs).
+        p: Probabilities, (n, outputs), not calibrated: sets hold the true class with a calibration of any other kind only if it
+            was fitted on other examples.
         names: Names of the outputs.
         split: The set that is predicted, empty for all files.
         report: Receives progress.
@@ -50,7 +51,7 @@ def with_sets(
         raise UsageError(f"`coverage`: the {name} set of {other.data} cannot be predicted and calibrated on", hint=hint)
     examples = loaded.split(name)
     score, random = SCORES[config.sets], np.random.default_rng(derive(config.seed, "conformal"))
-    known = np.exp(metrics.log_probabilities(loaded.logits(examples.x).numpy()))
+    known = np.exp(metrics.log_probabilities(loaded.raw_logits(examples.x).numpy()))
     found = threshold(score(known, random.random(len(known))), examples.y.numpy(), config.coverage)
     inside = sets(p, score(p, random.random(len(p))), found)
     rows = [[BETWEEN.join(names[k] for k in np.flatnonzero(row)), int(row.sum())] for row in inside]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import table_options
 from dlcli.specs.abstention import Abstention, abstain_option
 from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, time_limit_option
+from dlcli.specs.calibration import Calibration, calibrate_option, calibrator_option, check_calibrate
 from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy, of_a_class
 from dlcli.specs.command_line import command_line
 from dlcli.specs.comparison import DIFFERENCE, ClassifierComparison, against_option, compared_rows, no_worse_option
@@ -86,6 +87,8 @@ class EvalConfig(ModelAndDataOptions):
     against: str | None = against_option()
     no_worse: float | None = no_worse_option()
     abstain: float | None = abstain_option()
+    calibrate: str | None = calibrate_option()
+    calibrator: str = calibrator_option()
     slices: tuple[str, ...] = option(
         (),
         "Accuracy by subgroup (metadata column): a column of labels.csv in the folder, an array beside y_test in the .npz, "
@@ -166,6 +169,7 @@ class EvalConfig(ModelAndDataOptions):
         mode = "diagnose" if self.diagnose else self._without_figures
         if self.abstain is not None and self._without_figures:
             raise UsageError(f"`abstain` and `{self._without_figures}` cannot be combined", hint="drop `abstain`")
+        check_calibrate(self, mode)
         if self.against is not None and mode:
             raise UsageError(f"`against` and `{mode}` cannot be combined", hint=f"drop `{mode}`")
 
@@ -264,6 +268,7 @@ class EvalResult(Result, command="eval"):
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
     `group`, None without it. `explanation` is None without `explain`, `comparison` without `against`,
+    `calibration` without `calibrate`,
     `suspects` without `suspects`; `leaks` is None where none were looked for.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
@@ -289,6 +294,7 @@ class EvalResult(Result, command="eval"):
     explanation: Explanation | None = None
     comparison: ClassifierComparison | None = None
     abstention: Abstention | None = None
+    calibration: Calibration | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     n_groups: int | None = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.specs.calibration import uncalibrated_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.normalise import normalise_option
@@ -88,6 +89,7 @@ class ModelAndDataOptions:
         "Test-time augmentation: mean logits of each image or video and of its mirror image. Not for classes that a mirror "
         "changes, such as digits or text.",
     )
+    uncalibrated: bool = uncalibrated_option()
     split: str | None = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()

@@ -26,6 +26,7 @@ from dlcli.core.model_io.untrained import find_model
 from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.engines.anytime import describe_stop, failed_when_sure
+from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
@@ -35,6 +36,7 @@ from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
 from dlcli.engines.suspects import SHOWN, find_suspects, suspects_note, suspects_parts, write_suspects
 from dlcli.specs.anytime import stops_early
+from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
@@ -51,13 +53,15 @@ _EXPORTED = 256
 
 def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     """Evaluate a network on one split, and write its files to `config.output`. Raises the kinds of `dlcli.support.errors`."""
-    loaded, logits, stopped = open_model_and_data(config, report), None, None
+    loaded, logits, stopped = calibrated(config, open_model_and_data(config, report), report), None, None
     if stops_early(config):
         loaded, logits, stopped = eval_until_sure(config, loaded)
     config = replace(config, group=config.group or _group_of_run(config, loaded.data))
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
     group = _group(config, loaded.data, config.split)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
+    raw = None if config.calibrate is None else loaded.raw_logits(loaded.split(config.split).x)
+    logits = logits if raw is None else loaded.calibrated(raw)
     predictions = _predict(config, loaded, config.split, logits)
     outputs, output_of = predictions.outputs, loaded.output_of.numpy()
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
@@ -71,7 +75,10 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, partial(_pictures_of, loaded, split.x))
     compared = compare_with(config, mine, cuts, report)
     found = None if compared is None else compared.comparison
+    before = None if raw is None else _predict(config, loaded, config.split, raw)
+    calibration = None if before is None else keep_calibration(config, loaded, before, predictions)
     notes = (
+        *calibration_notes(calibration, unit),
         *(compared.notes if compared else ()),
         *([describe_stop(stopped, unit)] if stopped else []),
         *loaded.trained.notes,
@@ -108,6 +115,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
         comparison=found,
         abstention=measured.abstention,
+        calibration=calibration,
         failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found))))
         if stopped is None
         else failed_when_sure(config, stopped),
@@ -192,6 +200,8 @@ def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
         model=spec,
         data=EvalConfig(model=spec).data if of_file and config.data == DEFAULT else config.data,
         against=None,
+        calibrate=None,
+        calibrator=CALIBRATORS[0],
         no_worse=None,
         fail_under=None,
         group=None,
@@ -201,7 +211,7 @@ def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
         weights_key=config.weights_key if weights else None,
         ensemble=config.ensemble if is_ensemble(Path(spec)) else None,
     )
-    loaded = open_model_and_data(other, report)
+    loaded = calibrated(other, open_model_and_data(other, report), report)
     split = loaded.split(other.split)
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
     return Side(
@@ -253,7 +263,9 @@ def _exported(config: EvalConfig, loaded: LoadedModel, outputs: tuple[str, ...])
     if config.export is None:
         return ()
     x = loaded.split(config.split).x[:_EXPORTED]
-    return (write_program(config.export, loaded.trained.model, to_float(x), outputs, loaded.device),)
+    written = write_program(config.export, loaded.trained.model, to_float(x), outputs, loaded.device)
+    alone = "The file holds the network alone: its probabilities are not calibrated."
+    return (written,) if loaded.calibration is None else (written, alone)
 
 
 def _columns(config: EvalConfig, data: ImageData) -> dict[str, Array]:

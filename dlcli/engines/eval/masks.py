@@ -38,6 +38,8 @@ _NOT_OF_MASKS = (
         "leaks",
         "against",
         "abstain",
+        "calibrate",
+        "uncalibrated",
         "slices",
         "columns",
         "ensemble",

@@ -24,8 +24,8 @@ from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
 _NOT_OF_NEXT = (
-    *("diagnose", "human_error", "suspects", "leaks", "against", "abstain", "slices", "columns", "arch", "limit"),
-    "ensemble",
+    *("diagnose", "human_error", "suspects", "leaks", "against", "abstain", "calibrate", "uncalibrated", "slices", "columns"),
+    *("arch", "limit", "ensemble"),
 )
 
 

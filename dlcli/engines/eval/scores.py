@@ -33,6 +33,8 @@ _NOT_OF_SCORES = (
     "leaks",
     "against",
     "abstain",
+    "calibrate",
+    "uncalibrated",
     "slices",
     "columns",
     "export",

@@ -86,14 +86,23 @@ def plan_of_task(config: EvalConfig) -> list[str]:
     what = "change inputs and see which outputs move" if config.prove_causal else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
-    if config.against is not None:
-        lines.append(f"compare it with {config.against} on the same {config.split} set")
+    lines += _further(config)
     if config.explain is not None:
         lines.append(f"explain predictions by {config.explain}, with maps in {Path(str(config.output), FOLDER)}")
     if config.export is not None:
         lines.append(f"write the network to {config.export}")
     if config.output is not None:
         lines.append(f"write {'run.json' if config.summary or config.diagnose_input else ', '.join(FILES)} in {config.output}")
+    return lines
+
+
+def _further(config: EvalConfig) -> list[str]:
+    """The steps of a calibration and a comparison, if there are any."""
+    lines = []
+    if config.calibrate is not None:
+        lines.append(f"calibrate its probabilities on {config.calibrate} by {config.calibrator}; keep that in {config.model}")
+    if config.against is not None:
+        lines.append(f"compare it with {config.against} on the same {config.split} set")
     return lines
 
 

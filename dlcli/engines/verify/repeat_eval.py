@@ -12,6 +12,7 @@ from dlcli.engines.anytime import random_order
 from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.model_and_data import open_model_and_data
 from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
+from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.verify import Check, Verdict, VerifyConfig
 from dlcli.support.reporter import SILENT
@@ -36,7 +37,8 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
 
 
 def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[str, Any]]) -> Iterator[Check]:
-    given = record.config(EvalConfig, device=config.device, trust_code=config.trust_code)
+    kept = {"calibrate": None, "calibrator": CALIBRATORS[0]}  # the calibration itself is read from the directory of the network
+    given = record.config(EvalConfig, device=config.device, trust_code=config.trust_code, **kept)
     loaded = open_model_and_data(given, SILENT, look=False)
     split = _seen(loaded.split(given.split), record)
     yield same("SHA-256 of the network", record.result["model_sha256"], loaded.trained.sha256)
