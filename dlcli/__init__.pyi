@@ -250,6 +250,8 @@ def ensemble(
     raters: str | Sequence[str] = (),
     rate: int | None = None,
     pad: bool = False,
+    ignore: int | None = None,
+    crop: int | None = None,
     group: str | None = None,
     strict: bool = False,
     fail_under: tuple[str, float] | tuple[str, float, str] | str | None = None,

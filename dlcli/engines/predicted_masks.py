@@ -24,7 +24,7 @@ OVERLAY = "-overlay.png"
 
 def check_mask_options(config: PredictConfig) -> None:
     """Raise UsageError for options of `predict` that do not apply to masks."""
-    for name in ("explain", "ensemble", "label_column", "frames", "clips", "fps"):
+    for name in ("explain", "label_column", "frames", "clips", "fps"):
         if getattr(config, name):
             refuse_of_masks(name)
 

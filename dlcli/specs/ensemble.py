@@ -10,6 +10,7 @@ from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.log_option import check_logs, log_option
+from dlcli.specs.masks import crop_option, ignore_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.result import Result
@@ -35,12 +36,12 @@ from dlcli.specs.shared import (
     strict_option,
     surgery_option,
 )
-from dlcli.specs.train import IMAGES, SCORES, TrainConfig
+from dlcli.specs.train import IMAGES, SCORES, SEGMENT, TrainConfig
 from dlcli.support.errors import UsageError
 
-METRICS = {IMAGES: ("accuracy",), SCORES: ("spearman",), SEQUENCES: ("accuracy",)}
+METRICS = {IMAGES: ("accuracy",), SCORES: ("spearman",), SEQUENCES: ("accuracy",), SEGMENT: ("miou", "pixel-accuracy")}
 """Metrics of the rule that `fail_under` may name, by task."""
-_OF_TASKS = ("loss", "huber_delta", "balance", "score_column", "raters", "rate", "pad")
+_OF_TASKS = ("loss", "huber_delta", "balance", "score_column", "raters", "rate", "pad", "ignore", "crop")
 """Options that only some tasks have, by their fields."""
 STRATEGIES = ("auto", "processes", "stacked")
 
@@ -52,9 +53,9 @@ class EnsembleConfig:
     data: str = data_option("digits", two_ways=True)
     task: str = option(
         IMAGES,
-        "images: classify images. score: predict a number for each image. sequence: classify time series, sounds or texts. As "
-        "for dlcli train.",
-        choices=one_of(IMAGES, SCORES, SEQUENCES),
+        "images: classify images. score: predict a number for each image. sequence: classify time series, sounds or texts. "
+        "segment: find the class of each pixel. As for dlcli train.",
+        choices=one_of(IMAGES, SCORES, SEQUENCES, SEGMENT),
     )
     model: tuple[str, ...] = option(
         (),
@@ -124,11 +125,13 @@ class EnsembleConfig:
     raters: tuple[str, ...] = raters_option()
     rate: int | None = rate_option()
     pad: bool = pad_option()
+    ignore: int | None = ignore_option()
+    crop: int | None = crop_option()
     group: str | None = group_option("; intervals here take images for independent, those of dlcli eval are by group.")
     strict: bool = strict_option()
     fail_under: FailUnder | None = fail_under_option(
         "Exit with status 1 if the accuracy of the rule, or of scores its correlation, is below a threshold: accuracy=0.98, "
-        "spearman=0.6."
+        "spearman=0.6, of masks miou=0.5 or pixel-accuracy=0.9."
     )
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
@@ -191,6 +194,8 @@ class EnsembleConfig:
             raters=self.raters,
             rate=self.rate,
             pad=self.pad,
+            ignore=self.ignore,
+            crop=self.crop,
             label_column=self.label_column,
             model=self.model[number % len(self.model)] if self.model else None,
             normalise=self.normalise,

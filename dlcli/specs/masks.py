@@ -33,7 +33,6 @@ _NOT_OF_MASKS = (
 _WHY_NOT = {
     "explain": "a map explains one number of an image, and a mask has a class at each pixel",
     "export": "exported programs have one row of logits for an image of one size",
-    "ensemble": "its directory holds one network",
     "slices": "figures of masks are over pixels, of which those of a picture count together",
     "diagnose": "there is no human error of pixels to compare with",
 }

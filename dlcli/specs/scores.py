@@ -38,7 +38,11 @@ def loss_option() -> Any:
 
 def member_loss_option() -> Any:
     """`loss` where one is chosen."""
-    return option(None, "Scores: the loss, one of those of dlcli train. Default: huber.", choices=losses)
+    return option(
+        None,
+        "Scores and masks: the loss, one of those of dlcli train. Default: huber, of masks cross-entropy.",
+        choices=entries("loss", "dlcli.core.objectives"),
+    )
 
 
 def huber_delta_option() -> Any:

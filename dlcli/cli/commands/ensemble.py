@@ -1,10 +1,12 @@
 """`dlcli ensemble` at the shell."""
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
+from dlcli.cli.commands.mask_ensemble_table import mask_ensemble_answer, mask_ensemble_table
 from dlcli.cli.commands.score_ensemble_table import score_ensemble_answer, score_ensemble_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
 from dlcli.specs.figures import percent, points, scaled
+from dlcli.specs.mask_ensemble import MaskEnsembleResult
 from dlcli.specs.score_ensemble import ScoreEnsembleResult
 
 _MEMBERS = "mean of members"
@@ -13,10 +15,12 @@ _BY_NUMBER = {_MEMBERS: _MEMBERS, "mean rule": "mean", "max rule": "max", "vote 
 _MOST_NUMBERS = 12
 
 
-def _table(result: EnsembleResult | ScoreEnsembleResult) -> TerminalTable:
+def _table(result: EnsembleResult | ScoreEnsembleResult | MaskEnsembleResult) -> TerminalTable:
     """A row for each number of members: the rule that was asked for, its gain, and other rules beside it."""
     if isinstance(result, ScoreEnsembleResult):
         return score_ensemble_table(result)
+    if isinstance(result, MaskEnsembleResult):
+        return mask_ensemble_table(result)
     asked = f"{result.rule} rule"
     numbers = sorted({row.members for row in result.rows})
     found = {(row.members, row.classifier): row for row in result.rows}
@@ -64,9 +68,11 @@ def _diverse(found: Diversity, unit: str) -> str:
     return f"Two of {found.members} members predict different classes for {share} of the {unit}s{errors}."
 
 
-def _answer(result: EnsembleResult | ScoreEnsembleResult) -> str:
+def _answer(result: EnsembleResult | ScoreEnsembleResult | MaskEnsembleResult) -> str:
     if isinstance(result, ScoreEnsembleResult):
         return score_ensemble_answer(result)
+    if isinstance(result, MaskEnsembleResult):
+        return mask_ensemble_answer(result)
     row = result.headline
     if row is None:
         return f"stopped with {len(result.members)} members trained; continue with --resume"

@@ -44,8 +44,14 @@ def majority(logits: Tensor) -> Tensor:
 
 
 def ensemble_logits(logits: Tensor, rule: str) -> Tensor:
-    """The logits (n, classes) by which an ensemble answers, from those of its members, as `RuleModel` says for each rule."""
-    return _LOGITS[rule](logits)
+    """The logits (n, classes, ...) by which an ensemble answers, as `RuleModel` says for each rule.
+
+    Those of its members are (members, n, classes, ...); each of the further places, such as pixels, is decided for itself.
+    """
+    if logits.dim() == 3:
+        return _LOGITS[rule](logits)
+    last = logits.movedim(2, -1)
+    return _LOGITS[rule](last.flatten(1, -2)).reshape(last.shape[1:]).movedim(-1, 1)
 
 
 def any_correct(logits: Tensor, y: Tensor) -> Tensor:
@@ -108,7 +114,7 @@ class RuleModel(nn.Module):
         self.members, self.rule = nn.ModuleList(members), rule
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (n, ...) to logits (n, classes)."""
+        """Images (n, ...) to logits (n, classes), or (n, classes, ...) of members that have some for each place."""
         return ensemble_logits(_stacked(self.members, x), self.rule)
 
 

@@ -4,7 +4,7 @@ A class that no pixel has and that is predicted nowhere has no figure, and does 
 over pictures or over groups of them, such as blocks of frames (Kunsch 1989, Ann. Stat. 17), widened as Student's t is for few.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,11 +86,33 @@ def mask_differences(one: MaskCounts, other: MaskCounts, group: Groups, *, seed:
     Returns:
         The differences by names of MASK_METRICS, of those that are defined; none where pictures are too few for an interval.
     """
-    (first, drawn, _), (second, others, _) = (_bootstrapped(counts, group, seed) for counts in (one, other))
-    if drawn is None or others is None:
+    return mask_gains(one, (other,), group, seed=seed)
+
+
+def mask_gains(one: MaskCounts, others: Sequence[MaskCounts], group: Groups, *, seed: int) -> dict[str, Difference]:
+    """How far the figures of one set of masks are above the mean of those of several others, resampled together.
+
+    Args:
+        one: Counts of each picture.
+        others: For each other set those of the same pictures.
+        group: The group of each picture, (n,) from 0 on; None for pictures by themselves.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        As `mask_differences`.
+    """
+    first, drawn, _ = _bootstrapped(one, group, seed)
+    second, again = [], []
+    for counts in others:
+        shares, resampled, _ = _bootstrapped(counts, group, seed)
+        if drawn is None or resampled is None:
+            return {}
+        second.append(shares.overall())
+        again.append(resampled.overall())
+    if drawn is None:
         return {}
-    values = {name: float(value - second.overall()[name]) for name, value in first.overall().items()}
-    gaps = {name: found - others.overall()[name] for name, found in drawn.overall().items()}
+    values = {name: float(value - np.mean([found[name] for found in second])) for name, value in first.overall().items()}
+    gaps = {name: found - np.mean([each[name] for each in again], axis=0) for name, found in drawn.overall().items()}
     units, n = _units(one, group), len(one.confusion)
     return {name: _gap(value, gaps[name], units, n) for name, value in values.items() if np.isfinite(value)}
 

@@ -4,11 +4,12 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.model_io.score_metadata import refuse_places, task_of
 from dlcli.core.model_io.sequence_metadata import SavedSequences
 from dlcli.specs.sequences import SEQUENCES
+from dlcli.specs.train import SEGMENT
 from dlcli.support.errors import InputError, UsageError
 
 
 def check_added_task(spec: str, task: str, data: ImageData) -> None:
-    """Refuse a network of sequences among those of images and the reverse, and one that reads sequences in another way.
+    """Refuse a network of another task than that of the members, and one that reads sequences in another way.
 
     Args:
         spec: Its run directory.
@@ -19,7 +20,12 @@ def check_added_task(spec: str, task: str, data: ImageData) -> None:
         UsageError: If it learned another task.
         InputError: If its sequences have another rate or other symbols.
     """
-    found = task_of(spec).sequences
+    learned = task_of(spec)
+    if task == SEGMENT and learned.masks is not None:
+        if learned.masks.classes != data.classes:
+            raise InputError(f"`add`: {spec} was trained on other classes than those of {data.name}")
+        return
+    found = learned.sequences
     if task != SEQUENCES or found is None:
         refuse_places(spec, "ensemble", "add")
         if task == SEQUENCES:

@@ -1,7 +1,7 @@
 """Trains the members of an ensemble and measures what combining them gains: the engine of `dlcli ensemble`."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
@@ -31,6 +31,7 @@ from dlcli.core.model_io.ensemble_dir import (
 from dlcli.core.model_io.run_dir import METADATA as MEMBER_METADATA
 from dlcli.core.run_log import check_logs
 from dlcli.core.tasks.images import accuracy_figures
+from dlcli.engines.ensemble.masks import mask_result, recorded_masks, write_mask_report
 from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
 from dlcli.engines.ensemble.member_training import train_in_processes
 from dlcli.engines.ensemble.members import (
@@ -52,15 +53,21 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.figures import points
 from dlcli.specs.gate import gate
+from dlcli.specs.mask_ensemble import MaskEnsembleResult
 from dlcli.specs.score_ensemble import ScoreEnsembleResult
-from dlcli.specs.train import SCORES
+from dlcli.specs.train import SCORES, SEGMENT
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
+AnyResult = EnsembleResult | ScoreEnsembleResult | MaskEnsembleResult
+
+_RESULTS: Mapping[str, Callable[..., AnyResult]] = {SCORES: score_result, SEGMENT: mask_result}
+"""What makes the result of members that predict no classes, by their task."""
+
 
 @only_named_code
-def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult | ScoreEnsembleResult:
+def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> AnyResult:
     """Train the members, and evaluate each of them and every rule on the test images, by number of members.
 
     With `config.output`, each member is saved as soon as it is trained, and the metadata of the ensemble when all are there:
@@ -83,7 +90,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult 
     with _logs(setup, report) as logging:
         done = _train(setup, strategy, processes, logging)
         device = describe_device(setup.device) if strategy == "stacked" else processes.describe_devices(setup.device)
-        make = score_result if setup.config.task == SCORES else _result
+        make = _RESULTS.get(setup.config.task, _result)
         result = make(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
         if result.headline is not None and config.members:
             logging.log(WHOLE, setup.job(0).recipe.epochs, _final_figures(setup, done, result), final=True)
@@ -93,23 +100,25 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult 
     return result
 
 
-def _final_figures(
-    setup: EnsembleSetup, done: Sequence[TrainedMember], result: EnsembleResult | ScoreEnsembleResult
-) -> Mapping[str, float]:
+def _final_figures(setup: EnsembleSetup, done: Sequence[TrainedMember], result: AnyResult) -> Mapping[str, float]:
     """The figures of the whole, for logs."""
     if isinstance(result, EnsembleResult):
         return {} if result.headline is None else accuracy_figures(result.headline.accuracy)
+    if isinstance(result, MaskEnsembleResult):
+        top = result.headline
+        return {} if top is None else {"miou": top.miou.value, "pixel-accuracy": top.pixel_accuracy.value, "n": result.n_test}
     predicted = combined(done, setup.config.rule)
     return setup.task.final_figures(predicted, setup.data.y_test.numpy(), None)
 
 
-def _write_report(
-    setup: EnsembleSetup, done: Sequence[TrainedMember], result: EnsembleResult | ScoreEnsembleResult, folder: Path
-) -> Mapping[str, Any]:
+def _write_report(setup: EnsembleSetup, done: Sequence[TrainedMember], result: AnyResult, folder: Path) -> Mapping[str, Any]:
     """Write the page; returns what the directory records of the task."""
     if isinstance(result, ScoreEnsembleResult):
         write_score_report(folder, result)
         return recorded_scores(setup, done)
+    if isinstance(result, MaskEnsembleResult):
+        write_mask_report(folder, result)
+        return recorded_masks(setup)
     from dlcli.engines.ensemble.report import write_report  # here, since it imports matplotlib
 
     outputs = torch.stack([one.outputs for one in done])

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from dlcli.core.data.base import CLASS
 from dlcli.core.tasks.base import ImageTask
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import Reporter
@@ -38,9 +39,9 @@ def log_member(report: Reporter, task: ImageTask, number: int, outputs: Tensor, 
         report: Receives the figures.
         task: What it learned.
         number: Of the member, from 0.
-        outputs: Of the test images: logits (n, classes), or scores (n,).
-        y: Their classes or scores, (n,).
+        outputs: Of the test images: logits (n, classes), scores (n,), or counts of masks.
+        y: Their classes or scores, (n,), or masks (n, h, w).
         epoch: The last one, from 1.
     """
-    predicted = outputs.argmax(1) if outputs.dim() > 1 else outputs
+    predicted = outputs.argmax(1) if task.target == CLASS else outputs
     report.log(member_run(number), epoch, task.final_figures(predicted.numpy(), y.numpy(), None), final=True)

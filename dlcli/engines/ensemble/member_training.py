@@ -3,17 +3,19 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.worker_plan import WorkerPlan
+from dlcli.core.data.base import MASK
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.run_dir import save_model
@@ -117,6 +119,9 @@ class _MemberTraining:
         self._add(found.member, found.weights)
 
     def _add(self, member: TrainedMember, weights: Mapping[str, Tensor]) -> None:
+        if self.setup.task.target == MASK and member.network is None:
+            network = _with_weights(self.setup.job(member.number), weights)
+            member = replace(member, network=network.to(self.setup.device).eval())
         self._done[member.number] = member
         if self.setup.config.snapshots:  # from which the next one starts
             self.weights[member.number] = weights
@@ -164,9 +169,12 @@ def evaluated(
     data = setup.data
     first = job.data.splits["train"].take(np.arange(min(len(job.data.y_train), job.task.watched_examples)))
     objective: TaskObjective | None = setup.task.calibrated(job.objective, model, first, setup.device)
-    outputs = predict_logits(model, data.x_test, device=setup.device)
-    learned = setup.learned
-    if isinstance(setup.task, TaskOfOutputs):
+    if not isinstance(setup.task, TaskOfOutputs):
+        counts = setup.task.predicted(model, data.splits["test"], objective, setup.device)
+        outputs = torch.from_numpy(counts)
+        learned = {**setup.learned, **setup.task.learned(data, objective, counts, job.config)}
+    else:
+        outputs = predict_logits(model, data.x_test, device=setup.device)
         predicted = setup.task.predict(outputs, objective)
         learned = {**setup.learned, **setup.task.learned(data, objective, predicted, job.config)}
         outputs = outputs if objective is None else scores_of(objective, outputs)
@@ -181,9 +189,13 @@ def _save(setup: EnsembleSetup, found: FinishedMember) -> None:
     if setup.config.output is None:
         return
     job = setup.job(found.member.number)
+    save_member(setup, found, job, _with_weights(job, found.weights))
+
+
+def _with_weights(job: Job, weights: Mapping[str, Tensor]) -> nn.Module:
     model = build_grown(job).model
-    model.load_state_dict(found.weights)
-    save_member(setup, found, job, model)
+    model.load_state_dict(weights)
+    return model
 
 
 def save_member(setup: EnsembleSetup, found: FinishedMember, job: Job, model: nn.Module) -> None:

@@ -12,7 +12,8 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
-from dlcli.core.data.base import SCORE, ImageData, check_trainable
+from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData, check_trainable
+from dlcli.core.data.mask_labels import MaskReading
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import read_metadata
@@ -28,7 +29,7 @@ from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job
 from dlcli.engines.train.sequences import open_training_sequences
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.sequences import SEQUENCES
-from dlcli.specs.train import SCORES
+from dlcli.specs.train import IMAGES, SCORES, SEGMENT
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.reporter import SILENT, Reporter
@@ -36,6 +37,8 @@ from dlcli.support.seeds import derive
 
 KEY = "determined_by"
 """The entry in the header of the weights that says how a member was trained."""
+_OF_TARGET = {SCORE: ("scores", SCORES), MASK: ("masks", SEGMENT), CLASS: ("classes", IMAGES)}
+"""What a network predicts, and the task that combines such, by what examples have."""
 _COPIES = 3
 """Of the images in a worker, at most: as read, a member's own, and in the order in which the device takes them."""
 
@@ -47,12 +50,13 @@ class TrainedMember:
     Attributes:
         number: Counted from 0.
         model: Name of the network.
-        outputs: Of the test images: logits (n, classes) float32, or scores (n,) float64.
+        outputs: Of the test images: logits (n, classes) float32, scores (n,) float64, or counts of masks (n, k, k + 4) int64.
         n_train: Number of images it was trained on, None if unknown.
         reused: Whether it was loaded, not trained.
         seconds: Wall-clock time of training.
         sha256: Digest of the weights.
         notes: Those of surgery.
+        network: It with its weights on its device, where outputs at each pixel would be too many to keep; else None.
     """
 
     number: int
@@ -63,6 +67,7 @@ class TrainedMember:
     seconds: float
     sha256: str
     notes: tuple[str, ...] = ()
+    network: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
         target=image_task(config.task).target,
         raters=config.raters,
         group=config.group,
+        masks=MaskReading(config.ignore),
     )
     check_trainable(data)
     image_task(config.task).check(data, config.training(0))
@@ -145,6 +151,8 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
 
 def _preparation(config: EnsembleConfig, report: Reporter) -> Preparation | None:
     """How the members want images resized and cropped; raises UsageError if they differ in this."""
+    if config.task == SEGMENT:  # pictures of any size
+        return None
     found = {preparation_for(spec, config.size, report) for spec in config.model}
     if len(found) > 1:
         raise UsageError("`model`: these networks want images prepared in different ways", hint="choose `size=N`")
@@ -191,11 +199,20 @@ def load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMem
     check_same(written, setup.facts(number), config, folder)
     saved = load_model(folder, setup.device)
     n_train = round(config.share * len(setup.data.y_train))
-    return saved.model, TrainedMember(number, saved.spec, _outputs(setup, saved, folder), n_train, True, 0.0, saved.sha256)
+    return saved.model, _loaded(setup, saved, folder, number, n_train)
+
+
+def _loaded(setup: EnsembleSetup, saved: SavedNetwork, folder: Path, number: int, n_train: int | None) -> TrainedMember:
+    network = saved.model if saved.target == MASK else None
+    outputs = _outputs(setup, saved, folder)
+    return TrainedMember(number, saved.spec, outputs, n_train, True, 0.0, saved.sha256, network=network)
 
 
 def _outputs(setup: EnsembleSetup, saved: SavedNetwork, folder: Path) -> Tensor:
     """The outputs of a saved network on the test images, as those of `TrainedMember`."""
+    if (masks := task_of(str(folder)).masks) is not None:
+        counts = setup.task.predicted(saved.model, setup.data.splits["test"], masks.objective(), setup.device)
+        return torch.from_numpy(counts)
     outputs, scores = predict_logits(saved.model, setup.data.x_test, device=setup.device), task_of(str(folder)).scores
     return outputs if scores is None else scores_of(scores.objective, outputs)
 
@@ -219,7 +236,7 @@ def check_added(setup: EnsembleSetup) -> None:
         check_added_task(spec, setup.config.task, setup.data)
         saved = load_model(Path(spec), torch.device("cpu"))
         if saved.target != setup.task.target:
-            found, other = ("scores", "score") if saved.target == SCORE else ("classes", "images")
+            found, other = _OF_TARGET[saved.target]
             raise UsageError(f"`add`: {spec} predicts {found}", hint=f"`task={other}` combines such networks")
         _check_fits(spec, saved, setup.data)
 
@@ -244,15 +261,16 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
                 learned=setup.learned | _learned(Path(spec)),
             )
         report.note(f"{spec}: member {number + 1}")
-        outputs = _outputs(setup, saved, Path(spec))
-        yield TrainedMember(number, saved.spec, outputs, None, True, 0.0, saved.sha256)
+        yield _loaded(setup, saved, Path(spec), number, None)
 
 
 def _learned(folder: Path) -> dict[str, Any]:
-    """What a run records of how its scores, or its sequences, are read."""
+    """What a run records of how its scores, sequences or masks are read."""
     task = task_of(str(folder))
     if task.sequences is not None:
         return {"task": SEQUENCES, "sequences": task.sequences.to_json()}
+    if task.masks is not None:
+        return {"task": SEGMENT, "masks": task.masks.to_json()}
     return {} if task.scores is None else {"task": SCORES, "scores": task.scores.to_json()}
 
 

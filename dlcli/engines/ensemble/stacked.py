@@ -11,12 +11,12 @@ from dlcli.engines.ensemble.member_training import evaluated, save_member
 from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, load_member
 from dlcli.engines.train.job import Job, build, hooks, steps
 from dlcli.specs.sequences import SEQUENCES
-from dlcli.specs.train import SCORES
+from dlcli.specs.train import SCORES, SEGMENT
 from dlcli.support.errors import ResourceError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
-_NOT_STACKED = {SCORES: "they predict scores", SEQUENCES: "sequences differ in length"}
+_NOT_STACKED = {SCORES: "they predict scores", SEQUENCES: "sequences differ in length", SEGMENT: "they predict masks"}
 """Why members are trained one by one, by their task."""
 
 

@@ -42,7 +42,6 @@ _NOT_OF_MASKS = (
         "uncalibrated",
         "slices",
         "columns",
-        "ensemble",
         "export",
         "explain",
     ),
