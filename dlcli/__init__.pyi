@@ -206,6 +206,7 @@ def predict(
     top: int = 3,
     coverage: float | None = None,
     sets: str = "lac",
+    abstain: float | None = None,
     calibration: str | Path | None = None,
     explain: str | None = None,
     window: float | str | None = None,

@@ -22,7 +22,7 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.engines.video_windows import predict_windows, takes_windows
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.specs.video_windows import is_duration
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
@@ -85,7 +85,9 @@ def plan(config: PredictConfig) -> list[str]:
     _check(config, task_of(config.model, config.ensemble))
     which = "" if config.split is None else f"{config.split} "
     maps = [] if config.explain is None else [f"explain predictions by {config.explain}, with maps in {config.maps}"]
-    sets = [] if config.coverage is None else [f"calibrate sets of classes on {config.calibration or 'the data of the run'}"]
+    where = config.calibration or "the data of the run"
+    sets = [] if config.coverage is None else [f"calibrate sets of classes on {where}"]
+    sets += [] if config.abstain is None else [f"find the probability from which on to answer on {where}"]
     return [
         *describe(config, unlabelled=True),
         *sets,
@@ -115,8 +117,9 @@ def _check(config: PredictConfig, task: RunTask) -> None:
     if config.every is not None and not is_duration(config.every) and (task.sequences is None or task.predicts_next):
         raise UsageError("`every` needs a network that classifies sequences", hint="omit `every`")
     other = task.masks is not None or task.scores is not None or task.predicts_next or config.every is not None
-    if config.coverage is not None and other:
-        raise UsageError("`coverage` needs a network that predicts one class for each example", hint="omit `coverage`")
+    for name in ("coverage", "abstain"):
+        if getattr(config, name) is not None and other:
+            raise UsageError(f"`{name}` needs a network that predicts one class for each example", hint=f"omit `{name}`")
 
 
 def _predicted(
@@ -137,6 +140,9 @@ def _predicted(
     if task.scores is not None:
         return _scores(task.scores, outputs, files)
     p = np.exp(metrics.log_probabilities(outputs.numpy()))
+    if config.abstain is not None and loaded.calibration is not None and not loaded.calibration.calibrator.keeps_labels:
+        message = "`abstain`: the calibration that is kept with the network changes labels, of which the bound would not hold"
+        raise InputError(message, hint="give `uncalibrated`, or calibrate by temperature")
     names, split = loaded.names(p.shape[1]), _split(config, loaded.data)
     table = _classes(config, loaded, loaded.calibrated(outputs), files)
     return with_sets(config, table, p, names, split, report)

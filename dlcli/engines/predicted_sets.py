@@ -1,13 +1,17 @@
-"""Sets of classes that hold the true one with a given probability: `dlcli predict --coverage`."""
+"""Sets of classes, and no answer where the network is unsure: `dlcli predict --coverage` and `--abstain`."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isinf
 
 import numpy as np
 
+from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import metrics
+from dlcli.core.evaluation.abstention import abstention
 from dlcli.core.evaluation.conformal import SCORES, Threshold, sets, threshold
-from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.model_io.score_metadata import task_of
+from dlcli.engines.eval.measured import abstention_note
 from dlcli.engines.model_and_data import open_model_and_data
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import UsageError
@@ -19,50 +23,122 @@ BETWEEN = "|"
 """What stands between the classes of a set."""
 
 
+@dataclass(frozen=True)
+class LabelledExamples:
+    """Labelled examples that the network was not trained on.
+
+    Attributes:
+        p: Probabilities, not calibrated, (n, outputs).
+        y: The true outputs, (n,).
+        group: The group of each, (n,) from 0 on; None without groups.
+        split: The set.
+        data: Name of the data.
+    """
+
+    p: Floats
+    y: Labels
+    group: Labels | None
+    split: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"{len(self.y):,} examples of the {self.split} set of {self.data}"
+
+
 def with_sets(
     config: PredictConfig, table: Table, p: Floats, names: tuple[str, ...], split: str, report: Reporter
 ) -> tuple[Table, tuple[str, ...]]:
-    """Add a set of classes to each row.
+    """Add a set of classes to each row, and whether it is an answer.
 
     Args:
-        config: Its `coverage`, `sets` and `calibration`.
+        config: Its `coverage`, `sets`, `abstain` and `calibration`.
         table: A row per example.
-        p: Probabilities, (n, outputs), not calibrated: sets hold the true class with a calibration of any other kind only if it
-            was fitted on other examples.
+        p: Probabilities, (n, outputs), not calibrated: a calibration may come from the same labelled examples, and the
+            guarantees hold only for probabilities that do not depend on them.
         names: Names of the outputs.
         split: The set that is predicted, empty for all files.
         report: Receives progress.
 
     Returns:
-        The table with the columns `set` and `set_size`, and what it was calibrated on.
+        The table with the columns `set` and `set_size`, and `answered`, as asked for, and what these come from.
 
     Raises:
         UsageError: If the examples to predict are those to calibrate on.
         InputError: If there are no labelled examples.
     """
-    if config.coverage is None:
+    if config.coverage is None and config.abstain is None:
         return table, ()
-    data = config.calibration or PredictConfig(model=config.model).data
-    other = replace(config, data=data, split=None, limit=None, coverage=None, calibration=None, sets="lac")
-    loaded = open_model_and_data(other, report)
-    name = "dev" if "dev" in loaded.data.splits and len(loaded.data.splits["dev"].y) else "test"
-    if other.data == config.data and name == split:
-        hint = "name other labelled data as `calibration`, or predict another `split`"
-        raise UsageError(f"`coverage`: the {name} set of {other.data} cannot be predicted and calibrated on", hint=hint)
-    examples = loaded.split(name)
-    score, random = SCORES[config.sets], np.random.default_rng(derive(config.seed, "conformal"))
-    known = np.exp(metrics.log_probabilities(loaded.raw_logits(examples.x).numpy()))
-    found = threshold(score(known, random.random(len(known))), examples.y.numpy(), config.coverage)
-    inside = sets(p, score(p, random.random(len(p))), found)
-    rows = [[BETWEEN.join(names[k] for k in np.flatnonzero(row)), int(row.sum())] for row in inside]
-    notes = _notes(config.coverage, found, name, loaded.data.name, inside.sum(1))
+    known = _labelled(config, split, report)
+    notes: list[str] = []
+    if config.coverage is not None:
+        table, said = _with_classes(config, config.coverage, table, p, names, known)
+        notes += said
+    if config.abstain is not None:
+        table, said = _with_answers(config.abstain, table, p, known)
+        notes += said
     for note in notes:
         report.note(note)  # on a pipe the rows are alone
-    return table.extend(["set", "set_size"], rows), notes
+    return table, tuple(notes)
 
 
-def _notes(coverage: float, found: Threshold, name: str, data: str, sizes: np.ndarray) -> tuple[str, ...]:
-    where = f"{found.n:,} examples of the {name} set of {data}"
+def _labelled(config: PredictConfig, split: str, report: Reporter) -> LabelledExamples:
+    data = config.calibration or PredictConfig(model=config.model).data
+    plain = replace(config, coverage=None, abstain=None, calibration=None, sets="lac")
+    loaded = open_model_and_data(replace(plain, data=data, split=None, limit=None, uncalibrated=True), report)
+    name = "dev" if "dev" in loaded.data.splits and len(loaded.data.splits["dev"].y) else "test"
+    if data == config.data and name == split:
+        option = "coverage" if config.coverage is not None else "abstain"
+        hint = "name other labelled data as `calibration`, or predict another `split`"
+        raise UsageError(f"`{option}`: the {name} set of {data} cannot be predicted and calibrated on", hint=hint)
+    examples, group = loaded.split(name), task_of(config.model).group
+    column = None if group is None else examples.metadata.get(group)
+    p = np.exp(metrics.log_probabilities(loaded.raw_logits(examples.x).numpy()))
+    return LabelledExamples(p, examples.y.numpy(), None if column is None else group_numbers(column), name, loaded.data.name)
+
+
+def _with_classes(
+    config: PredictConfig, coverage: float, table: Table, p: Floats, names: tuple[str, ...], known: LabelledExamples
+) -> tuple[Table, tuple[str, ...]]:
+    """The sets.
+
+    Args:
+        config: Its `sets` and `seed`.
+        coverage: How often a set holds the true class.
+        table: A row per example.
+        p: Probabilities, (n, outputs).
+        names: Names of the outputs.
+        known: What they are calibrated on.
+
+    Returns:
+        The table with two more columns, and notes.
+    """
+    score, random = SCORES[config.sets], np.random.default_rng(derive(config.seed, "conformal"))
+    found = threshold(score(known.p, random.random(len(known.p))), known.y, coverage)
+    inside = sets(p, score(p, random.random(len(p))), found)
+    rows = [[BETWEEN.join(names[k] for k in np.flatnonzero(row)), int(row.sum())] for row in inside]
+    return table.extend(["set", "set_size"], rows), _notes(coverage, found, str(known), inside.sum(1))
+
+
+def _with_answers(risk: float, table: Table, p: Floats, known: LabelledExamples) -> tuple[Table, tuple[str, ...]]:
+    """Which rows are answers.
+
+    Args:
+        risk: The largest share of errors among them.
+        table: A row per example.
+        p: Probabilities, (n, outputs).
+        known: What the threshold is found on.
+
+    Returns:
+        The table with one more column, and notes.
+    """
+    found = abstention(known.p.max(1), known.p.argmax(1) == known.y, risk, known.group)
+    sure = np.zeros(len(p), dtype=bool) if found.threshold is None else p.max(1) >= found.threshold
+    said = f"{abstention_note(found, 'example')} That was found on {known}."
+    share = f"Answered here: {int(sure.sum()):,} of {len(p):,}. For examples of another kind the bound does not hold."
+    return table.extend(["answered"], [[bool(one)] for one in sure]), (said, share)
+
+
+def _notes(coverage: float, found: Threshold, where: str, sizes: np.ndarray) -> tuple[str, ...]:
     if isinf(found.value):
         least = f"{round(coverage / (1 - coverage)):,}"
         return (f"Every set has all classes: {where} are too few for a coverage of {coverage:g}, which takes {least}.",)

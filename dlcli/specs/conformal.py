@@ -1,4 +1,4 @@
-"""`predict --coverage`: sets of classes in place of one."""
+"""`predict --coverage` and `--abstain`: sets of classes in place of one, or no answer."""
 
 from typing import Any
 
@@ -31,18 +31,31 @@ def set_method_option() -> Any:
 
 
 def calibration_option() -> Any:
-    """`calibration`: what sets are calibrated on."""
+    """`calibration`: what sets and the threshold of answers are found on."""
     return option(
         None,
-        "With `coverage`: labelled data that the network was not trained on, of which the dev set is used, or else the test "
-        "set. Default: the data of the run directory.",
+        "With `coverage` or `abstain`: labelled data that the network was not trained on, of which the dev set is used, or "
+        "else the test set. Default: the data of the run directory.",
         metavar="SPEC",
         reads=True,
     )
 
 
+def answer_option() -> Any:
+    """`abstain`: how many errors there may be among the answers."""
+    return option(
+        None,
+        "Add the column answered: true where the network is sure enough that at most this share of the answers is wrong, by a "
+        "bound that holds for further examples like the labelled ones of `calibration`.",
+        above=0,
+        below=1,
+        metavar="RISK",
+    )
+
+
 def check_coverage(config: Any) -> None:
-    """Raise UsageError for options of sets without `coverage`."""
-    for name, given in (("calibration", config.calibration is not None), ("sets", config.sets != SETS[0])):
-        if given and config.coverage is None:
-            raise UsageError(f"`{name}` needs `coverage`")
+    """Raise UsageError for options of sets without `coverage`, or of calibration data without a use of them."""
+    if config.sets != SETS[0] and config.coverage is None:
+        raise UsageError("`sets` needs `coverage`")
+    if config.calibration is not None and config.coverage is None and config.abstain is None:
+        raise UsageError("`calibration` needs `coverage` or `abstain`")

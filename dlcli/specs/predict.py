@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.command_line import command_line
-from dlcli.specs.conformal import calibration_option, check_coverage, coverage_option, set_method_option
+from dlcli.specs.conformal import answer_option, calibration_option, check_coverage, coverage_option, set_method_option
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
@@ -37,6 +37,7 @@ class PredictConfig(ModelAndDataOptions):
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
     coverage: float | None = coverage_option()
     sets: str = set_method_option()
+    abstain: float | None = answer_option()
     calibration: str | None = calibration_option()
     explain: str | None = explain_option("each of the first 64 images")
     window: float | None = window_option()
@@ -86,7 +87,7 @@ class PredictResult(Result, command="predict"):
 
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
     class), probability, and then label_2, probability_2 ..., with `coverage` also set (classes, with | between them) and
-    set_size; of a network that predicts scores, score, low and high; of one
+    set_size, with `abstain` answered (true or false); of a network that predicts scores, score, low and high; of one
     that predicts masks, mask (with `masks`), and label, share, label_2, share_2 ... of the pixels.
     Of windows of a video there are begin and end, in seconds. With `every` of a sound there are also steps, the number of
     samples so far, and seconds.

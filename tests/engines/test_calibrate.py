@@ -166,3 +166,14 @@ def test_where_it_cannot_be_kept_it_is_refused(run: dict[str, object], tmp_path:
         eval.run(EvalConfig(model=str(tmp_path / "table.csv"), calibrate="dev"))
     with pytest.raises(UsageError, match="`calibrator` needs `calibrate`"):
         EvalConfig(calibrator="vector")
+
+
+def test_answers_are_not_those_of_a_calibration_that_changes_labels(run: dict[str, object]):
+    options = {**run, "split": "test", "abstain": 0.3, "calibration": run["data"]}
+    plain = [row[-1] for row in predict.run(PredictConfig(**options)).table.rows]
+    eval.run(EvalConfig(**run, calibrate="dev"))
+    assert [row[-1] for row in predict.run(PredictConfig(**options)).table.rows] == plain and len(set(plain)) == 2
+    eval.run(EvalConfig(**run, calibrate="dev", calibrator="vector"))
+    with pytest.raises(InputError, match="the calibration that is kept with the network changes labels"):
+        predict.run(PredictConfig(**options))
+    assert [row[-1] for row in predict.run(PredictConfig(**options, uncalibrated=True)).table.rows] == plain

@@ -45,7 +45,7 @@ def test_what_cannot_be_calibrated_is_refused(run: dict[str, str]):
         predict.run(PredictConfig(**{**run, "split": "dev"}, coverage=0.8))
     with pytest.raises(UsageError, match="`sets` needs `coverage`"):
         PredictConfig(model="run", data="digits", sets="aps")
-    with pytest.raises(UsageError, match="`calibration` needs `coverage`"):
+    with pytest.raises(UsageError, match="`calibration` needs `coverage` or `abstain`"):
         PredictConfig(model="run", data="digits", calibration="digits")
 
 
@@ -53,3 +53,40 @@ def test_what_cannot_be_calibrated_is_refused(run: dict[str, str]):
 def test_the_same_seed_gives_the_same_sets(run: dict[str, str], method: str):
     first, again = (predict.run(PredictConfig(**run, coverage=0.9, sets=method)).table.rows for _ in range(2))
     assert first == again and all(str(row[1]) in row[-2].split("|") for row in first)
+
+
+@pytest.fixture
+def sure(tmp_path: Path) -> dict[str, str]:
+    """Of 400 dev images those with a probability of 0.9 are right, and of those with 0.6 every second; 4 test images."""
+    (tmp_path / "nets.py").write_text(READER)
+    dev = images([(0.9, 0.06, 0.04)] * 300 + [(0.6, 0.3, 0.1)] * 100)
+    y = np.concatenate([np.zeros(300, dtype=int), np.arange(100) % 2])
+    test = images([(0.89, 0.06, 0.05), (0.05, 0.91, 0.04), (0.05, 0.04, 0.91), (0.5, 0.3, 0.2)])
+    arrays = {"x_train": test[:3], "y_train": np.arange(3), "x_dev": dev, "y_dev": y}
+    np.savez(tmp_path / "sure.npz", **arrays, x_test=test, y_test=np.array([0, 1, 2, 0]))
+    data = str(tmp_path / "sure.npz")
+    return {"model": f"{tmp_path}/nets.py:Reader", "data": data, "split": "test", "calibration": data, "device": "cpu"}
+
+
+def test_only_what_is_sure_enough_is_answered(sure: dict[str, str]):
+    """Of 300 right answers at most 1 - (0.025 / 2) ** (1 / 300) = 1.5% are wrong, by the bound for 2 tries."""
+    result = predict.run(PredictConfig(**sure, abstain=0.02, top=1))
+    assert result.table.columns[-1] == "answered" and [row[-1] for row in result.table.rows] == [False, True, True, False]
+    note = next(note for note in result.notes if note.startswith("From a probability of 0.9000 on at most 2% of the answers"))
+    assert "400 examples of the dev set of" in note and "Answered here: 2 of 4." in " ".join(result.notes)
+    everything = predict.run(PredictConfig(**sure, abstain=0.2, top=1))
+    assert [row[-1] for row in everything.table.rows] == [True, True, True, False]  # 0.5 is below all that was seen
+    nothing = predict.run(PredictConfig(**sure, abstain=0.005, top=1))
+    assert not any(row[-1] for row in nothing.table.rows)
+    assert any("No threshold is established" in note for note in nothing.notes)
+
+
+def test_answers_and_sets_go_together(sure: dict[str, str]):
+    both = predict.run(PredictConfig(**sure, abstain=0.02, coverage=0.8, top=1)).table
+    alone = predict.run(PredictConfig(**sure, coverage=0.8, top=1)).table
+    assert both.columns == [*alone.columns, "answered"] and [row[:-1] for row in both.rows] == alone.rows
+
+
+def test_answers_cannot_be_calibrated_on_what_is_predicted(sure: dict[str, str]):
+    with pytest.raises(UsageError, match="`abstain`: the dev set of .* cannot be predicted and calibrated on"):
+        predict.run(PredictConfig(**{**sure, "split": "dev"}, abstain=0.02))

@@ -7,7 +7,7 @@ section 4.2; isotonic regression of each class against the rest is that of Zadro
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class Temperature:
     """All logits divided by one number: the order of classes, so the accuracy, stays as it is."""
 
     temperature: float
+    keeps_labels: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, logits: Floats, y: Labels) -> "Temperature":
@@ -64,6 +65,7 @@ class Vector:
 
     weight: tuple[float, ...]
     bias: tuple[float, ...]
+    keeps_labels: ClassVar[bool] = False
 
     @classmethod
     def fit(cls, logits: Floats, y: Labels) -> "Vector":
@@ -108,6 +110,7 @@ class Isotonic:
     p: tuple[tuple[float, ...], ...]
     share: tuple[tuple[float, ...], ...]
     n: int
+    keeps_labels: ClassVar[bool] = False
 
     @classmethod
     def fit(cls, logits: Floats, y: Labels) -> "Isotonic":
