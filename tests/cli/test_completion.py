@@ -26,7 +26,19 @@ from tests.conftest import ROOT, Run
 
 Offered = Callable[[str], list[str]]
 
-WITHOUT_NAMES = {"prefix", "weights-key", "freeze", "lr-for", "versus", "target", "forget-keys", "against", "sheet", "older"}
+WITHOUT_NAMES = {
+    "prefix",
+    "weights-key",
+    "freeze",
+    "lr-for",
+    "versus",
+    "target",
+    "forget-keys",
+    "against",
+    "sheet",
+    "older",
+    "cluster",
+}
 """Options with values of the user's own making, and paths."""
 
 
@@ -58,7 +70,7 @@ def offered(dlcli: Run, environment: dict[str, str], tmp_path: Path) -> Offered:
         ("dlcli dedu", ["dedupe"]),
         ("dlcli train --weight-d", ["--weight-decay"]),
         ("dlcli attack --method fgsm,pg", ["fgsm,pgd"]),
-        ("dlcli attack --norm ", ["linf", "l2"]),
+        ("dlcli attack --norm ", ["linf", "l2", "l1"]),
         ("dlcli train --augment cro", ["crop"]),
         ("dlcli train --with erase", ["erase-relu"]),
         ("dlcli train --optimizer sgd,adamw,ada", ["sgd,adamw,adam", "sgd,adamw,adadelta"]),

@@ -14,6 +14,7 @@ from dlcli.specs.suspects import Suspects
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import InputError, UsageError
+from tests.sequences import waves, write_ts
 
 SHAPES = 3
 QUICK: dict[str, Any] = {"model": "mlp", "epochs": 6, "batch_size": 16, "device": "cpu"}
@@ -68,6 +69,21 @@ def test_flipped_labels_of_the_training_set_are_found_out_of_fold(data: tuple[Pa
     assert "Suspected label errors" in (tmp_path / "page" / "report.html").read_text()
     assert (tmp_path / "page" / "suspects.csv").exists()
     assert any("are suspected to be wrong, by this network" in note for note in evaluated.notes)
+
+
+def test_flipped_labels_of_sequences_are_found_out_of_fold(tmp_path: Path):
+    flipped = {"TRAIN": {3, 20, 41}, "TEST": {8, 15}}
+    for seed, (name, wrong) in enumerate(flipped.items()):
+        values, labels = waves(60, seed=seed)
+        given = [{"slow": "fast", "fast": "slow"}[label] if k in wrong else label for k, label in enumerate(labels)]
+        write_ts(tmp_path / f"W_{name}.ts", values, given)
+    settings: dict[str, Any] = {"task": "sequence", "model": "tcn:3:8", "epochs": 25, "batch_size": 8, "device": "cpu"}
+    data, output = str(tmp_path / "W_TRAIN.ts"), tmp_path / "run"
+    found = found_by(train.run(TrainConfig(data=data, suspects=4, output=output, **settings)), TrainResult)
+    assert {one.index for one in found.suspects} == flipped["TRAIN"] and found.folds == 4
+    assert all({one.given, one.suggested} == {"slow", "fast"} for one in found.suspects)
+    evaluated = found_by(eval.run(EvalConfig(model=str(output), data=data, suspects=True)), EvalResult)
+    assert {one.index for one in evaluated.suspects} == flipped["TEST"]
 
 
 def test_no_example_is_predicted_by_a_network_that_saw_it():
