@@ -155,6 +155,8 @@ COMPLETERS: dict[str, Completer] = {
     "arch": _models,
     "augment": _registered("augmentations"),
     "column": _TABLE_COLUMNS,
+    "calibrate": _images,
+    "calibration": _images,
     "columns": listed(_columns("data")),
     "corrupt": _one_of("labels=", "shuffled-pixels", "random-pixels", "gaussian"),
     "data": _images,
