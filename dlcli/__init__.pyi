@@ -157,6 +157,7 @@ def evaluate(
     human_error: float | None = None,
     against: str | Path | None = None,
     no_worse: float | None = None,
+    detect: float | None = None,
     abstain: float | None = None,
     calibrate: str | Path | None = None,
     calibrator: str = "temperature",

@@ -24,6 +24,7 @@ from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS
 from dlcli.specs.predictions import pair_or_prediction_columns_option
 from dlcli.specs.result import Result
+from dlcli.specs.sample_size import ImagesNeeded, detect_images_option
 from dlcli.specs.scores import SCORE_METRICS, raters_option, score_column_option
 from dlcli.specs.sequences import prove_causal_option
 from dlcli.specs.shared import data_option, output_option
@@ -86,6 +87,7 @@ class EvalConfig(ModelAndDataOptions):
     )
     against: str | None = against_option()
     no_worse: float | None = no_worse_option()
+    detect: float | None = detect_images_option()
     abstain: float | None = abstain_option()
     calibrate: str | None = calibrate_option()
     calibrator: str = calibrator_option()
@@ -167,8 +169,9 @@ class EvalConfig(ModelAndDataOptions):
         if self.no_worse is not None and self.against is None:
             raise UsageError("`no_worse` needs `against`")
         mode = "diagnose" if self.diagnose else self._without_figures
-        if self.abstain is not None and self._without_figures:
-            raise UsageError(f"`abstain` and `{self._without_figures}` cannot be combined", hint="drop `abstain`")
+        for name in ("abstain", "detect"):
+            if getattr(self, name) is not None and self._without_figures:
+                raise UsageError(f"`{name}` and `{self._without_figures}` cannot be combined", hint=f"drop `{name}`")
         check_calibrate(self, mode)
         if self.against is not None and mode:
             raise UsageError(f"`against` and `{mode}` cannot be combined", hint=f"drop `{mode}`")
@@ -268,7 +271,7 @@ class EvalResult(Result, command="eval"):
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
     `group`, None without it. `explanation` is None without `explain`, `comparison` without `against`,
-    `calibration` without `calibrate`,
+    `calibration` without `calibrate`, `needed` without `detect`,
     `suspects` without `suspects`; `leaks` is None where none were looked for.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
@@ -295,6 +298,7 @@ class EvalResult(Result, command="eval"):
     comparison: ClassifierComparison | None = None
     abstention: Abstention | None = None
     calibration: Calibration | None = None
+    needed: ImagesNeeded | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     n_groups: int | None = None

@@ -1,8 +1,9 @@
-"""How many seeds establish a difference: the option of `dlcli train` and what its result tells."""
+"""How many seeds or images establish a difference: the options of `dlcli train` and `eval`, and what their results tell."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import option
 
 POWER = 0.8
@@ -40,5 +41,49 @@ def detect_option() -> Any:
         "Also tell how many seeds, and minutes, establish a difference of SIZE in four of five comparisons, from the spread "
         "over the seeds there are. SIZE is in the unit of the metric: 0.005 is half a point of accuracy.",
         above=0,
+        metavar="SIZE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesForShare:
+    """How many images establish a difference, by how often two classifiers differ.
+
+    Attributes:
+        share: The share of images that only one of both is right on.
+        images: With as many the difference is established in four of five test sets.
+        power: How often it is with as many as there are, in (0, 1].
+    """
+
+    share: float
+    images: int
+    power: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesNeeded:
+    """How many test images establish a difference of accuracies of a given size in four of five test sets.
+
+    Attributes:
+        effect: The size: 0.01 is one point.
+        n: Number of images that there are.
+        disagreement: The share of them that only one of both classifiers is right on; None without `against`.
+        shares: For that share and both ends of its interval, which are at least `effect`; without `against` for usual shares.
+    """
+
+    effect: float
+    n: int
+    disagreement: Estimate | None
+    shares: tuple[ImagesForShare, ...]
+
+
+def detect_images_option() -> Any:
+    """`detect`: the size of a difference of accuracies."""
+    return option(
+        None,
+        "Also tell how many images establish a difference of SIZE between two networks in four of five test sets, from how "
+        "often this one and that of `against` differ, or for usual shares: 0.01 is a point of accuracy.",
+        above=0,
+        below=1,
         metavar="SIZE",
     )

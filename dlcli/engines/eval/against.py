@@ -61,6 +61,13 @@ class ComparedClassifiers:
     notes: tuple[str, ...]
     pictures: NDArray[np.floating] | None = None
 
+    def change(self, n: int) -> NDArray[np.int64]:
+        """1 where only the new one is right, -1 where only the old one is, else 0, (n,)."""
+        found = np.zeros(n, dtype=np.int64)
+        for one in self.flips:
+            found[one.index] = 1 if one.change == FIXED else -1
+        return found
+
 
 def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], report: Reporter) -> ComparedClassifiers | None:
     """Evaluate `config.against` on the same examples; None without that option.

@@ -31,6 +31,7 @@ from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_
 from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.random_order import eval_until_sure
+from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.engines.eval.written_predictions import write_predictions
 from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
@@ -75,10 +76,12 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, partial(_pictures_of, loaded, split.x))
     compared = compare_with(config, mine, cuts, report)
     found = None if compared is None else compared.comparison
+    needed = needed_images(config, predictions, compared)
     before = None if raw is None else _predict(config, loaded, config.split, raw)
     calibration = None if before is None else keep_calibration(config, loaded, before, predictions)
     notes = (
         *calibration_notes(calibration, unit),
+        *needed_note(needed, unit),
         *(compared.notes if compared else ()),
         *([describe_stop(stopped, unit)] if stopped else []),
         *loaded.trained.notes,
@@ -114,6 +117,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         explanation=None if explained is None else explained.explanation,
         notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
         comparison=found,
+        needed=needed,
         abstention=measured.abstention,
         calibration=calibration,
         failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found))))

@@ -38,6 +38,7 @@ _NOT_OF_MASKS = (
         "leaks",
         "against",
         "abstain",
+        "detect",
         "calibrate",
         "uncalibrated",
         "slices",

@@ -24,7 +24,19 @@ from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
 _NOT_OF_NEXT = (
-    *("diagnose", "human_error", "suspects", "leaks", "against", "abstain", "calibrate", "uncalibrated", "slices", "columns"),
+    *(
+        "diagnose",
+        "human_error",
+        "suspects",
+        "leaks",
+        "against",
+        "abstain",
+        "detect",
+        "calibrate",
+        "uncalibrated",
+        "slices",
+        "columns",
+    ),
     *("arch", "limit", "ensemble"),
 )
 

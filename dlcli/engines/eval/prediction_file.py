@@ -10,6 +10,7 @@ from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_
 from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
+from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.specs.eval import METRICS, EvalConfig, EvalResult, is_metric
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.specs.option import declared
@@ -25,7 +26,7 @@ UNIT = "example"
 """What an example of a table is called: it may be anything."""
 WRITTEN = ("confusion.png", "reliability.png", "report.html")
 """Files in the output folder, reliability.png only with probabilities."""
-_COMPARED = ("against", "no_worse", "abstain")
+_COMPARED = ("against", "no_worse", "abstain", "detect")
 _APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", *_COMPARED, "fail_under", "seed", "output")
 _OF_NETWORK = tuple(item.name for item, _ in declared(ModelAndDataOptions))
 """Options that the network has that predictions are compared with."""
@@ -46,6 +47,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     compared = compare_with(config, Side(str(config.model), opened.sha256, predictions, _as_list(table.files)), cuts, report)
     found = None if compared is None else compared.comparison
+    needed = needed_images(config, predictions, compared)
     difference = None if found is None else found.difference
     gates = failed_gate(config, measured, str(config.model), difference), failed_margin(config, found)
     result = EvalResult(
@@ -69,8 +71,10 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
         device="",
         seconds=0.0,
         comparison=found,
+        needed=needed,
         abstention=measured.abstention,
         notes=(
+            *needed_note(needed, UNIT),
             *(compared.notes if compared else ()),
             *table.notes,
             *_missing(predictions),

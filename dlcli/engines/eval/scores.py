@@ -33,6 +33,7 @@ _NOT_OF_SCORES = (
     "leaks",
     "against",
     "abstain",
+    "detect",
     "calibrate",
     "uncalibrated",
     "slices",
