@@ -1,5 +1,6 @@
 """Runs an engine the same way for every command: lock, run, print the result, write the record, return an exit status."""
 
+import json
 import logging
 import os
 import sys
@@ -27,6 +28,10 @@ from dlcli.support.finish import finishing
 from dlcli.support.launch import launched
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
+
+RECORD = "run.json"
+_OF_NETWORKS = ("train", "ensemble")
+"""The commands whose output folder holds networks."""
 
 
 def execute(command: Command, config: Any, run: RunOptions) -> int:
@@ -62,8 +67,22 @@ def _check_launch(command: Command) -> None:
         raise UsageError(message, hint="start it without torchrun; dlcli train is for several")
 
 
+def _check_network_folder(command: Command, folder: Path | None) -> None:
+    """Refuse to write the result of another command over the record of a trained network, which belongs to its weights."""
+    path = None if folder is None else folder / RECORD
+    if path is None or command.name in _OF_NETWORKS or not path.is_file():
+        return
+    try:
+        before = json.loads(path.read_bytes()).get("command")
+    except (ValueError, AttributeError):
+        return
+    if before in _OF_NETWORKS:
+        raise UsageError(f"`output`: {folder} holds a run of dlcli {before}", hint="choose another folder")
+
+
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
     _check_launch(command)
+    _check_network_folder(command, config.output)
     with starting(command.name, quiet=run.quiet):
         engine = import_module(command.engine)
     first = launched().rank == 0
@@ -123,7 +142,7 @@ def record(command: Command, config: Any, result: Any, started: Start, status: i
     values = {item.name: output.plain(getattr(config, item.name), command.name) for item, _ in declared(config)}
     read = [getattr(config, item.name) for item, details in declared(config) if details.reads]
     write_record(
-        config.output / "run.json",
+        config.output / RECORD,
         command=command.name,
         arguments=arguments,
         config=values,

@@ -86,7 +86,7 @@ def _labelled(config: PredictConfig, split: str, report: Reporter) -> LabelledEx
     plain = replace(config, coverage=None, abstain=None, calibration=None, sets="lac")
     loaded = open_model_and_data(replace(plain, data=data, split=None, limit=None, uncalibrated=True), report)
     name = "dev" if "dev" in loaded.data.splits and len(loaded.data.splits["dev"].y) else "test"
-    if data == config.data and name == split:
+    if data == config.data and split in ("", name):  # "" is all examples at once
         option = "coverage" if config.coverage is not None else "abstain"
         hint = "name other labelled data as `calibration`, or predict another `split`"
         raise UsageError(f"`{option}`: the {name} set of {data} cannot be predicted and calibrated on", hint=hint)

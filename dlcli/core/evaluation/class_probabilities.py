@@ -84,6 +84,27 @@ def class_columns(
     return ClassColumns(tuple(names), tuple(names.values()), p / sums[:, None], notes)
 
 
+def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) -> ClassColumns | None:
+    """The one column of probabilities of one of two classes, as `p_yes`, and what is left for the other.
+
+    Args:
+        source: Name of the table.
+        cells: The columns that may hold probabilities, (n,) each.
+        seen: The labels that occur, in the order of the classes.
+
+    Returns:
+        Both classes; None if there are not two classes, or not one such column.
+    """
+    matches = [(one.fullmatch(column), column) for one in _STYLES.values() for column in cells]
+    named = {column: found["name"] for found, column in matches if found is not None and found["name"] in seen}
+    if len(seen) != 2 or len(named) != 1:
+        return None
+    ((column, name),) = named.items()
+    p = numbers(source, column, cells[column])
+    both = np.stack([p if one == name else 1 - p for one in seen], axis=1)
+    return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
+
+
 def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0) -> Floats:
     """The numbers in a column.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import FILE_COLUMNS, known_columns, plain_name
-from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers
+from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers, second_column
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
@@ -30,7 +30,8 @@ LABEL = ("label", "class", "labels", "classname")
 SURE = tuple("probability confidence prob yprob yproba yscore probabilities score p".split())
 """Those of the probability of the predicted label, or of the second of two classes."""
 LOSS = "loss"
-DERIVED = ("index", LOSS, "margin", "correct", "entropy", "disagreement")
+INDEX = "index"
+DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
 _POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"), ("neg", "pos"))
 """Two classes of which the second is the one whose probability a single column holds."""
@@ -47,12 +48,14 @@ class PredictionTable:
     Attributes:
         predictions: The predictions, without groups.
         files: The file of each example, (n,); None without such a column.
+        ids: What the column `index` calls each example, (n,), no two alike; None without such a column.
         metadata: The other columns as text, (n,) each.
         notes: How the columns were read, where that is not plain.
     """
 
     predictions: Predictions
     files: Texts | None
+    ids: Texts | None = None
     metadata: dict[str, Texts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -87,8 +90,11 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         raise ValueError("there are no true labels")
     taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
     free = {name: column for name, column in cells.items() if name not in taken and plain_name(name) not in DERIVED}
+    _check_labels(table, roles, truth, label)
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
+    if found is None and roles.sure is None:
+        found = second_column(table.name, free, seen)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     _check_correct(table, cells, predictions)
     own = set() if found is None else set(found.columns)
@@ -96,7 +102,12 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     files = None if roles.file is None else cells[roles.file]
     if roles.file is not None:
         metadata["file"] = cells[roles.file]
-    return PredictionTable(predictions, files, metadata, notes)
+    return PredictionTable(predictions, files, _ids(cells), metadata, notes)
+
+
+def _ids(cells: dict[str, Texts]) -> Texts | None:
+    found = next((column for name, column in cells.items() if plain_name(name) == INDEX), None)
+    return found if found is not None and len(set(found)) == len(found) else None
 
 
 def _given(table: Table, named: Sequence[str]) -> dict[str, str]:
@@ -146,6 +157,28 @@ def _labels(table: Table, name: str, column: Texts) -> Texts:
     return found
 
 
+def _check_labels(table: Table, roles: _Roles, truth: Texts, label: Texts | None) -> None:
+    """Raise InputError if the predicted labels are of another kind than the true ones: fractions, or none of them the same."""
+    known = set(truth)
+    if label is None or any(map(_is_fraction, known)):
+        return
+    odd = next((row for row, text in enumerate(label) if _is_fraction(text)), None)
+    if odd is None and (len(label) < 2 or not known.isdisjoint(label)):
+        return
+    row = odd or 0
+    message = f"{table.name}: row {row + 1}, column '{roles.label}': '{label[row]}' is no label such as '{truth[row]}'"
+    hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
+    raise InputError(message, hint=hint)
+
+
+def _is_fraction(text: str) -> bool:
+    """Whether a text is a number that is not whole."""
+    try:
+        return not float(text).is_integer()
+    except (ValueError, OverflowError):
+        return False
+
+
 def _order(text: str) -> tuple[float, str]:
     """Numbers in their order, before texts."""
     return (float(text), "") if text.lstrip("-").isdigit() and text.isascii() else (float("inf"), text)
@@ -167,13 +200,16 @@ def _predictions(
     y = _numbered(table, truth, outputs, roles.truth)
     best = p.argmax(1)
     predicted = best if label is None else _numbered(table, label, outputs, str(roles.label))
-    other = int((p[np.arange(len(y)), predicted] < p.max(1) - 1e-9).sum())
-    if other:
-        notes.append(
-            f"In {count(other, 'row')} the predicted label is not the most probable class; accuracy goes by the label."
-        )
+    notes += _less_probable(p, predicted)
     log_p, more = _log(table, p, y, cells, roles)
     return Predictions(y, predicted, outputs, log_p, p[np.arange(len(y)), predicted]), (*notes, *more)
+
+
+def _less_probable(p: Floats, predicted: NDArray[np.int64]) -> list[str]:
+    """In how many rows the predicted label is not the most probable one."""
+    other = int((p[np.arange(len(p)), predicted] < p.max(1) - 1e-9).sum())
+    said = f"In {count(other, 'row')} the predicted label is not the most probable class; accuracy goes by the label."
+    return [said] if other else []
 
 
 def _numbered(table: Table, labels: Texts, outputs: tuple[str, ...], column: str) -> NDArray[np.int64]:
@@ -229,8 +265,11 @@ def _of_labels(
         row = int(np.flatnonzero(sure < 0.5)[0])
         message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
         raise InputError(message, hint="give a column of probabilities for each class")
-    note = f"The probability is that of '{outputs[1]}', since it is below one half in some rows."
-    return _with_both(y, predicted, outputs, np.stack([1 - sure, sure], axis=1)), (note,)
+    note, p = (
+        f"The probability is that of '{outputs[1]}', since it is below one half in some rows.",
+        np.stack([1 - sure, sure], 1),
+    )
+    return _with_both(y, predicted, outputs, p), (note, *_less_probable(p, predicted))
 
 
 def _with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:
@@ -278,7 +317,7 @@ def prediction_columns(
     others = p.copy()
     others[rows, y] = -np.inf
     loss, margin = -log_p[rows, y], true - (others.max(1) if len(outputs) > 1 else 0)
-    columns: dict[str, Sequence[Any]] = {"index": rows.tolist()}
+    columns: dict[str, Sequence[Any]] = {INDEX: rows.tolist()}
     if files is not None:
         columns["file"] = [str(one) for one in files]
     columns |= {

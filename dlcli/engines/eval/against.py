@@ -40,6 +40,8 @@ class Side:
         predictions: Its predictions.
         files: The file of each example, (n,); None without files.
         pictures: Makes pictures (m, c, h, w) of examples by their indices; None for a table.
+        ids: What a table without files calls each example, (n,), no two alike; None where it calls them nothing. A network has
+            the examples of the data in their order, which are called by their numbers.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Side:
     predictions: Predictions
     files: Names | None
     pictures: Callable[[list[int]], NDArray[np.floating]] | None = None
+    ids: Names | None = None
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,10 @@ def _pictures(new: Side, old: Side, rows: NDArray[np.intp], shown: list[int]) ->
 
 def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Side:
     if is_prediction_file(source):
-        limit = config.limit if new.files is None else None  # files are matched by name
+        limit = config.limit if new.files is None and new.ids is None else None  # these are matched by name
         opened = open_predictions(replace(config, group=None, limit=limit), source)
         files = None if opened.table.files is None else [str(one) for one in opened.table.files]
-        return Side(source, opened.sha256, opened.predictions, files)
+        return Side(source, opened.sha256, opened.predictions, files, ids=opened.ids)
     from dlcli.engines.eval.images import side_of_network  # here, since it imports torch
 
     return side_of_network(config, source, report)
@@ -166,14 +169,26 @@ def _matched(new: Side, old: Side) -> tuple[NDArray[np.intp], tuple[str, ...]]:
         missing = next((file for file in new.files if file not in set(old.files)), None)
         if missing is not None:
             raise InputError(f"{old.name}: has no prediction for {missing}", hint="both need predictions for the same files")
+    if new.files is None and old.files is None and new.ids is not None and old.ids is not None:
+        return _matched_by_id(new, new.ids, old, old.ids)
     if n != m:
         raise InputError(
             f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
             hint="both need predictions for the same examples",
         )
-    if new.files is None and old.files is None:
-        return np.arange(n), ()
-    return np.arange(n), ("Examples are matched by their order: not both have names of files, each once.",)
+    return np.arange(n), ("Examples are matched by their order: not both have names of files, or an index, each once.",)
+
+
+def _matched_by_id(new: Side, ids: Names, old: Side, known: Names) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """The same for tables with a column `index`, and for networks, whose examples are numbered."""
+    place = {one: row for row, one in enumerate(known)}
+    missing = next((one for one in ids if one not in place), None)
+    if missing is not None:
+        hint = "both need predictions for the same examples"
+        raise InputError(f"{old.name}: has no prediction of index {missing}", hint=hint)
+    rows = np.array([place[one] for one in ids], dtype=np.intp)
+    more = len(known) - len(ids)
+    return rows, (f"Not compared: {count(more, 'more example')} of {old.name}.",) if more else ()
 
 
 def _file_name(file: str, *, short: bool) -> str:

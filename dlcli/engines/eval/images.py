@@ -73,7 +73,8 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     suspects = _suspects(config, predictions, files)
     leaks = None if stopped and not config.leaks else _leaks(config, loaded, predictions, report)
-    mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, partial(_pictures_of, loaded, split.x))
+    shown = partial(_pictures_of, loaded, split.x)
+    mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, shown, _numbers(predictions))
     compared = compare_with(config, mine, cuts, report)
     found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)
@@ -218,9 +219,14 @@ def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
     loaded = calibrated(other, open_model_and_data(other, report), report)
     split = loaded.split(other.split)
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
-    return Side(
-        spec, loaded.trained.sha256, _predict(other, loaded, other.split), files, partial(_pictures_of, loaded, split.x)
-    )
+    predictions = _predict(other, loaded, other.split)
+    pictures = partial(_pictures_of, loaded, split.x)
+    return Side(spec, loaded.trained.sha256, predictions, files, pictures, _numbers(predictions))
+
+
+def _numbers(predictions: Predictions) -> list[str]:
+    """What the table of these predictions calls each example."""
+    return [str(k) for k in range(len(predictions.y))]
 
 
 def check_columns(config: EvalConfig, data: ImageData) -> None:

@@ -22,6 +22,11 @@ class OpenedPredictions:
     predictions: Predictions
     sha256: str
 
+    @property
+    def ids(self) -> list[str] | None:
+        """What the table calls each example; None if nothing, or two the same."""
+        return None if self.table.ids is None else [str(one) for one in self.table.ids]
+
 
 def open_predictions(config: EvalConfig, source: str) -> OpenedPredictions:
     """Read a table of predictions as the options of a configuration say.

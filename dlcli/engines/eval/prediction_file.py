@@ -45,7 +45,8 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     cuts = [one for part in parts for one in part]
     files = _as_list(table.files)
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
-    compared = compare_with(config, Side(str(config.model), opened.sha256, predictions, _as_list(table.files)), cuts, report)
+    side = Side(str(config.model), opened.sha256, predictions, _as_list(table.files), ids=opened.ids)
+    compared = compare_with(config, side, cuts, report)
     found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)
     difference = None if found is None else found.difference

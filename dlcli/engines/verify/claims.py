@@ -60,6 +60,8 @@ def read_record(folder: Path) -> RunRecord:
     Raises InputError if there is none, or if it is not a record with hashes.
     """
     path = folder / RECORD
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder", hint="name the folder that a command wrote")
     if not path.is_file():
         hint = "name the folder that a command wrote with `output`"
         raise InputError(f"{folder}: holds no {RECORD}", hint=hint)
@@ -71,6 +73,11 @@ def read_record(folder: Path) -> RunRecord:
     missing = [name for name in needed if not isinstance(content, dict) or name not in content]
     if missing:
         raise InputError(f"{path}: has no `{missing[0]}`", hint="run the command again; earlier versions recorded no hashes")
+    wrong = [name for name in ("config", "inputs", "files", "environment", "result") if not isinstance(content[name], dict)]
+    if not wrong and not {"dlcli", "python", "packages"} <= content["environment"].keys():
+        wrong = ["environment"]
+    if wrong:
+        raise InputError(f"{path}: `{wrong[0]}` is damaged", hint="restore the file, or run the command again")
     return RunRecord(folder, content)
 
 

@@ -31,8 +31,10 @@ def run(config: VerifyConfig, *, report: Reporter = SILENT) -> VerifyResult:
     repeated = "nothing was repeated, since hashes differ"
     if not any(one.verdict is Verdict.REFUSED for one in checks):
         report.note(f"hashes hold; one of {SHARE} examples is done again, seed {config.seed}")
-        checks += _repeated(record, config)
-        repeated = f"{description(record)}, seed {config.seed}"
+        again = _repeated(record, config)
+        checks += again
+        done = [one for one in again if one.verdict is not Verdict.SKIPPED]
+        repeated = f"{description(record)}, seed {config.seed}" if done else "nothing was repeated, only hashes were compared"
     refused = [one for one in checks if one.verdict is Verdict.REFUSED]
     failed = f"{count(len(refused), 'claim')} not as recorded: {', '.join(one.what for one in refused[:5])}" if refused else ""
     return VerifyResult(

@@ -1,6 +1,7 @@
 """Attacks: the figures follow from the images that the run left, and a tenth of these are classified again."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +28,8 @@ _ROUNDING = 1e-5
 def repeat_attack(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """Count the accuracies again, and classify a tenth of the images."""
     path = record.folder / ("corruptions.npz" if record.result.get("method") == METHOD else "adversarial.npz")
-    if not path.is_file() or "loss" in record.result:
-        yield skipped("figures", "only attacks on classes leave images to check")
+    if not path.is_file() or not {"members", "mean_error"} & record.result.keys():
+        yield skipped("figures", "only attacks on networks that classify images leave what can be checked")
         return
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
@@ -61,12 +62,23 @@ def _adversarial(
         yield number("robust accuracy", result["headline"]["adversarial"]["value"], float(right.mean()))
         clean = arrays["predicted_clean"] == arrays["y"]
         yield number("clean accuracy", result["headline"]["clean"]["value"], float(clean.mean()))
+        yield from _rows(result, arrays)
     yield _clean_images(arrays["x_clean"], setup.x, picked)
     for value in result["eps"]:
         name = f"{value:g}"
         images = torch.from_numpy(arrays[f"x_{name}"][picked])
         yield _within(images, torch.from_numpy(arrays["x_clean"][picked]), result["norm"], value)
         yield _again(f"labels of a tenth at eps {name}", model, images, arrays[f"predicted_{name}"][picked], setup)
+
+
+def _rows(result: Mapping[str, Any], arrays: Arrays) -> Iterator[Check]:
+    """The accuracies of each eps of a single network."""
+    clean = float((arrays["predicted_clean"] == arrays["y"]).mean())
+    for row in result["rows"]:
+        name = f"{row['eps']:g}"
+        right = arrays[f"predicted_{name}"] == arrays["y"]
+        yield number(f"robust accuracy at eps {name}", row["adversarial"]["value"], float(right.mean()))
+        yield number(f"clean accuracy at eps {name}", row["clean"]["value"], clean)
 
 
 def _clean_images(stored: np.ndarray, x: Tensor, picked: Index) -> Check:

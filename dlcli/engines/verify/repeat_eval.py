@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.model_and_data import open_model_and_data
 from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
 from dlcli.specs.calibration import CALIBRATORS
+from dlcli.engines.verify.figures_again import figures_again
 from dlcli.specs.eval import EvalConfig
+from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, Verdict, VerifyConfig
 from dlcli.support.reporter import SILENT
 
@@ -25,14 +28,21 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """Count the accuracy again, and predict a tenth of the examples."""
     path = record.folder / PREDICTIONS
     claimed = {one["name"]: one["estimate"] for one in record.result.get("metrics", ())}
-    if not path.is_file() or "top-1" not in claimed:
+    if "top-1" not in claimed:
         yield skipped("figures", "only evaluations of classes leave predictions to check")
+        return
+    if is_prediction_file(str(record.content["config"].get("model"))):
+        yield from figures_again(record, Path(record.content["config"]["model"]))
+        return
+    if not path.is_file():
+        yield same(f"file {PREDICTIONS}", "the predictions", "missing")
         return
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     right = [row["label"] == row["truth"] for row in rows]
     yield same("number of predictions", record.result["n_images"], len(rows))
     yield number("top-1 accuracy", claimed["top-1"]["value"], sum(right) / max(len(right), 1))
+    yield from figures_again(record, path)
     yield from _predicted_again(record, config, rows)
 
 

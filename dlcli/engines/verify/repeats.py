@@ -31,4 +31,4 @@ def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
 
 def description(record: RunRecord) -> str:
     """Which part was repeated, in a phrase."""
-    return DESCRIPTIONS.get(record.command, "nothing was repeated, only hashes")
+    return DESCRIPTIONS.get(record.command, "only hashes were compared")

@@ -180,3 +180,30 @@ def test_names_of_tables(name: str):
 @pytest.mark.parametrize("name", ["run", "net.onnx", "w.pt2", "file.py:net", "torchvision:resnet18", "csv"])
 def test_names_of_networks(name: str):
     assert not is_prediction_file(name)
+
+
+def test_probabilities_are_no_labels():
+    rows = "\n".join(f"{k % 2},{0.1 + 0.08 * k:.3f}" for k in range(10))
+    with pytest.raises(InputError, match="row 1, column 'prediction': '0.100' is no label such as '0'") as caught:
+        read_predictions(table(f"label,prediction\n{rows}\n"))
+    assert "probability=NAME" in caught.value.hint
+
+
+def test_labels_of_another_kind_are_refused():
+    with pytest.raises(InputError, match="'first' is no label such as 'a'"):
+        read_predictions(table("truth,predicted\na,first\nb,second\n"))
+    # One row may be wrong.
+    assert read_predictions(table("truth,predicted\na,b\n")).predictions.correct.tolist() == [False]
+
+
+@pytest.mark.parametrize(("column", "second"), [("p_1", True), ("p_0", False), ("1_prob", True)])
+def test_one_column_of_two_classes_is_enough(column: str, second: bool):
+    found = read_predictions(table(f"y_true,y_pred,{column}\n0,0,0.2\n1,1,0.9\n0,1,0.7\n"))
+    p = np.array([0.2, 0.9, 0.7]) if second else 1 - np.array([0.2, 0.9, 0.7])
+    assert np.exp(found.predictions.log_p[:, 1]) == pytest.approx(p)
+    assert f"The column '{column}' is the probability of '{'1' if second else '0'}'." in found.notes
+
+
+def test_labels_of_another_threshold_are_told():
+    found = read_predictions(table("y_true,y_pred,score\n0,0,0.2\n1,1,0.4\n0,1,0.35\n1,1,0.9\n"))
+    assert found.notes[-1].startswith("In 2 rows the predicted label is not the most probable class")

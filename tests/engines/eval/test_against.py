@@ -125,3 +125,23 @@ def test_other_examples_are_refused(tmp_path: Path, both: dict[str, str]):
             EvalConfig(model=new, **options)
     with pytest.raises(UsageError, match="`against` and `summary` cannot be combined"):
         EvalConfig(model="run", data="digits", against=new, summary=True)
+
+
+def test_tables_are_matched_by_their_index(both: dict[str, str], tmp_path: Path):
+    """Sorted by class, and then in other orders, so that true classes alone do not tell them apart."""
+    result = eval.run(EvalConfig(**both, output=tmp_path / "new"))
+    eval.run(EvalConfig(**both | {"model": reader(both)}, output=tmp_path / "old"))
+    with (tmp_path / "old" / "predictions.csv").open() as stream:
+        head, *rows = list(csv.reader(stream))
+    random = np.random.default_rng(0)
+    mixed = [rows[k] for part in (range(100), range(100, 200)) for k in random.permutation(list(part))]
+    (tmp_path / "mixed.csv").write_text("\n".join(map(",".join, [head, *mixed])) + "\n")
+    options = {"model": str(tmp_path / "new" / "predictions.csv"), "against": str(tmp_path / "mixed.csv")}
+    found = eval.run(EvalConfig(**options)).comparison
+    assert (found.fixed, found.broken) == (4, 12)
+    assert eval.run(EvalConfig(**both, against=str(tmp_path / "mixed.csv"))).comparison.broken == 12
+    assert result.comparison is None
+    cut = [head, *rows[1:]]
+    (tmp_path / "cut.csv").write_text("\n".join(map(",".join, cut)) + "\n")
+    with pytest.raises(InputError, match="has no prediction of index 0"):
+        eval.run(EvalConfig(**options | {"against": str(tmp_path / "cut.csv")}))

@@ -1,14 +1,23 @@
 """`dlcli verify` of what the program itself leaves: its last steps come after the record."""
 
 import json
+import shutil
+import subprocess
+import sys
 
 import pytest
 
+from dlcli.support.fingerprints import seal
 
-@pytest.fixture
-def ran(dlcli, tmp_path):
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Runs of the program itself, which the tests copy."""
+    folder = tmp_path_factory.mktemp("ran")
+
     def run(*arguments):
-        done = dlcli(*arguments, "--device", "cpu", cwd=tmp_path)
+        words = [sys.executable, "-m", "dlcli", *arguments, "--device", "cpu"]
+        done = subprocess.run(words, cwd=folder, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
     run("train", "--epochs", "1", "--limit", "120", "-o", "run")
@@ -29,7 +38,14 @@ def ran(dlcli, tmp_path):
         "-o",
         "body",
     )
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def ran(made, tmp_path):
+    """Copies of the runs, in a folder of the same layout: inputs are named as they were typed."""
+    shutil.copytree(made, tmp_path / "ran")
+    return tmp_path / "ran"
 
 
 def test_an_honest_record_of_each_command_holds(ran, dlcli):
@@ -42,3 +58,46 @@ def test_an_honest_record_of_each_command_holds(ran, dlcli):
     listing = ran / "ensemble" / "ensemble.json"
     listing.write_text(listing.read_text().replace("mean", "max"))
     assert dlcli("verify", "ensemble", cwd=ran).returncode == 1
+
+
+@pytest.mark.parametrize("name", ["top-5", "nll", "ece", "mcc", "worst-class"])
+def test_each_figure_of_an_evaluation_is_computed_again(ran, dlcli, name):
+    """Also when whoever changed it has computed the seal again."""
+    path = ran / "eval" / "run.json"
+    record = json.loads(path.read_text())
+    found = next(one["estimate"] for one in record["result"]["metrics"] if one["name"] == name)
+    found["value"] = 0.9 * found["value"] + 0.05
+    record["seal"] = seal(record)
+    path.write_text(json.dumps(record))
+    done = dlcli("verify", "eval", cwd=ran)
+    assert done.returncode == 1 and name.encode() in done.stdout
+
+
+def test_what_is_not_repeated_is_not_said_to_be(ran, dlcli):
+    done = dlcli("verify", "ensemble", cwd=ran)
+    assert done.returncode == 0 and b"nothing was repeated, only hashes were compared" in done.stderr
+
+
+def test_predictions_that_are_gone_are_missed(ran, dlcli):
+    path = ran / "eval" / "run.json"
+    record = json.loads(path.read_text())
+    del record["files"]["predictions.csv"]
+    (ran / "eval" / "predictions.csv").unlink()
+    record["seal"] = seal(record)
+    path.write_text(json.dumps(record))
+    assert dlcli("verify", "eval", cwd=ran).returncode == 1
+
+
+@pytest.mark.parametrize("name", ["config", "files", "inputs", "environment", "result"])
+def test_a_damaged_record_is_an_error_of_data(ran, dlcli, name):
+    path = ran / "eval" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: None}))
+    done = dlcli("verify", "eval", cwd=ran)
+    assert done.returncode == 3 and b"is damaged" in done.stderr and name.encode() in done.stderr
+
+
+def test_the_record_of_a_network_is_not_written_over(ran, dlcli):
+    before = (ran / "run" / "run.json").read_bytes()
+    done = dlcli("eval", "run", "--limit", "50", "-o", "run", cwd=ran)
+    assert done.returncode == 2 and b"holds a run of dlcli train" in done.stderr
+    assert (ran / "run" / "run.json").read_bytes() == before

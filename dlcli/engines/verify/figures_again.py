@@ -1,0 +1,67 @@
+"""All figures of an evaluation computed again from its predictions."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.engines.eval.prediction_file import eval_prediction_file
+from dlcli.engines.verify.claims import RunRecord
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.verify import Check, Verdict
+from dlcli.support.reporter import SILENT
+
+_NEAR = 1e-4
+"""Figures of probabilities with nine digits differ by less from those of all digits."""
+_OF_TABLES = ("group", "slices", "seed", "columns", "encoding", "delimiter", "quoting", "skip", "no_header", "limit")
+
+
+def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
+    """Check each figure and each end of its interval against what the table of predictions gives.
+
+    Args:
+        record: The record of the evaluation.
+        path: The table that it left, or that it read.
+
+    Yields:
+        A check of the figures of the whole, and one of those of classes.
+    """
+    config = record.content["config"]
+    given = {name: config[name] for name in _OF_TABLES if config.get(name) is not None}
+    if "limit" in given and path.parent == record.folder:
+        del given["limit"]  # the table that a run leaves has only what it saw
+    found = eval_prediction_file(EvalConfig(model=str(path), **given), SILENT)
+    whole = {one.name: vars(one.estimate) for one in found.metrics}
+    yield _compared("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole)
+    each = {f"{row.name} {name}": vars(value) for row in found.per_class for name, value in _of_class(vars(row)).items()}
+    rows = record.result["per_class"]
+    yield _compared(
+        "figures of classes",
+        {f"{row['name']} {name}": value for row in rows for name, value in _of_class(row, mapping=True).items()},
+        each,
+    )
+
+
+def _of_class(row: Mapping[str, Any], *, mapping: bool = False) -> dict[str, Any]:
+    """The estimates of a class by name."""
+    return {name: one for name, one in row.items() if (isinstance(one, dict) if mapping else hasattr(one, "low"))}
+
+
+def _compared(what: str, claimed: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]) -> Check:
+    """The figures that both have."""
+    both = [name for name in claimed if name in found]
+    other = [name for name in both if not _close(claimed[name], found[name])]
+    exact = all(dict(claimed[name]) == dict(found[name]) for name in both)
+    verdict = Verdict.REFUSED if other else Verdict.SAME if exact else Verdict.CLOSE
+    shown = f"other: {', '.join(other[:3])}" if other else f"{len(both)} computed again"
+    return Check(what=what, claimed=f"{len(claimed)} with their intervals", found=shown, verdict=verdict)
+
+
+def _close(claimed: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether value, ends of the interval and number of examples are those of the record."""
+    if claimed["n"] != found["n"]:
+        return False
+    pairs = [(claimed[name], found[name]) for name in ("value", "low", "high")]
+    return all(
+        a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=_NEAR, abs_tol=_NEAR)) for a, b in pairs
+    )
