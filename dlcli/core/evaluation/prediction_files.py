@@ -166,7 +166,7 @@ def _check_labels(table: Table, roles: _Roles, truth: Texts, label: Texts | None
     if odd is None and (len(label) < 2 or not known.isdisjoint(label)):
         return
     row = odd or 0
-    message = f"{table.name}: row {row + 1}, column '{roles.label}': '{label[row]}' is no label such as '{truth[row]}'"
+    message = f"{table.name}: row {row + 1}, column '{roles.label}': '{label[row]}' is not a label such as '{truth[row]}'"
     hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
     raise InputError(message, hint=hint)
 

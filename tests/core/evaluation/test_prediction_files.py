@@ -184,13 +184,13 @@ def test_names_of_networks(name: str):
 
 def test_probabilities_are_no_labels():
     rows = "\n".join(f"{k % 2},{0.1 + 0.08 * k:.3f}" for k in range(10))
-    with pytest.raises(InputError, match="row 1, column 'prediction': '0.100' is no label such as '0'") as caught:
+    with pytest.raises(InputError, match="row 1, column 'prediction': '0.100' is not a label such as '0'") as caught:
         read_predictions(table(f"label,prediction\n{rows}\n"))
     assert "probability=NAME" in caught.value.hint
 
 
 def test_labels_of_another_kind_are_refused():
-    with pytest.raises(InputError, match="'first' is no label such as 'a'"):
+    with pytest.raises(InputError, match="'first' is not a label such as 'a'"):
         read_predictions(table("truth,predicted\na,first\nb,second\n"))
     # One row may be wrong.
     assert read_predictions(table("truth,predicted\na,b\n")).predictions.correct.tolist() == [False]
