@@ -179,6 +179,7 @@ def test_options_that_do_not_apply_are_refused_by_name(name: str):
         **{"unlabelled_weight": 2.0, "unlabelled_ratio": 2, "steps_per_epoch": 5, "labels_seed": 3, "label_draws": 2},
         **{"crop": 8, "ignore": 3, "rate": 8000, "pad": True, "next": True, "steps": 5},
         **{"frames": 3, "clips": 2, "fps": 5.0, "normalise": "none", "label_column": "a", "trust_code": True, "log": ("csv",)},
+        **{"detect": 0.01, "cluster": "auto", "prove_causal": True, "suspects": 3, "probe": 1},
     }
     applicable = {"data", "task", "model", "vectors", "columns", *FIELDS, "seed", "device", "output"}
     if name in applicable | {"seeds", "workers", "weights_key"}:  # of another option

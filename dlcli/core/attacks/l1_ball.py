@@ -22,8 +22,8 @@ def into_l1_ball(found: Tensor, x: Tensor, eps: float | Tensor, bounds: Bounds =
     """The point nearest to `found` within the l1 distance `eps` of `x` and within `bounds`.
 
     Each value moves from `x` by its own change, shrunk by one number for the whole image and cut off at the bounds
-    (proposition 2.1 of the paper). That number is found
-    exactly, between two of the points at which a value starts or stops to move.
+    (proposition 2.1 of the paper). That number is found exactly, between two of the points at which a value starts or stops to
+    move.
 
     Args:
         found: Images (n, ...).
@@ -37,7 +37,7 @@ def into_l1_ball(found: Tensor, x: Tensor, eps: float | Tensor, bounds: Bounds =
     clean, change = x.flatten(1), (found - x).flatten(1)
     size = change.abs()
     room = torch.where(change > 0, bounds[1] - clean, clean - bounds[0])
-    radius = torch.as_tensor(eps, dtype=x.dtype, device=x.device).reshape(-1, 1)
+    radius = _column(eps, x)
     # A margin for the rounding of the sums x + change and of their distances, so that projecting again changes nothing.
     touched = torch.where(size > 0, clean.abs() + torch.minimum(size, room), 0).sum(1, keepdim=True)
     aim = (radius - torch.finfo(x.dtype).eps * (touched + 20 * radius)).clamp_min(0)
@@ -49,11 +49,18 @@ def into_l1_ball(found: Tensor, x: Tensor, eps: float | Tensor, bounds: Bounds =
     return torch.where(inside, held.flatten(1), clean + moved).clamp(*bounds).reshape(x.shape)
 
 
+def _column(values: float | Tensor, like: Tensor) -> Tensor:
+    """One value for all images, or one for each, as (1, 1) or (n, 1); made where `like` is, so that the host copies nothing."""
+    if isinstance(values, Tensor):
+        return values.to(like.dtype).reshape(-1, 1)
+    return torch.full((1, 1), values, dtype=like.dtype, device=like.device)
+
+
 def _shrinkage(size: Tensor, room: Tensor, aim: Tensor) -> Tensor:
     """By how much changes of `size` (n, d) shrink, (n, 1), for their sum to be `aim` (n, 1) once they are cut off at `room`."""
     # From the largest change down, each starts to move at its own size and stops once it has used its room.
     points, order = torch.cat([size, (size - room).clamp_min(0)], 1).sort(dim=1, descending=True, stable=True)
-    moving = torch.where(order < size.shape[1], 1, -1).to(size.dtype).cumsum(1)
+    moving = (2 * (order < size.shape[1]).to(size.dtype) - 1).cumsum(1)
     used = torch.cat([torch.zeros_like(aim), (moving[:, :-1] * (points[:, :-1] - points[:, 1:])).cumsum(1)], 1)
     last = ((used <= aim).sum(1, keepdim=True) - 1).clamp_min(0)
     left = (aim - used.gather(1, last)) / moving.gather(1, last).clamp_min(1)
@@ -86,6 +93,6 @@ def l1_step(x: Tensor, gradient: Tensor, length: float | Tensor, bounds: Bounds 
     order = slope.abs().sort(dim=1, descending=True, stable=True).indices
     ordered = room.gather(1, order)
     before = torch.cat([torch.zeros_like(ordered[:, :1]), ordered.cumsum(1)[:, :-1]], 1)
-    given = torch.as_tensor(length, dtype=x.dtype, device=x.device).reshape(-1, 1)
+    given = _column(length, x)
     taken = torch.minimum((given - before).clamp_min(0), ordered)
     return (torch.zeros_like(clean).scatter(1, order, taken) * torch.sign(slope)).reshape(x.shape)

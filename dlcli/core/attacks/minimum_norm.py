@@ -128,7 +128,7 @@ class GradientMinimumNorm(MinimumNorm, MinimumNormSteps):
 def _longest_change(norm: str, x: Tensor, bounds: Bounds) -> float:
     """A length that no change within the bounds exceeds."""
     span, values = abs(bounds[1] - bounds[0]), max(1, x[0].numel() if len(x) else 1)
-    return span * {"linf": 1.0, "l2": math.sqrt(values), "l1": float(values)}[norm]
+    return span * {"linf": 1.0, "l2": math.sqrt(values)}.get(norm, float(values))
 
 
 @torch.no_grad()

@@ -71,7 +71,7 @@ def _compressed(image: Array, quality: int) -> Array:
     picture = _picture(image[0] if grey else np.moveaxis(image, 0, 2))
     with BytesIO() as stream:
         picture.save(stream, "JPEG", quality=quality)
-        with Image.open(stream) as found:
+        with Image.open(stream, formats=("JPEG",)) as found:
             values = np.asarray(found, dtype=np.float64) / 255
     return values[None] if grey else np.moveaxis(values, 2, 0)
 

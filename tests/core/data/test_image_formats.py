@@ -14,14 +14,15 @@ from dlcli.core.data.image_file import open_image
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(MARK) (w) file closefile\nshowpage\n"
 
 
-def test_pillow_is_called_in_one_place_with_a_list_of_formats():
+def test_pillow_opens_files_in_one_place_and_always_with_a_list_of_formats():
+    """digital.py reads what it has just compressed itself."""
     calls = []
     for path in Path(dlcli.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "open":
                 if isinstance(node.func.value, ast.Name) and node.func.value.id == "Image":
                     calls.append((path.name, [keyword.arg for keyword in node.keywords]))
-    assert calls == [("image_file.py", ["formats"])]
+    assert sorted(calls) == [("digital.py", ["formats"]), ("image_file.py", ["formats"])]
 
 
 def test_every_ending_has_its_format():

@@ -233,7 +233,7 @@ def test_weights_that_do_not_fit_name_their_keys(nets, tmp_path):
         ({"model": "mlp", "synthetic": "bn"}, "`synthetic`: applies to scalar"),
         ({"model": "mlp", "depth": 3}, "`depth`: applies to scalar"),
         ({"model": "mlp", "beta": 0.1}, "`beta`: applies to scalar"),
-        ({"model": "mlp", "seeds": 3}, "`seeds`: applies to scalar"),
+        ({"model": "mlp", "seeds": 3}, "`seeds` of a network needs `try_suggested`"),
         ({"model": "mlp", "wrt": "3"}, "`wrt`: '3' is neither"),
         ({"points": 7}, "`points`: 7 is below 8"),
     ],

