@@ -83,9 +83,13 @@ class TerminalReporter:
 
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
-        """Note SIGINT and SIGTERM instead of being ended by them; a second one ends at once."""
+        """Note SIGINT and SIGTERM instead of being ended by them; a second one ends at once. Ignored ones stay ignored.
+
+        A shell starts background jobs, and nohup programs, with signals that they are to ignore.
+        """
         asked: list[int] = []
-        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
 
         def restore() -> None:
             for number, handler in previous.items():

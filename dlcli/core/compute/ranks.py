@@ -135,6 +135,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     finally:
         _CURRENT.reset(token)
     if own:  # not after an error: it would wait for ranks that may have ended
+        with _explained():
+            dist.barrier()  # the first rank serves the others, and writes while these are done already
         dist.destroy_process_group()
 
 
