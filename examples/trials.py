@@ -48,13 +48,18 @@ def _deep(options: argparse.Namespace) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for name, (depth, width) in DEEP.items():
         with TemporaryDirectory() as folder:
-            code = Path(folder) / "nets.py"
-            code.write_text(_CODE.format(depth=depth, width=width))
-            result = _tried(f"{code}:deep", options, options.seed)
+            result = _tried(deep_network(Path(folder), depth, width), options, options.seed)
         cause = result.causes[0].name if result.causes else "–"
         for one in result.trials:
             shown = points(one.difference).replace(" points", "")
             yield f"| {name} | {cause} | {one.surgery} | {one.without:.3f} | {one.with_it:.3f} | {shown} | {one.verdict} |"
+
+
+def deep_network(folder: Path, depth: int, width: int) -> str:
+    """Write the code of a deep network into a folder; returns its name for dlcli."""
+    code = folder / "nets.py"
+    code.write_text(_CODE.format(depth=depth, width=width))
+    return f"{code}:deep"
 
 
 def _sound(options: argparse.Namespace) -> Iterator[str]:
