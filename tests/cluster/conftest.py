@@ -52,7 +52,7 @@ class LocalCluster:
                 stderr=log,
                 cwd=ROOT,
                 env=self.environment,
-                # What it writes nobody else may read, so that files of its processes can be told from those of others.
+                # Only the owner may read what it writes, so that files of its processes can be told from those of others.
                 umask=0o077,
             )
         self.answers = (folder / "answers").open()

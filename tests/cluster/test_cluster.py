@@ -134,7 +134,7 @@ def test_an_ensemble_is_that_of_one_machine_though_a_node_is_lost(
     assert timeless(out) == timeless(here)
     known = ("members are trained on", "training member", "mean rule", "wrote", "open")
     assert all(line.startswith(known) for line in err.splitlines()), err
-    # The processes of the cluster write files that nobody else may read.
+    # The processes of the cluster write files that only the owner may read.
     assert all(file.stat().st_mode & 0o044 == 0o044 for file in (folder / "there").rglob("*") if file.is_file())
 
 

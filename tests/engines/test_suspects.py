@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[int], set[
 
 def found_by(result: object, kind: type) -> Suspects:
     assert isinstance(result, kind)
-    suspects: Suspects | None = result.suspects  # type: ignore[attr-defined]
+    suspects: Suspects | None = result.suspects
     assert suspects is not None
     return suspects
 

@@ -56,7 +56,7 @@ def network(folder: Path) -> str:
 
 def config(data: Path | str, network: str, **changes: object) -> TrainConfig:
     settings = {"task": "segment", "model": network, "epochs": 30, "device": "cpu", "precision": "float32", "lr": 0.02}
-    return TrainConfig(data=str(data), trust_code=True, **{**settings, **changes})  # type: ignore[arg-type]
+    return TrainConfig(data=str(data), trust_code=True, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -171,11 +171,11 @@ def test_masks_are_written_in_the_size_of_the_file_whatever_the_network_saw(tmp_
     folder = masked_folder(tmp_path / "m", 6, sets=("train", "test"), sizes=((24, 32), (40, 30)))
     train.run(config(folder, network, epochs=1, size=12, output=tmp_path / "run"))
     options = {"model": str(tmp_path / "run"), "data": str(folder), "masks": tmp_path / "o", "trust_code": True}
-    found = predict.run(PredictConfig(**options))  # type: ignore[arg-type]
+    found = predict.run(PredictConfig(**options))
     for row in found.table.rows:
         with Image.open(tmp_path / "o" / str(row[2])) as mask, Image.open(folder / str(row[1])) as image:
             assert mask.size == image.size
-    single = predict.run(PredictConfig(**{**options, "data": str(folder / str(found.table.rows[0][1]))}))  # type: ignore[arg-type]
+    single = predict.run(PredictConfig(**{**options, "data": str(folder / str(found.table.rows[0][1]))}))
     assert len(single.table.rows) == 1 and single.table.rows[0][3:] == found.table.rows[0][3:]
 
 
@@ -185,10 +185,10 @@ def test_arrays_are_learned_by_group_and_predicted_by_index(tmp_path: Path, netw
     result = train.run(config(tmp_path / "a.npz", network, epochs=2, group="person", output=tmp_path / "run"))
     assert isinstance(result, MaskTrainResult) and result.n_test % 2 == 0 and result.classes == ("0", "1", "2")
     options = {"model": str(tmp_path / "run"), "data": str(tmp_path / "a.npz"), "trust_code": True}
-    found = eval.run(EvalConfig(**options))  # type: ignore[arg-type]
+    found = eval.run(EvalConfig(**options))
     assert isinstance(found, MaskEvalResult) and found.metrics == result.rows[0].metrics
     assert (found.group, found.n_groups) == ("person", result.n_test // 2)
-    table = predict.run(PredictConfig(**options, masks=tmp_path / "o", top=1)).table  # type: ignore[arg-type]
+    table = predict.run(PredictConfig(**options, masks=tmp_path / "o", top=1)).table
     assert table.columns == ["index", "mask", "label", "share"] and len(table.rows) == 20
     with Image.open(tmp_path / "o" / str(table.rows[7][1])) as mask:
         assert np.bincount(np.asarray(mask).reshape(-1), minlength=3).max() / mask.width / mask.height == pytest.approx(
@@ -222,7 +222,7 @@ def test_commands_for_classes_refuse_a_network_for_masks(folder: Path, trained: 
     for name, value in (("diagnose", True), ("slices", ("class",)), ("export", Path("x.onnx")), ("explain", "occlusion")):
         options = {name: value, **({"output": Path("o")} if name == "explain" else {})}
         with pytest.raises(UsageError, match=f"`{name}` does not apply to a network that predicts masks"):
-            eval.run(EvalConfig(model=run, data=data, **options))  # type: ignore[arg-type]
+            eval.run(EvalConfig(model=run, data=data, **options))
     with pytest.raises(
         UsageError, match="`explain` does not apply to a network that predicts masks: a map explains one number"
     ):
@@ -239,7 +239,7 @@ def test_a_mean_over_mirror_images_is_alike_for_a_picture_and_its_mirror_image(
         save(tmp_path / name, "a", np.ascontiguousarray(pixels), mask)
     for name in ("plain", "mirrored"):
         options = {"model": run, "data": str(tmp_path / name / "images"), "masks": tmp_path / f"{name}-out", "trust_code": True}
-        predict.run(PredictConfig(tta=True, **options))  # type: ignore[arg-type]
+        predict.run(PredictConfig(tta=True, **options))
     plain, mirrored = (np.asarray(Image.open(tmp_path / f"{name}-out" / "a.png")) for name in ("plain", "mirrored"))
     assert np.array_equal(plain, mirrored[:, ::-1])
     found = eval.run(EvalConfig(model=run, data=str(folder), tta=True, trust_code=True))
@@ -285,7 +285,7 @@ def test_weights_of_a_classifier_of_torchvision_fill_the_body(folder: Path, tmp_
 )
 def test_options_of_other_tasks_are_refused(changes: dict[str, object], message: str):
     with pytest.raises(UsageError, match=message):
-        TrainConfig(**{"data": "d", "task": "segment", **changes})  # type: ignore[arg-type]
+        TrainConfig(**{"data": "d", "task": "segment", **changes})
 
 
 def test_changes_that_masks_cannot_follow_are_refused(folder: Path, network: str):

@@ -62,7 +62,7 @@ def test_an_honest_record_of_each_command_holds(ran, dlcli):
 
 @pytest.mark.parametrize("name", ["top-5", "nll", "ece", "mcc", "worst-class"])
 def test_each_figure_of_an_evaluation_is_computed_again(ran, dlcli, name):
-    """Also when whoever changed it has computed the seal again."""
+    """Also when the seal was computed again after the change."""
     path = ran / "eval" / "run.json"
     record = json.loads(path.read_text())
     found = next(one["estimate"] for one in record["result"]["metrics"] if one["name"] == name)
