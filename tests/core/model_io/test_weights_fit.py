@@ -81,7 +81,7 @@ def test_weights_are_found_behind_any_keys_and_prefix(
         inner = data.draw(st.booleans())
         held = held | under(start if inner else "", beside)
     for key in keys:
-        held = {key: held, "beside": {"epoch": 3, "state": {0: {"exp_avg": torch.ones(2)}}}, "best": torch.tensor(1.0)}
+        held = {"beside": {"epoch": 3, "state": {0: {"exp_avg": torch.ones(2)}}}, "best": torch.tensor(1.0), key: held}
     flat = WeightsFile(Path("w.pt"), dict(_flat(held, ())))
     found = fit_weights(flat, STATE, network="Net")
     assert is_state(found) and not found.warnings
