@@ -108,7 +108,8 @@ def _reopened(config: AttackConfig, fingerprint: str, sha256: str, own: _Weights
 def _member(setup: AttackSetup, name: str, weights: Mapping[str, Tensor]) -> Member:
     """A network that was trained in the first process."""
     network = setup.networks.baseline if name == BASELINE else setup.networks.ensemble
-    assert isinstance(network, Untrained)  # noqa: S101 - for the type checker: these are the ones that are trained
+    if not isinstance(network, Untrained):
+        raise TypeError(f"{name} was not trained here")
     model = network.arch.build()
     model.load_state_dict(weights)
     return Member(model.to(setup.device).eval(), weights_sha256(weights), reused=True, seconds=0.0)

@@ -121,7 +121,7 @@ def killed(table: Path, output: Path, *words: object) -> set[str]:
 
 
 def test_a_run_that_was_killed_goes_on(table: Path, tmp_path: Path):
-    """A stored cell is told from one that is computed again by a count that no join gives."""
+    """A stored cell has a count that no join gives, which shows that it is not computed again."""
     output, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     options = ("--candidates", 0.3, "--workers", 2)
     assert dlcli(table, *options, "-o", whole).returncode == 0
