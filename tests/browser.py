@@ -22,6 +22,12 @@ QUIET = (
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 ).split()
 
+COUNT_KEYS = """if (window.keysHeard === undefined) {
+  window.keysHeard = 0;
+  window.addEventListener('keydown', () => { window.keysHeard += 1; }, true);
+}
+return window.keysHeard"""
+
 
 class Browser:
     """One window. `run` runs a script in the page and gives what it returns."""
@@ -41,13 +47,18 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.ask("POST", "/execute/sync", script=script, args=list(arguments))
 
+    def becomes(self, condition: str, seconds: float = 20) -> bool:
+        """Whether the expression becomes true within so many seconds."""
+        until = time.monotonic() + seconds
+        while not self.run(f"return Boolean({condition})"):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True
+
     def wait(self, condition: str) -> None:
         """Until the expression is true, for 20 seconds at most."""
-        for _ in range(400):
-            if self.run(f"return Boolean({condition})"):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"never true: {condition}")
+        assert self.becomes(condition), f"never true: {condition}"
 
     def emulate(self, width: int, look: str) -> None:
         """Show pages in a window of `width` pixels to someone who prefers a "light" or a "dark" look."""
@@ -57,9 +68,16 @@ class Browser:
             self.ask("POST", "/goog/cdp/execute", cmd=f"Emulation.{command}", params=settings)
 
     def press(self, keys: str) -> None:
+        """Press one key after another, each until the page has heard it: a busy browser may lose a key or deliver it late."""
         for key in keys:
+            heard = self.run(COUNT_KEYS)
             actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-            self.ask("POST", "/actions", actions=[{"type": "key", "id": "keys", "actions": actions}])
+            for _ in range(5):
+                self.ask("POST", "/actions", actions=[{"type": "key", "id": "keys", "actions": actions}])
+                if self.becomes(f"window.keysHeard > {heard}", seconds=10):
+                    break
+            else:
+                raise AssertionError(f"the page never heard {key!r}")
 
     def log(self) -> list[str]:
         """What the console has said since the last time."""
