@@ -1,8 +1,8 @@
 """Open a trained network: a run directory, a file of weights, or the user's code that loads its own."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -269,18 +269,26 @@ def _open(
         raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
     if ":" not in spec:
         raise _not_there(spec)
-    found = named_model(spec, data)
-    with preserved():
+    with _same_draws():
+        found = named_model(spec, data)
         model = found.build().to(device).eval()
     notes = (*found.notes, f"{spec} is taken as trained, as the code returns it")
     return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
+
+
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """Code that draws the weights it returns draws the same ones in every run; the generators keep their states."""
+    with preserved():
+        torch.manual_seed(0)
+        yield
 
 
 def _from_memory(spec: InMemory, data: ImageData, arch: str | None, device: torch.device) -> TrainedNetwork:
     """A copy of a network that the program holds, or what a callable returns, taken as trained."""
     if arch is not None:
         raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
-    with preserved():
+    with _same_draws():
         found = named_model(spec, data)
         model = found.build().to(device).eval()
     notes = () if isinstance(spec.value, nn.Module) else (*found.notes, f"{spec} is taken as trained, as the code returns it")

@@ -16,6 +16,7 @@ from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.models.zoo import digits_net
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.in_memory import InMemory
 
 CPU = torch.device("cpu")
 IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
@@ -48,6 +49,23 @@ def test_a_file_of_weights_is_opened_with_its_architecture(tmp_path: Path, model
         assert torch.equal(found.model(X), model(X)) and found.sha256 == weights_sha256(model)
     named = open_trained("digits-net", DATA, weights=tmp_path / "w.pt", device=CPU)
     assert torch.equal(named.model(X), model(X)) and named.classes is None
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_weights_that_code_draws_itself_are_the_same_in_every_run(in_memory: bool, tmp_path: Path):
+    (tmp_path / "drawn.py").write_text(
+        "from torch import nn\n\ndef net(classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
+    drawn = (
+        InMemory("drawn", lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3))) if in_memory else f"{tmp_path}/drawn.py:net"
+    )
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        state = torch.get_rng_state()
+        found.append(open_trained(drawn, DATA, device=CPU).sha256)
+        assert torch.equal(torch.get_rng_state(), state)
+    assert found[0] == found[1]
 
 
 def test_user_code_may_load_its_own_weights(tmp_path: Path):
