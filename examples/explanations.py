@@ -18,7 +18,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.explain import METHODS
 from dlcli.core.explain.base import ExplainSettings, predicted_classes
 from dlcli.core.explain.faithfulness import DeletionCheck
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.stats import mean_difference
 from dlcli.specs.explain import Faithfulness
@@ -66,7 +66,7 @@ def measured(options: argparse.Namespace, name: str, data: ImageData) -> Iterato
     seeds = range(options.seed, options.seed + options.seeds)
     home = cache_dir() / "models"
     members = [
-        train_or_load(arch, data, recipe=recipe, seed=seed, name="baseline", bootstrap=False, device=CPU, cache=home)
+        train_or_load(MemberPlan(arch=arch, data=data, recipe=recipe, seed=seed, name="baseline", device=CPU), cache=home)
         for seed in seeds
     ]
     trained = [member.model.eval() for member in members]

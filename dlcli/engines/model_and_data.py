@@ -15,7 +15,7 @@ from dlcli.core.data.channels import with_channels
 from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.labels_table import table_in
 from dlcli.core.layers.flipped import Flipped, MeanOfMirrored
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.calibration_file import SavedCalibration, check_outputs, read_calibration
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
@@ -264,16 +264,7 @@ def _default(config: ModelAndDataOptions, data: ImageData, device: torch.device,
     """The same network that `dlcli attack` uses as its baseline, so both share one cache entry."""
     check_trainable(data)
     arch = normalised_architecture(open_model(None, data), config.normalise, data.channels)
-    member = train_or_load(
-        arch,
-        data,
-        recipe=arch.recipe,
-        seed=config.seed,
-        name=_BASELINE,
-        bootstrap=False,
-        device=device,
-        report=report,
-        cache=cache_dir() / "models",
-    )
+    plan = MemberPlan(arch=arch, data=data, recipe=arch.recipe, seed=config.seed, name=_BASELINE, device=device)
+    member = train_or_load(plan, cache=cache_dir() / "models", report=report)
     notes = () if member.reused else (f"trained {arch.name} on {data.name}; it is kept in the cache",)
     return TrainedNetwork(member.model, arch.name, member.sha256, data.classes, notes)

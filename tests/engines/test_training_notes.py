@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dlcli.core.data import open_data
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.training import loop
 from dlcli.core.training.recipe import Recipe
@@ -42,7 +42,7 @@ def _member(report):
     data, device = open_data("digits", limit=60), torch.device("cpu")
     recipe = Recipe(epochs=2, batch_size=32, optimizer="sgd", lr=0.1)
     arch = open_model("mlp", data)
-    train_or_load(arch, data, recipe=recipe, seed=0, name="a", bootstrap=False, device=device, report=report)
+    train_or_load(MemberPlan(arch=arch, data=data, recipe=recipe, seed=0, name="a", device=device), report=report)
 
 
 @pytest.mark.parametrize(

@@ -51,37 +51,11 @@ class Member:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """All that determines a member's weights."""
+@dataclass(frozen=True, kw_only=True)
+class MemberPlan:
+    """All that determines a member's weights.
 
-    arch: Architecture
-    data: ImageData
-    recipe: Recipe
-    seed: int
-    name: str
-    bootstrap: bool
-    device: torch.device
-
-
-def train_or_load(
-    arch: Architecture,
-    data: ImageData,
-    *,
-    recipe: Recipe,
-    seed: int,
-    name: str,
-    bootstrap: bool,
-    device: torch.device,
-    report: Reporter = SILENT,
-    cache: Path | None = None,
-) -> Member:
-    """Train a network, or load it from the cache if an earlier run has trained the same one.
-
-    A second process that needs the same network waits for the first. If a cached file is damaged, a warning is reported and
-    the network is trained again.
-
-    Args:
+    Attributes:
         arch: The untrained network.
         data: Its training split is used.
         recipe: How to train.
@@ -90,19 +64,37 @@ def train_or_load(
             depend on the seed and on this name.
         bootstrap: Whether to train on n draws with replacement from the n training examples (Breiman 1996), not on all.
         device: Where to train, and where the network is returned.
-        report: Receives progress and warnings.
+    """
+
+    arch: Architecture
+    data: ImageData
+    recipe: Recipe
+    seed: int
+    name: str
+    bootstrap: bool = False
+    device: torch.device
+
+
+def train_or_load(plan: MemberPlan, *, cache: Path | None = None, report: Reporter = SILENT) -> Member:
+    """Train a network, or load it from the cache if an earlier run has trained the same one.
+
+    A second process that needs the same network waits for the first. If a cached file is damaged, a warning is reported and
+    the network is trained again.
+
+    Args:
+        plan: The network, its data and its training.
         cache: Folder of weights, usually `cache_dir() / "models"`; None to train without a cache.
+        report: Receives progress and warnings.
 
     Raises:
         NumericError: If training diverges.
         ResourceError: If the memory of the device does not suffice.
     """
-    plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
     if cache is None:
         return _trained(plan, _built(plan), report)
     description = _description(plan)
     file = _cache_file(cache, description)
-    with cache_lock(file, f"another run is training the same {name}", report):
+    with cache_lock(file, f"another run is training the same {plan.name}", report):
         return _from_cache(plan, file, report) or _into_cache(plan, file, description, report)
 
 
@@ -114,105 +106,42 @@ class UncachedWeights:
     description: str
 
 
-def train_uncached(
-    arch: Architecture,
-    data: ImageData,
-    *,
-    recipe: Recipe,
-    seed: int,
-    name: str,
-    bootstrap: bool,
-    device: torch.device,
-    report: Reporter = SILENT,
-) -> UncachedWeights:
-    """Train a network as `train_or_load` would, for `add_to_cache` elsewhere.
-
-    Args:
-        arch: The untrained network.
-        data: Its training split is used.
-        recipe: How to train.
-        seed: Seed of the run.
-        name: Name of the network in the run.
-        bootstrap: Whether the examples are drawn with replacement.
-        device: Where to train.
-        report: Receives progress.
-    """
-    plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
+def train_uncached(plan: MemberPlan, report: Reporter = SILENT) -> UncachedWeights:
+    """Train a network as `train_or_load` would, for `add_to_cache` elsewhere."""
     model = _trained(plan, _built(plan), report).model
     return UncachedWeights({key: value.detach().cpu() for key, value in model.state_dict().items()}, _description(plan))
 
 
-def add_to_cache(
-    found: UncachedWeights,
-    arch: Architecture,
-    data: ImageData,
-    *,
-    recipe: Recipe,
-    seed: int,
-    name: str,
-    bootstrap: bool,
-    device: torch.device,
-    cache: Path,
-    alike: bool,
-    report: Reporter = SILENT,
-) -> None:
-    """Keep weights that were trained elsewhere for `train_or_load` with these arguments.
+def add_to_cache(found: UncachedWeights, plan: MemberPlan, *, cache: Path, alike: bool, report: Reporter = SILENT) -> None:
+    """Keep weights that were trained elsewhere for `train_or_load` with this plan.
 
     Args:
         found: What `train_uncached` returned.
-        arch: The untrained network.
-        data: Its training split was used.
-        recipe: How it was trained.
-        seed: Seed of the run.
-        name: Name of the network in the run.
-        bootstrap: Whether the examples were drawn with replacement.
-        device: Where it would be trained here.
+        plan: The network as it would be trained here.
         cache: Folder of weights.
         alike: Whether to raise InputError if it was determined by other things than here: other data, code or versions.
         report: Receives a warning if the cache cannot be written.
     """
-    plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
     description = _description(plan)
     if alike and description != found.description:
         hint = "each node has to read the same data and code, which must not change during the run"
-        raise InputError(f"{name} was trained elsewhere on other data, or with other code or versions", hint=hint)
+        raise InputError(f"{plan.name} was trained elsewhere on other data, or with other code or versions", hint=hint)
     model, file = _built(plan), _cache_file(cache, description)
     model.load_state_dict(found.weights)
-    with cache_lock(file, f"another run is training the same {name}", report):
+    with cache_lock(file, f"another run is training the same {plan.name}", report):
         _save(file, Member(model, weights_sha256(model), reused=False, seconds=0.0), description, report)
 
 
-def is_cached(
-    arch: Architecture,
-    data: ImageData,
-    *,
-    recipe: Recipe,
-    seed: int,
-    name: str,
-    bootstrap: bool,
-    device: torch.device,
-    cache: Path,
-) -> bool:
-    """Whether `train_or_load` with these arguments finds a file in the cache; it may turn out to be damaged.
-
-    Args:
-        arch: The untrained network.
-        data: Its training split is used.
-        recipe: How to train.
-        seed: Seed of the run.
-        name: Name of the network in the run.
-        bootstrap: Whether the examples are drawn with replacement.
-        device: Where to train.
-        cache: Folder of weights.
-    """
-    return _cache_file(cache, _description(_Plan(arch, data, recipe, seed, name, bootstrap, device))).exists()
+def is_cached(plan: MemberPlan, cache: Path) -> bool:
+    """Whether `train_or_load` with this plan finds a file in the cache; it may turn out to be damaged."""
+    return _cache_file(cache, _description(plan)).exists()
 
 
 def _cache_file(cache: Path, description: str) -> Path:
     return cache / f"{hashlib.sha256(description.encode()).hexdigest()}.safetensors"
 
 
-def _from_cache(plan: _Plan, file: Path, report: Reporter) -> Member | None:
+def _from_cache(plan: MemberPlan, file: Path, report: Reporter) -> Member | None:
     if not file.exists():
         return None
     try:
@@ -222,7 +151,7 @@ def _from_cache(plan: _Plan, file: Path, report: Reporter) -> Member | None:
         return None
 
 
-def _into_cache(plan: _Plan, file: Path, description: str, report: Reporter) -> Member:
+def _into_cache(plan: MemberPlan, file: Path, description: str, report: Reporter) -> Member:
     member = _trained(plan, _built(plan), report)
     _save(file, member, description, report)
     return member
@@ -235,14 +164,14 @@ def _save(file: Path, member: Member, description: str, report: Reporter) -> Non
         report.warn(f"{file}: not cached for the next run ({error.strerror or error})")
 
 
-def _built(plan: _Plan) -> nn.Module:
+def _built(plan: MemberPlan) -> nn.Module:
     """The network with its initial weights."""
     with preserved():
         torch.manual_seed(derive(plan.seed, plan.name, "init"))
         return plan.arch.build()
 
 
-def _trained(plan: _Plan, model: nn.Module, report: Reporter) -> Member:
+def _trained(plan: MemberPlan, model: nn.Module, report: Reporter) -> Member:
     x, y = _examples(plan)
     start = time.perf_counter()
     total = plan.recipe.epochs * steps_per_epoch(len(x), plan.recipe.batch_size)
@@ -251,7 +180,7 @@ def _trained(plan: _Plan, model: nn.Module, report: Reporter) -> Member:
     return Member(model, weights_sha256(model), reused=False, seconds=time.perf_counter() - start)
 
 
-def _examples(plan: _Plan) -> tuple[Tensor, Tensor]:
+def _examples(plan: MemberPlan) -> tuple[Tensor, Tensor]:
     split, n = plan.data.splits["train"], len(plan.data.y_train)
     if plan.bootstrap:
         drawn = draw(n, 1.0, replacement=True, seed=derive(plan.seed, plan.name, "bootstrap"))
@@ -259,7 +188,7 @@ def _examples(plan: _Plan) -> tuple[Tensor, Tensor]:
     return split.x, split.y
 
 
-def _cached(plan: _Plan, file: Path) -> Member:
+def _cached(plan: MemberPlan, file: Path) -> Member:
     """The member whose weights `file` holds; raises InputError if they are damaged."""
     weights = load_weights(file)
     sha256 = weights_sha256(weights)
@@ -274,7 +203,7 @@ def _cached(plan: _Plan, file: Path) -> Member:
     return Member(model.to(plan.device).eval(), sha256, reused=True, seconds=0.0)
 
 
-def _description(plan: _Plan) -> str:
+def _description(plan: MemberPlan) -> str:
     """Canonical JSON of everything that determines the weights."""
     # With too much in the key a network is trained again; with too little a run gets the weights of another one without notice.
     # So code is covered by a hash of its source rather than by a version number, which is easily forgotten. Precision and

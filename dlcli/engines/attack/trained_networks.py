@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +12,15 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data.base import ImageData
-from dlcli.core.model_io.cached import Member, UncachedWeights, add_to_cache, is_cached, train_or_load, train_uncached
+from dlcli.core.model_io.cached import (
+    Member,
+    MemberPlan,
+    UncachedWeights,
+    add_to_cache,
+    is_cached,
+    train_or_load,
+    train_uncached,
+)
 from dlcli.core.model_io.trained import TrainedNetwork
 from dlcli.engines.attack.networks import BASELINE, Networks, Untrained, align_outputs, open_networks, read_images
 from dlcli.specs.attack import AttackConfig
@@ -68,32 +75,32 @@ class NetworkTraining:
 
     def fit(self, name: str, report: Reporter) -> Member:
         """Train the network of this name, or load it from the cache."""
-        return train_or_load(**self._arguments(name), cache=_cache(), report=report)
+        return train_or_load(self._planned(name), cache=_cache(), report=report)
 
     def __call__(self, name: str, report: Reporter) -> UncachedWeights:
         """Train the network in a worker."""
-        return train_uncached(**self._arguments(name), report=report)
+        return train_uncached(self._planned(name), report)
 
     def add(self, name: str, found: UncachedWeights, report: Reporter) -> None:
         """Keep what a worker trained in the cache."""
-        add_to_cache(found, **self._arguments(name), cache=_cache(), alike=self.config.cluster is not None, report=report)
+        add_to_cache(found, self._planned(name), cache=_cache(), alike=self.config.cluster is not None, report=report)
 
     def missing(self) -> list[str]:
         """The names of the networks that the cache does not hold."""
-        return [name for name in self.names if not is_cached(**self._arguments(name), cache=_cache())]
+        return [name for name in self.names if not is_cached(self._planned(name), _cache())]
 
-    def _arguments(self, name: str) -> dict[str, Any]:
+    def _planned(self, name: str) -> MemberPlan:
         network = self.networks.baseline if name == BASELINE else self.networks.ensemble
         assert isinstance(network, Untrained)  # noqa: S101 - for the type checker: `names` has no others
-        return {
-            "arch": network.arch,
-            "data": self.data,
-            "recipe": network.recipe,
-            "seed": self.config.seed,
-            "name": name,
-            "bootstrap": name != BASELINE,
-            "device": self.device,
-        }
+        return MemberPlan(
+            arch=network.arch,
+            data=self.data,
+            recipe=network.recipe,
+            seed=self.config.seed,
+            name=name,
+            bootstrap=name != BASELINE,
+            device=self.device,
+        )
 
     def plan_processes(self, names: list[str]) -> WorkerPlan:
         """The processes that train these networks: several only where there are several GPUs."""

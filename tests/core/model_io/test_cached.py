@@ -14,7 +14,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io import cached as members
-from dlcli.core.model_io.cached import is_cached, train_or_load
+from dlcli.core.model_io.cached import MemberPlan, is_cached, train_or_load
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
@@ -65,8 +65,9 @@ ARCH = Architecture("tiny", _build, RECIPE, "source")
 
 
 def _fit(arch=ARCH, data=None, **changes):
-    settings = {"recipe": RECIPE, "seed": 0, "name": "member-1", "bootstrap": False, "device": CPU, **changes}
-    return train_or_load(arch, data or _data(), **settings)
+    plan = {"arch": arch, "data": data or _data(), "recipe": RECIPE, "seed": 0, "name": "member-1", "device": CPU}
+    how = {name: changes.pop(name) for name in ("cache", "report") if name in changes}
+    return train_or_load(MemberPlan(**plan | changes), **how)
 
 
 def test_the_same_arguments_give_the_same_bits_in_any_state():
@@ -248,20 +249,21 @@ def test_a_second_process_waits_for_the_first_and_loads_its_network(tmp_path):
 
 
 def test_a_network_is_cached_if_it_would_not_be_trained(tmp_path):
-    settings = {"recipe": RECIPE, "seed": 0, "name": "member", "bootstrap": False, "device": CPU, "cache": tmp_path}
-    arch, data = ARCH, _data()
+    first = MemberPlan(arch=ARCH, data=_data(), recipe=RECIPE, seed=0, name="member", device=CPU)
     for changes in ({}, {"seed": 1}, {"bootstrap": True}, {"name": "other"}, {"recipe": replace(RECIPE, lr=0.2)}):
-        found = [is_cached(arch, data, **settings | changes)]
-        found += [train_or_load(arch, data, **settings | changes).reused, is_cached(arch, data, **settings | changes)]
+        plan = replace(first, **changes)
+        found = [is_cached(plan, tmp_path), train_or_load(plan, cache=tmp_path).reused, is_cached(plan, tmp_path)]
         assert found == [False, False, True]
-    assert not is_cached(arch, _data(seed=1), **settings)
+    assert not is_cached(replace(first, data=_data(seed=1)), tmp_path)
 
 
 @pytest.mark.slow
 def test_digits_net_reaches_its_accuracy_and_takes_the_fast_path_safely(tmp_path):
     data = open_data("digits")
     arch = open_model(None, data)
-    member = train_or_load(arch, data, recipe=arch.recipe, seed=0, name="baseline", bootstrap=False, device=CPU, cache=tmp_path)
+    member = train_or_load(
+        MemberPlan(arch=arch, data=data, recipe=arch.recipe, seed=0, name="baseline", device=CPU), cache=tmp_path
+    )
     right = (predict_logits(member.model, data.x_test, device=CPU).argmax(1) == data.y_test).float().mean()
     assert right >= 0.97
     assert os.listdir(tmp_path)

@@ -12,7 +12,7 @@ from torch import nn
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.untrained import open_model
 from dlcli.engines import attack
 from dlcli.engines.attack.images import AttackedImages
@@ -86,13 +86,15 @@ def networks(members: int = 3) -> list[nn.Module]:
     names = ("baseline", *(f"member-{k}" for k in range(members)))
     found = [
         train_or_load(
-            arch,
-            data,
-            recipe=replace(arch.recipe, epochs=2),
-            seed=0,
-            name=name,
-            bootstrap=name != "baseline",
-            device=torch.device("cpu"),
+            MemberPlan(
+                arch=arch,
+                data=data,
+                recipe=replace(arch.recipe, epochs=2),
+                seed=0,
+                name=name,
+                bootstrap=name != "baseline",
+                device=torch.device("cpu"),
+            ),
             cache=cache_dir() / "models",
         )
         for name in names

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dlcli.core.data import open_data
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.ensemble_dir import member_folder, save_ensemble_metadata
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.model_io.untrained import open_model
@@ -40,13 +40,15 @@ def fitted(name: str) -> nn.Module:
     data = open_data("digits")
     arch = open_model(None, data)
     return train_or_load(
-        arch,
-        data,
-        recipe=replace(arch.recipe, epochs=2),
-        seed=0,
-        name=name,
-        bootstrap=name != "baseline",
-        device=torch.device("cpu"),
+        MemberPlan(
+            arch=arch,
+            data=data,
+            recipe=replace(arch.recipe, epochs=2),
+            seed=0,
+            name=name,
+            bootstrap=name != "baseline",
+            device=torch.device("cpu"),
+        ),
         cache=cache_dir() / "models",
     ).model
 

@@ -12,7 +12,7 @@ from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.cli.commands.predict import COMMAND as PREDICT
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.run_dir import load_model, save_model
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.stats import wilson
@@ -187,7 +187,7 @@ def test_shifted_images_are_a_data_mismatch(tmp_path: Path):
     arch = open_model(None, data)
     part = replace(data, x_train=data.x_train[kept], y_train=data.y_train[kept])
     recipe = replace(arch.recipe, epochs=8)
-    member = train_or_load(arch, part, recipe=recipe, seed=0, name="baseline", bootstrap=False, device=CPU)
+    member = train_or_load(MemberPlan(arch=arch, data=part, recipe=recipe, seed=0, name="baseline", device=CPU))
     save_model(
         tmp_path / "run",
         model=member.model,
@@ -345,9 +345,8 @@ def digits_run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     data = open_data("digits")
     arch = open_model(None, data)
     recipe = replace(arch.recipe, epochs=3)
-    member = train_or_load(
-        arch, data, recipe=recipe, seed=0, name="baseline", bootstrap=False, device=CPU, cache=home / "dlcli" / "models"
-    )
+    plan = MemberPlan(arch=arch, data=data, recipe=recipe, seed=0, name="baseline", device=CPU)
+    member = train_or_load(plan, cache=home / "dlcli" / "models")
     folder = tmp_path / "run"
     save_model(
         folder, model=member.model, spec=arch.name, surgery=[], data="digits", channels=1, size=data.size, classes=data.classes
