@@ -69,6 +69,7 @@ def _written(command: Command, config: Any, engine: Any, report: Any) -> Any:
     from dlcli.cli import output
     from dlcli.cli.execute import lock_output, record
     from dlcli.cli.exit_codes import ExitCode
+    from dlcli.cli.record_folder import check_folder, replacing
     from dlcli.support.atomic import remove_stale
     from dlcli.support.finish import finishing
     from dlcli.support.record import Start
@@ -76,9 +77,11 @@ def _written(command: Command, config: Any, engine: Any, report: Any) -> Any:
     started = Start(datetime.now(UTC), time.monotonic())
     if command.rows:
         output.rows_form(config.output, "auto")
+    check_folder(command, config.output)
     with lock_output(config.output), finishing():
         remove_stale(config.output)
-        result = engine.run(config, report=report)
+        with replacing(command, config):
+            result = engine.run(config, report=report)
         if result.KIND == "rows":
             output.save_rows(result.table, config.output)
         elif result.KIND == "single":

@@ -1,6 +1,5 @@
 """Runs an engine the same way for every command: lock, run, print the result, write the record, return an exit status."""
 
-import json
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from dlcli.cli import output
 from dlcli.cli.command import Command
 from dlcli.cli.exit_codes import ExitCode
 from dlcli.cli.flags import with_flags
+from dlcli.cli.record_folder import RECORD, check_folder, replacing
 from dlcli.cli.reporter import TerminalReporter, folded, starting
 from dlcli.cli.streams import printable
 from dlcli.specs.option import declared
@@ -28,10 +28,6 @@ from dlcli.support.finish import finishing
 from dlcli.support.launch import launched
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
-
-RECORD = "run.json"
-_OF_NETWORKS = ("train", "ensemble")
-"""The commands whose output folder holds networks."""
 
 
 def execute(command: Command, config: Any, run: RunOptions) -> int:
@@ -67,22 +63,9 @@ def _check_launch(command: Command) -> None:
         raise UsageError(message, hint="start it without torchrun; dlcli train is for several")
 
 
-def _check_network_folder(command: Command, folder: Path | None) -> None:
-    """Refuse to write the result of another command over the record of a trained network, which belongs to its weights."""
-    path = None if folder is None else folder / RECORD
-    if path is None or command.name in _OF_NETWORKS or not path.is_file():
-        return
-    try:
-        before = json.loads(path.read_bytes()).get("command")
-    except (ValueError, AttributeError):
-        return
-    if before in _OF_NETWORKS:
-        raise UsageError(f"`output`: {folder} holds a run of dlcli {before}", hint="choose another folder")
-
-
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
     _check_launch(command)
-    _check_network_folder(command, config.output)
+    check_folder(command, config.output)
     with starting(command.name, quiet=run.quiet):
         engine = import_module(command.engine)
     first = launched().rank == 0
@@ -104,7 +87,8 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
     with lock_output(config.output), finishing(), reporting as reporter:
         if config.output is not None:
             remove_stale(config.output)
-        result = engine.run(config, report=reporter)
+        with replacing(command, config):
+            result = engine.run(config, report=reporter)
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
         reporter.close()
         output.show(command, config, result, run, reporter)

@@ -17,8 +17,9 @@ from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.video_windows import is_duration
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import MissingInputError, UsageError
 from dlcli.support.reporter import Reporter
+from dlcli.support.suggest import meant_path
 from dlcli.support.tables import Table
 
 _AT_A_TIME = 8
@@ -28,13 +29,15 @@ _AT_A_TIME = 8
 def takes_windows(config: PredictConfig, task: RunTask) -> bool:
     """Whether `every` is a time, so that the windows of a video are predicted.
 
-    Raises UsageError if the data are not one video, or the network does not classify.
+    Raises MissingInputError if there is no such file, and UsageError if it is not a video, or the network does not classify.
     """
     if not is_duration(config.every):
         if is_duration(config.window):
             raise UsageError("`window` as a time needs `every` as a time", hint="add `every=1s`")
         return False
     path = Path(config.data)
+    if not path.exists() and (VIDEOS.matches(path) or len(path.parts) > 1):
+        raise MissingInputError(f"`data`: {path}: no such file", hint=meant_path(str(path)))
     if not path.is_file() or not VIDEOS.matches(path):
         raise UsageError("`every` as a time needs one video", hint="name a file such as long.mp4, or omit `every`")
     if task.scores is not None or task.masks is not None or task.sequences is not None:

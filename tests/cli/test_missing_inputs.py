@@ -40,6 +40,8 @@ eval --group nope
 predict nope
 predict --data nope
 predict --data nope.png
+predict --data nope.mp4 --every 1s
+predict --data films/nope --every 1s
 ensemble --data nope
 ensemble --data nope.csv
 ensemble --add nope

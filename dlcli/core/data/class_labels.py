@@ -195,12 +195,19 @@ def _warn_gaps(where: str, classes: Sequence[str], report: Reporter) -> None:
 
 
 def _warn_case(where: str, classes: Sequence[str], report: Reporter) -> None:
+    if pairs := differing_in_case(classes):
+        report.warn(f"{where}: {pairs}, and are read as two classes")
+
+
+def differing_in_case(classes: Sequence[str]) -> str:
+    """Which classes are called alike but for case, as the beginning of a sentence that names both; "" if there are none."""
     folded: dict[str, str] = {}
     same = [(folded[name.casefold()], name) for name in classes if folded.setdefault(name.casefold(), name) != name]
-    if same:
-        first, second = same[0]
-        more = f" ({len(same)} such pairs)" if len(same) > 1 else ""
-        report.warn(f"{where}: '{first}' and '{second}' differ in case only{more}, and are read as two classes")
+    if not same:
+        return ""
+    first, second = same[0]
+    more = f" ({len(same)} such pairs)" if len(same) > 1 else ""
+    return f"'{first}' and '{second}' differ in case only{more}"
 
 
 def _same_classes(one: ClassLabels, other: ClassLabels) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.metrics import Floats
+from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
 
 _WORDS = "p|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence|pred|prediction"
@@ -123,6 +124,8 @@ def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0)
         row = int(wrong[0])
         what = "a number that is not negative" if most is None else "a probability, from 0 to 1"
         hint = "are these logits? write probabilities; `columns` names the columns"
+        if has_decimal_comma(texts[row]):
+            what, hint = "a number: its decimal mark is a comma", with_point(texts[row])
         raise InputError(f"{source}: row {row + 1}, column '{column}': '{texts[row]}' is not {what}", hint=hint)
     clipped: Floats = np.clip(found, 0.0, most)
     return clipped
@@ -159,7 +162,8 @@ def _named(source: str, columns: Sequence[str], seen: Sequence[str], prefix: str
 
 
 def _are_shares(texts: Texts) -> bool:
-    found = np.array([_number(text) for text in texts])
+    """Whether all cells are from 0 to 1; with a decimal comma they count, so that `numbers` names the first one."""
+    found = np.array([_number(text.replace(",", ".") if has_decimal_comma(text) else text) for text in texts])
     return bool(((found >= 0) & (found <= 1)).all())
 
 

@@ -11,24 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.column_names import FILE_COLUMNS, known_columns, plain_name
+from dlcli.core.data.class_labels import differing_in_case
+from dlcli.core.data.column_names import known_columns, plain_name
 from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers, second_column
 from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
-from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table, cell_text
 
-TRUTH = tuple("truth true ytrue truelabel trueclass actual groundtruth gt gold goldlabel target labeltrue reference y".split())
-"""Names of the column of true labels, most telling first, as `plain_name` gives them."""
-PREDICTED = tuple(
-    "predicted prediction predictedlabel predictedclass predictionlabel pred predlabel predclass ypred yhat top1".split()
-)
-"""Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
-LABEL = ("label", "class", "labels", "classname")
-SURE = tuple("probability confidence prob yprob yproba yscore probabilities score p".split())
-"""Those of the probability of the predicted label, or of the second of two classes."""
 LOSS = "loss"
 INDEX = "index"
 DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
@@ -60,16 +52,6 @@ class PredictionTable:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Roles:
-    """The columns by what they hold; None where there is none."""
-
-    truth: str
-    label: str | None
-    sure: str | None
-    file: str | None
-
-
 def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable:
     """Find the columns of a table of predictions, and check what they hold.
 
@@ -82,9 +64,9 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     """
     if not table.rows:
         raise InputError(f"{table.name}: has no rows")
-    given = _given(table, named)
+    given = named_columns(table, named)
     cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
-    roles = _roles(table, given)
+    roles = find_roles(table, given)
     truth, label = (None if name is None else _labels(table, name, cells[name]) for name in (roles.truth, roles.label))
     if truth is None:
         raise ValueError("there are no true labels")
@@ -96,6 +78,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     if found is None and roles.sure is None:
         found = second_column(table.name, free, seen)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
+    notes = (*rival_notes(roles, cells, truth, label), *_case_notes(predictions.outputs), *notes)
     _check_correct(table, cells, predictions)
     own = set() if found is None else set(found.columns)
     metadata = {name: column for name, column in free.items() if name not in own}
@@ -105,38 +88,14 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     return PredictionTable(predictions, files, _ids(cells), metadata, notes)
 
 
+def _case_notes(classes: Sequence[str]) -> list[str]:
+    pairs = differing_in_case(classes)
+    return [f"{pairs}, and count as two classes."] if pairs else []
+
+
 def _ids(cells: dict[str, Texts]) -> Texts | None:
     found = next((column for name, column in cells.items() if plain_name(name) == INDEX), None)
     return found if found is not None and len(set(found)) == len(found) else None
-
-
-def _given(table: Table, named: Sequence[str]) -> dict[str, str]:
-    """The columns that the user names, by role."""
-    given = dict(one.split("=", 1) for one in named)
-    for role, name in given.items():
-        if role != "classes" and name not in table.columns:
-            hint = did_you_mean(name, table.columns)
-            raise InputError(f"{table.name}: has no column '{name}' (`columns`: {role})", hint=hint)
-    return given
-
-
-def _roles(table: Table, given: dict[str, str]) -> _Roles:
-    def first(role: str, known: Sequence[str]) -> str | None:
-        return given.get(role) or next(iter(known_columns(table.columns, known)), None)
-
-    truth, label, other = first("truth", TRUTH), first("label", PREDICTED), first("label", LABEL)
-    if truth is None and label is not None and label != other:
-        truth, other = other, None
-    label = label or (other if other != truth else None)
-    if truth is None:
-        there = ", ".join(table.columns[:12])
-        hint = f"name it by `columns` as truth=NAME; there are: {there}"
-        raise InputError(f"{table.name}: has no column of true labels (truth, y_true, target ...)", hint=hint)
-    file = given.get("file") or next(
-        (name for name in known_columns(table.columns, FILE_COLUMNS) if name not in (truth, label)), None
-    )
-    sure = given.get("probability") or next((n for n in known_columns(table.columns, SURE) if n not in (truth, label)), None)
-    return _Roles(truth, label, sure, file)
 
 
 def _texts(table: Table, k: int) -> Texts:
@@ -157,7 +116,7 @@ def _labels(table: Table, name: str, column: Texts) -> Texts:
     return found
 
 
-def _check_labels(table: Table, roles: _Roles, truth: Texts, label: Texts | None) -> None:
+def _check_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
     """Raise InputError if the predicted labels are of another kind than the true ones: fractions, or none of them the same."""
     known = set(truth)
     if label is None or any(map(_is_fraction, known)):
@@ -186,7 +145,7 @@ def _order(text: str) -> tuple[float, str]:
 
 def _predictions(
     table: Table,
-    roles: _Roles,
+    roles: Roles,
     truth: Texts,
     label: Texts | None,
     cells: dict[str, Texts],
@@ -224,7 +183,7 @@ def _numbered(table: Table, labels: Texts, outputs: tuple[str, ...], column: str
 
 
 def _log(
-    table: Table, p: Floats, y: NDArray[np.int64], cells: dict[str, Texts], roles: _Roles
+    table: Table, p: Floats, y: NDArray[np.int64], cells: dict[str, Texts], roles: Roles
 ) -> tuple[Floats, tuple[str, ...]]:
     """The logarithms; that of the true class from its loss if there is one, which is not rounded to 0."""
     rows = np.arange(len(y))

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from dlcli.core.compute.foreign import guard_calls
 from dlcli.core.models.base import GENERAL_RECIPE, Architecture
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.suggest import did_you_mean
+from dlcli.support.suggest import meant_path
 
 _PLAIN = {"weights": None, "weights_backbone": None, "aux_loss": False, "aux_logits": False, "init_weights": True}
 """What is given to a builder that names it: auxiliary heads would make forward() return more than logits."""
@@ -35,13 +36,21 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
     names = torchvision.models.list_models(module=torchvision.models)
     names += torchvision.models.list_models(module=torchvision.models.segmentation) if masks else []
     if name not in names:
-        hint = did_you_mean(name, [*own, *names], otherwise=f"choose from {', '.join(own)}, or any name of torchvision's")
-        raise UsageError(f"no model is called '{name}'", hint=hint)
+        raise _unknown(name, own, names)
     if channels != 3:
         message = f"{name} takes images of 3 channels; these have {channels}"
         raise InputError(message, hint="choose a built-in `model` such as cifar-resnet-20")
     digest = hashlib.sha256(f"{name} of torchvision {torchvision.__version__}".encode()).hexdigest()
     return Architecture(name, partial(build_torchvision, name, classes), GENERAL_RECIPE, digest)
+
+
+def _unknown(name: str, own: tuple[str, ...], names: list[str]) -> UsageError:
+    """The error for a name that is no model; where models may be paths, a path is what was mistyped perhaps."""
+    choose = f"choose from {', '.join(own)}, or any name of torchvision's"
+    if Path(name).exists():
+        return UsageError(f"no model is called '{name}', which is a file or folder here", hint=choose)
+    near = meant_path(name, [*own, *names])
+    return UsageError(f"no model is called '{name}', nor is there such a file or folder", hint=near or choose)
 
 
 def published_side(name: str) -> int | None:

@@ -26,7 +26,7 @@ from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness
 from dlcli.engines.attack.elsewhere import make_elsewhere
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, Untrained
-from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
+from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes, unchanged_images
 from dlcli.engines.attack.random_order import Attacked, attack_all, attack_until_sure
 from dlcli.engines.attack.resume import PartialResults, parts_folder, stored_parts
 from dlcli.engines.attack.rows import PerImage, by_method, per_image, rows
@@ -209,6 +209,7 @@ def _run(setup: AttackSetup) -> AttackResult:
         notes=(
             *loaded.notes,
             *([describe_stop(attacked.stopped, "image")] if attacked.stopped else []),
+            *unchanged_images(setup.norm, outcome.headline, setup.x[0].numel()),
             *_notes(setup, outcome.rows, methods, threat),
         ),
         failed=_failed(config, outcome.headline, found, attacked.stopped),

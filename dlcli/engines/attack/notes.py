@@ -38,6 +38,29 @@ def notes(rows: Sequence[AttackRow], *, method: str, threat: ThreatKind) -> tupl
     return tuple(found)
 
 
+def unchanged_note(norm: str, eps: float, values: int, *, changed: float) -> tuple[str, ...]:
+    """The note on an attack that makes nothing wrong: a sum over many values leaves little for each.
+
+    Args:
+        norm: The norm of eps.
+        eps: The largest change of an example.
+        values: Number of values of an example.
+        changed: The share of examples or places that were right and are wrong now.
+    """
+    if changed > 0 or eps == 0:
+        return ()
+    each = {"l1": eps / values, "l2": eps / values**0.5}.get(norm)
+    spread = "" if each is None else f", which is {each:.2g} for each of {values:,} values if all change alike"
+    return (f"The attack turns no right prediction into a wrong one at eps {eps:g}{spread}; a larger `eps` tells more.",)
+
+
+def unchanged_images(norm: str, headline: AttackRow, values: int) -> tuple[str, ...]:
+    """`unchanged_note` of a classifier of images; a control is not expected to fool it."""
+    if headline.threat is ThreatKind.CONTROL or not headline.clean.value:
+        return ()
+    return unchanged_note(norm, headline.eps, values, changed=headline.clean.value - headline.adversarial.value)
+
+
 def norm_notes(methods: Sequence[MethodRow]) -> tuple[str, ...]:
     """For each minimum-norm method, how large the smallest perturbations are."""
     return tuple(dict.fromkeys(_norms(row, row.failed_images) for row in methods if row.failed_images is not None))

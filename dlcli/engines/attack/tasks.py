@@ -19,7 +19,7 @@ from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.tasks.segment import default_group
 from dlcli.engines.attack.attacked_task import AttackedMasks, AttackedSequences, AttackedTask, Labels, worst_of
-from dlcli.engines.attack.notes import NORM_NAMES
+from dlcli.engines.attack.notes import NORM_NAMES, unchanged_note
 from dlcli.engines.attack.setup import check_places, configured_attacks, largest_eps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.specs.attack import AttackConfig, Finding
@@ -86,7 +86,11 @@ def attack_task(config: AttackConfig, task: RunTask, report: Reporter) -> TaskAt
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds_attack=seconds,
-        notes=(*loaded.trained.notes, *_notes(attacked, loaded, column)),
+        notes=(
+            *loaded.trained.notes,
+            *unchanged_note(norm, headline.eps, attacked.x[0].numel(), changed=headline.changed),
+            *_notes(attacked, loaded, column),
+        ),
         failed=_failed(config, first, headline, findings),
     )
     _write(config, result, attacked, clean, sets)

@@ -72,12 +72,12 @@ def read_record(folder: Path) -> RunRecord:
     needed = ("command", "config", "inputs", "files", "code", "environment", "result", SEAL)
     missing = [name for name in needed if not isinstance(content, dict) or name not in content]
     if missing:
-        raise InputError(f"{path}: has no `{missing[0]}`", hint="run the command again; earlier versions recorded no hashes")
+        raise InputError(f"{path}: has no '{missing[0]}'", hint="run the command again; earlier versions recorded no hashes")
     wrong = [name for name in ("config", "inputs", "files", "environment", "result") if not isinstance(content[name], dict)]
     if not wrong and not {"dlcli", "python", "packages"} <= content["environment"].keys():
         wrong = ["environment"]
     if wrong:
-        raise InputError(f"{path}: `{wrong[0]}` is damaged", hint="restore the file, or run the command again")
+        raise InputError(f"{path}: '{wrong[0]}' is damaged", hint="restore the file, or run the command again")
     return RunRecord(folder, content)
 
 

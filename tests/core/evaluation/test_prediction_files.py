@@ -207,3 +207,51 @@ def test_one_column_of_two_classes_is_enough(column: str, second: bool):
 def test_labels_of_another_threshold_are_told():
     found = read_predictions(table("y_true,y_pred,score\n0,0,0.2\n1,1,0.4\n0,1,0.35\n1,1,0.9\n"))
     assert found.notes[-1].startswith("In 2 rows the predicted label is not the most probable class")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "truth;label;p_a;p_b\na;a;0,9;0,1\nb;a;0.8;0.2\n",
+        "truth;label;a;b\na;a;0,9;0,1\nb;a;0,8;0,2\n",
+        "truth;label;probability\na;a;0,9\nb;a;0,8\n",
+        "y_true;y_prob\n0;0,9\n1;0,8\n",
+    ],
+)
+def test_a_decimal_comma_is_named(text: str):
+    with pytest.raises(InputError, match="row 1, column '.*': '0,9' is not a number: its decimal mark is a comma") as caught:
+        read_predictions(table(text))
+    assert caught.value.hint == "write 0.9, with a point"
+
+
+def test_classes_that_differ_in_case_are_named():
+    found = read_predictions(table("truth,label\nCat,cat\ncat,cat\ndog,Dog\ndog,dog\n"))
+    assert found.notes == ("'Cat' and 'cat' differ in case only (2 such pairs), and count as two classes.",)
+    assert found.predictions.outputs == ("Cat", "Dog", "cat", "dog")
+    of_columns = read_predictions(table("truth,p_Cat,p_cat\nCat,0.9,0.1\ncat,0.2,0.8\n"))
+    assert "'Cat' and 'cat' differ" in of_columns.notes[0]
+    assert read_predictions(table("truth,label\ncat,cat\ndog,Bird\n")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("truth,target,pred\na,b,a\nb,b,b\n", "The true labels are those of 'truth', not of 'target'; `columns` names another"),
+        ("label,class,pred\na,b,a\nb,b,b\n", "The true labels are those of 'label', not of 'class'"),
+        ("y_true,gold,actual,pred\n1,0,1.0,1\n0,0,0.0,0\n", "The true labels are those of 'y_true', not of 'gold';"),
+        ("truth,y_pred,pred\na,a,a\nb,b,a\n", ""),  # the same as the true ones
+        ("truth,yhat,pred\na,b,a\nb,a,a\n", "The predicted labels are those of 'pred', not of 'yhat'"),
+        ("truth,target,pred\na,a,a\nb,b,b\n", ""),
+        ("truth,y,pred\na,0.3,a\nb,7,b\n", ""),
+    ],
+)
+def test_a_second_column_that_may_be_meant_is_named(text: str, note: str):
+    notes = read_predictions(table(text)).notes
+    assert [one.startswith(note) for one in notes] == ([True] if note else [])
+
+
+def test_a_column_that_is_named_has_no_rival():
+    text = "truth,target,pred\na,b,a\nb,b,b\n"
+    for column, right in (("truth", [True, True]), ("target", [False, True])):
+        found = read_predictions(table(text), (f"truth={column}",))
+        assert found.notes == () and found.predictions.correct.tolist() == right

@@ -202,6 +202,17 @@ def test_no_perturbation_leaves_masks_as_they_are(masks: Path):
     assert len(values) == 1 and result.headline.changed == 0
 
 
+def test_an_attack_that_changes_nothing_says_how_thin_its_budget_is(masks: Path):
+    """In L1 the default eps is shared by all values of a picture, 3 x 24 x 32 of them."""
+    common = {"method": "pgd", "steps": 2, "limit": 4}
+    thin = attacked(masks / "run", masks / "m", norm="l1", eps=1e-6, **common)
+    assert thin.headline.changed == 0
+    values = 3 * 24 * 32
+    assert f"at eps 1e-06, which is {1e-6 / values:.2g} for each of {values:,} values" in " ".join(thin.notes)
+    strong = attacked(masks / "run", masks / "m", eps=0.5, **common)
+    assert strong.headline.changed > 0 and "a larger `eps`" not in " ".join(strong.notes)
+
+
 def test_gates_and_refusals_of_masks(masks: Path, dlcli: Run):
     common = ("attack", "--model", masks / "run", "--data", masks / "m", "--device", "cpu", "--limit", "4")
     assert dlcli(*common, "--fail-under", "robust=0.99").returncode == 1

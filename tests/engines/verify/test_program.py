@@ -101,3 +101,39 @@ def test_the_record_of_a_network_is_not_written_over(ran, dlcli):
     done = dlcli("eval", "run", "--limit", "50", "-o", "run", cwd=ran)
     assert done.returncode == 2 and b"holds a run of dlcli train" in done.stderr
     assert (ran / "run" / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "before"),
+    [
+        (("attack", "--model", "run", "--limit", "20"), "eval", "eval"),
+        (("eval", "run", "--limit", "20"), "attack", "attack"),
+        (("train", "--epochs", "1", "--limit", "60"), "eval", "eval"),
+        (("train", "--epochs", "1", "--limit", "60", "--resume"), "attack", "attack"),
+        (("ensemble", "--members", "2", "--epochs", "1", "--limit", "60"), "run", "train"),
+    ],
+)
+def test_a_folder_has_files_of_one_command(ran, dlcli, words, folder, before):
+    there = {path: path.read_bytes() for path in (ran / folder).rglob("*") if path.is_file()}
+    done = dlcli(*words, "-o", folder, cwd=ran)
+    assert done.returncode == 2 and f"holds a run of dlcli {before}".encode() in done.stderr
+    assert {path: path.read_bytes() for path in (ran / folder).rglob("*") if path.is_file()} == there
+
+
+def test_files_of_the_run_before_are_removed_unless_they_are_the_users(ran, dlcli):
+    """The second run writes no flips.csv; a file of the user and one that was edited stay."""
+    assert dlcli("eval", "eval/predictions.csv", "--against", "eval/predictions.csv", "-o", "table", cwd=ran).returncode == 0
+    assert (ran / "table" / "flips.csv").is_file()
+    (ran / "table" / "mine.txt").write_text("mine")
+    shutil.copytree(ran / "table", ran / "edited")
+    (ran / "edited" / "flips.csv").write_text("edited")
+    for folder, flips in (("table", False), ("edited", True)):
+        assert dlcli("eval", "eval/predictions.csv", "-o", folder, cwd=ran).returncode == 0
+        assert (ran / folder / "flips.csv").is_file() == flips and (ran / folder / "mine.txt").is_file()
+        assert "flips.csv" not in json.loads((ran / folder / "run.json").read_text())["files"]
+        assert dlcli("verify", folder, cwd=ran).returncode == 0
+
+
+def test_what_a_run_reads_in_its_own_folder_stays(ran, dlcli):
+    done = dlcli("eval", "eval/predictions.csv", "-o", "eval", cwd=ran)
+    assert done.returncode == 0 and (ran / "eval" / "predictions.csv").is_file()

@@ -1,14 +1,13 @@
 """Values of sequences in text files."""
 
 import math
-import re
 
 import numpy as np
 
 from dlcli.core.data.sequences.base import Floats
+from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
 
-_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _MISSING = ("", "?", "na", "n/a", "null", "none")
 
 
@@ -20,18 +19,13 @@ def number(where: str, cell: str) -> float:
     except ValueError:
         if has_decimal_comma(text):
             what = f"is '{text[:40]}', not a number: its decimal mark is a comma"
-            raise InputError(f"{where} {what}", hint=f"write {text[:40].replace(',', '.')}, with a point") from None
+            raise InputError(f"{where} {what}", hint=with_point(text)) from None
         missing = f"is missing ('{text}')" if text else "is missing"
         what = missing if text.lower() in _MISSING else f"is '{text[:40]}', not a number"
         raise InputError(f"{where} {what}", hint="fill missing values in, or remove the sequence") from None
     if math.isinf(found):
         raise InputError(f"{where} is '{text[:40]}', not a finite number", hint="replace it, or remove the sequence")
     return found
-
-
-def has_decimal_comma(cell: str) -> bool:
-    """Whether a cell is a number with a comma in place of the decimal point."""
-    return _COMMA.fullmatch(cell.strip()) is not None
 
 
 def cut_padding(values: Floats) -> Floats:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.core.data.column_names import FILE_COLUMNS, LABEL_COLUMNS, SET_COLUMNS, plain_name
-from dlcli.core.data.sequences.numbers import has_decimal_comma
 from dlcli.support.csv_dialect import DELIMITERS, CsvDialect, csv_reader, csv_text
+from dlcli.support.decimal_comma import has_decimal_comma
 from dlcli.support.decode import decode
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import read_bytes

@@ -104,7 +104,7 @@ def test_torchvision_networks_have_no_auxiliary_heads(name):
     ("spec", "channels", "kind", "message", "hint"),
     [
         ("resnet18", 1, InputError, "resnet18 takes images of 3 channels; these have 1", "cifar-resnet-20"),
-        ("resnett18", 3, UsageError, "no model is called 'resnett18'", "resnet18"),
+        ("resnett18", 3, UsageError, "no model is called 'resnett18', nor is there such a file or folder", "resnet18"),
         ("zzzz", 3, UsageError, "no model is called 'zzzz'", "lenet"),
         ("cifar-resnet-21", 3, UsageError, "cifar-resnet-21 has 6n \\+ 2 layers: 20", "cifar-resnet"),
         ("plain-0", 3, UsageError, "plain-0 needs at least 1 layer", "plain"),

@@ -1,0 +1,121 @@
+"""Which columns of a table of predictions hold the true and the predicted labels, found by their names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.column_names import FILE_COLUMNS, known_columns
+from dlcli.support.errors import InputError
+from dlcli.support.suggest import did_you_mean
+from dlcli.support.tables import Table
+
+TRUTH = tuple("truth true ytrue truelabel trueclass actual groundtruth gt gold goldlabel target labeltrue reference y".split())
+"""Names of the column of true labels, most telling first, as `plain_name` gives them."""
+PREDICTED = tuple(
+    "predicted prediction predictedlabel predictedclass predictionlabel pred predlabel predclass ypred yhat top1".split()
+)
+"""Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
+LABEL = ("label", "class", "labels", "classname")
+SURE = tuple("probability confidence prob yprob yproba yscore probabilities score p".split())
+"""Those of the probability of the predicted label, or of the second of two classes."""
+
+Texts = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns by what they hold; None where there is none.
+
+    `rivals`: by role, truth or label, the other columns whose names fit it as well.
+    """
+
+    truth: str
+    label: str | None
+    sure: str | None
+    file: str | None
+    rivals: Mapping[str, tuple[str, ...]]
+
+
+def named_columns(table: Table, named: Sequence[str]) -> dict[str, str]:
+    """The columns that the user names, by role.
+
+    Args:
+        table: The table.
+        named: Each as ROLE=NAME.
+
+    Raises:
+        InputError: If the table has no such column.
+    """
+    given = dict(one.split("=", 1) for one in named)
+    for role, name in given.items():
+        if role != "classes" and name not in table.columns:
+            hint = did_you_mean(name, table.columns)
+            raise InputError(f"{table.name}: has no column '{name}' (`columns`: {role})", hint=hint)
+    return given
+
+
+def find_roles(table: Table, given: Mapping[str, str]) -> Roles:
+    """The columns by what they hold: as the user names them, or else the most telling names.
+
+    Args:
+        table: The table.
+        given: What `named_columns` returns.
+
+    Raises:
+        InputError: If there is no column of true labels.
+    """
+
+    def first(role: str, known: Sequence[str]) -> str | None:
+        return given.get(role) or next(iter(known_columns(table.columns, known)), None)
+
+    truth, label, other = first("truth", TRUTH), first("label", PREDICTED), first("label", LABEL)
+    if truth is None and label is not None and label != other:
+        truth, other = other, None
+    label = label or (other if other != truth else None)
+    if truth is None:
+        there = ", ".join(table.columns[:12])
+        hint = f"name it by `columns` as truth=NAME; there are: {there}"
+        raise InputError(f"{table.name}: has no column of true labels (truth, y_true, target ...)", hint=hint)
+    file = given.get("file") or next(
+        (name for name in known_columns(table.columns, FILE_COLUMNS) if name not in (truth, label)), None
+    )
+    sure = given.get("probability") or next((n for n in known_columns(table.columns, SURE) if n not in (truth, label)), None)
+    rivals = {
+        role: tuple(name for name in _alike(table, taken) if name not in (truth, label))
+        for role, taken in (("truth", truth), ("label", label))
+        if role not in given and taken is not None
+    }
+    return Roles(truth, label, sure, file, rivals)
+
+
+def _alike(table: Table, taken: str) -> list[str]:
+    """The columns whose names are in the same list as that of the one that is taken."""
+    names = next((found for known in (TRUTH, PREDICTED, LABEL) if taken in (found := known_columns(table.columns, known))), [])
+    return [name for name in names if name != taken]
+
+
+def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: Texts | None) -> list[str]:
+    """Which column was taken where another one is called alike, has such labels too, and not the same in every row.
+
+    Args:
+        roles: The columns that were taken.
+        cells: All columns, (n,) each.
+        truth: The true labels, (n,).
+        label: The predicted ones, (n,); None without such a column.
+    """
+    notes = []
+    for role, taken, labels, other in (("truth", roles.truth, truth, label), ("label", roles.label, label, truth)):
+        found = [name for name in roles.rivals.get(role, ()) if labels is not None and _is_rival(cells[name], labels, other)]
+        if found:
+            names = " or ".join(f"'{name}'" for name in found)
+            what = "true" if role == "truth" else "predicted"
+            notes.append(f"The {what} labels are those of '{taken}', not of {names}; `columns` names another, as {role}=NAME.")
+    return notes
+
+
+def _is_rival(column: Texts, labels: Texts, other: Texts | None) -> bool:
+    found = np.array([text.strip().removesuffix(".0") for text in column], dtype=object)
+    same = bool((found == labels).all()) or (other is not None and bool((found == other).all()))
+    return not same and not set(labels).isdisjoint(found)
