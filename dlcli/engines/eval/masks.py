@@ -10,43 +10,25 @@ from numpy.typing import NDArray
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import FILE, Split
-from dlcli.core.data.groups import group_numbers
 from dlcli.core.data.mask_labels import sizes_of
 from dlcli.core.evaluation.mask_counts import MaskCounts
 from dlcli.core.evaluation.mask_figures import class_masks, mask_metrics, picture_mious
 from dlcli.core.evaluation.mask_prediction import measure_masks, picture_logits
-from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.tasks.segment import block_notes, default_group
+from dlcli.engines.eval.task_steps import ONLY_OF_CLASSES, check_metric, failed_gate, group_column, groups_by
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.gate import gate
-from dlcli.specs.masks import MASK_METRICS, MaskConfusion, MaskEvalResult, MaskMetric, WorstMask, refuse_of_masks
-from dlcli.support.errors import InputError, UsageError
+from dlcli.specs.masks import MASK_METRICS, MaskConfusion, MaskEvalResult, WorstMask, refuse_of_masks
 from dlcli.support.reporter import Reporter
 
 _WORST = 8
 _SEED = 0
 """Of the intervals, as those of training have it."""
 _NOT_OF_MASKS = (
-    *(
-        "diagnose",
-        "diagnose_input",
-        "human_error",
-        "suspects",
-        "leaks",
-        "against",
-        "abstain",
-        "detect",
-        "calibrate",
-        "uncalibrated",
-        "slices",
-        "columns",
-        "export",
-        "explain",
-    ),
-    *("score_column", "raters", "label_column", "frames", "clips", "fps"),
+    *ONLY_OF_CLASSES,
+    *("diagnose_input", "export", "explain", "score_column", "raters", "label_column", "frames", "clips", "fps"),
 )
 
 
@@ -59,10 +41,8 @@ def eval_masks(config: EvalConfig, task: RunTask, report: Reporter) -> MaskEvalR
     masks = _check(config, task)
     loaded = open_model_and_data(config, report)
     split = loaded.split(config.split)
-    column = default_group(split, config.group or (task.group if task.group in split.metadata else None))
-    group = (
-        None if column is None else group_numbers(find_column(column, split.metadata, data=loaded.data.name, option="group"))
-    )
+    column = default_group(split, group_column(config, task, split))
+    group = groups_by(column, split, loaded.data.name)
     objective = masks.objective()
     counts = measure_masks(loaded.of_masks, split.x, split.y, objective, loaded.device, edges=True).counts
     metrics = mask_metrics(counts, group, seed=_SEED)
@@ -85,7 +65,7 @@ def eval_masks(config: EvalConfig, task: RunTask, report: Reporter) -> MaskEvalR
         device=describe_device(loaded.device),
         seconds=0.0,
         notes=(*loaded.trained.notes, *block_notes(split, group, column, loaded.data.unit), *_size_note(config, masks, loaded)),
-        failed=_failed(config, metrics),
+        failed=failed_gate(config, metrics, "no pixel has a label"),
     )
     if config.output is not None:
         from dlcli.engines.eval.mask_page import MaskCard, write_masks  # here, since it imports matplotlib
@@ -106,8 +86,7 @@ def _check(config: EvalConfig, task: RunTask) -> SavedMasks:
     for name in _NOT_OF_MASKS:
         if getattr(config, name):
             refuse_of_masks(name)
-    if config.fail_under is not None and config.fail_under[0] not in MASK_METRICS:
-        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(MASK_METRICS)}")
+    check_metric(config, MASK_METRICS)
     if task.masks is None:
         raise ValueError("no masks are recorded")
     return task.masks
@@ -144,13 +123,3 @@ def _size_note(config: EvalConfig, masks: SavedMasks, loaded: LoadedModel) -> tu
     if size is None:
         return ()
     return (f"Figures are of pictures and masks whose shorter side is resized to {size} pixels, not of their own size.",)
-
-
-def _failed(config: EvalConfig, metrics: tuple[MaskMetric, ...]) -> str:
-    wanted = gate(config.fail_under)
-    if wanted is None:
-        return ""
-    estimate = next((one.estimate for one in metrics if one.name == wanted.metric), None)
-    if estimate is None:
-        raise InputError(f"`fail_under`: there is no {wanted.metric} here: no pixel has a label")
-    return f"{wanted.metric} on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""

@@ -3,17 +3,13 @@
 import time
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dlcli.core.compute.device import choose_device, describe_device
 from dlcli.core.data.base import ImageData, Split
-from dlcli.core.data.groups import group_numbers
-from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.tasks._next_step import baselines_of, bits_per_step
 from dlcli.core.training.next_step import coded
+from dlcli.engines.eval.task_steps import ONLY_OF_CLASSES, check_metric, group_column, groups_by
 from dlcli.engines.sequences import read_sequences
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import EvalConfig
@@ -23,22 +19,7 @@ from dlcli.specs.sequences import check_of_sequences
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
-_NOT_OF_NEXT = (
-    *(
-        "diagnose",
-        "human_error",
-        "suspects",
-        "leaks",
-        "against",
-        "abstain",
-        "detect",
-        "calibrate",
-        "uncalibrated",
-        "slices",
-        "columns",
-    ),
-    *("arch", "limit", "ensemble"),
-)
+_NOT_OF_NEXT = (*ONLY_OF_CLASSES, "arch", "limit", "ensemble")
 
 
 def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalResult:
@@ -60,7 +41,7 @@ def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalRe
     data = read_sequences(config, task, report)
     split = split_of(data, config.split)
     saved = load_model(Path(str(config.model)), device)
-    group = _group(config, task, split, data.name)
+    group = groups_by(group_column(config, task, split), split, data.name)
     found = coded(saved.model, split.x, objective, device)
     simple = baselines_of(data.x_train, split.x, objective, found, group) if len(data.x_train) else None
     bits = bits_per_step(found, group)
@@ -105,8 +86,7 @@ def check_next(config: EvalConfig) -> None:
     for name in _NOT_OF_NEXT:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to a network that predicts the next step", hint=f"omit `{name}`")
-    if config.fail_under is not None and config.fail_under[0] not in NEXT_METRICS:
-        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(NEXT_METRICS)}")
+    check_metric(config, NEXT_METRICS)
 
 
 def _failed(config: EvalConfig, bits: Estimate | PointEstimate, simple: NextBaselines | None) -> str:
@@ -134,8 +114,3 @@ def split_of(data: ImageData, name: str) -> Split:
         there = [key for key, split in data.splits.items() if len(split.y)]
         raise InputError(f"{data.name}: has no split '{name}'", hint=f"it has {', '.join(there)}")
     return found
-
-
-def _group(config: EvalConfig, task: RunTask, split: Split, source: str) -> NDArray[np.int64] | None:
-    column = config.group or (task.group if task.group in split.metadata else None)
-    return None if column is None else group_numbers(find_column(column, split.metadata, data=source, option="group"))

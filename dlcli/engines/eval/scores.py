@@ -10,36 +10,20 @@ from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import FILE, Split
 from dlcli.core.data.frame_names import dependence_notes
-from dlcli.core.data.groups import group_numbers
-from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.score_metadata import RunTask, SavedScores
 from dlcli.core.tasks.score import baseline_of, rater_ceiling, score_metrics, score_thirds, scores_of
 from dlcli.engines.eval.explain import explained_images, write_explained
+from dlcli.engines.eval.task_steps import ONLY_OF_CLASSES, check_metric, failed_gate, group_column, groups_by
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.gate import gate
 from dlcli.specs.scores import SCORE_METRICS, ScoreEvalResult, ScoreMetric, ScoreMistake
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import UsageError
 from dlcli.support.reporter import Reporter
 
 Floats = NDArray[np.float64]
 
 _MOST_MISTAKES = 12
-_NOT_OF_SCORES = (
-    "diagnose",
-    "diagnose_input",
-    "human_error",
-    "suspects",
-    "leaks",
-    "against",
-    "abstain",
-    "detect",
-    "calibrate",
-    "uncalibrated",
-    "slices",
-    "columns",
-    "export",
-)
+_NOT_OF_SCORES = (*ONLY_OF_CLASSES, "diagnose_input", "export")
 
 
 def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEvalResult:
@@ -51,7 +35,7 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
     scores = _check(config, task)
     loaded = open_model_and_data(config, report)
     split = loaded.split(config.split)
-    group = _group(config, task, split, loaded.data.name)
+    group = groups_by(group_column(config, task, split), split, loaded.data.name)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
     predicted = scores.objective.value(loaded.logits(split.x).double()).numpy()
     truth = scores_of(split)
@@ -75,7 +59,7 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
         device=describe_device(loaded.device),
         seconds=0.0,
         notes=(*(explained.notes if explained else ()), *_notes(config, task, loaded, metrics, group)),
-        failed=_failed(config, metrics),
+        failed=failed_gate(config, metrics, "all predictions, or all scores, are equal"),
     )
     if config.output is not None:
         from dlcli.engines.eval.score_page import ScorePictures, write_scores  # here, since it imports matplotlib
@@ -99,17 +83,10 @@ def _check(config: EvalConfig, task: RunTask) -> SavedScores:
     for name in _NOT_OF_SCORES:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to a network that predicts scores", hint=f"omit `{name}`")
-    if config.fail_under is not None and config.fail_under[0] not in SCORE_METRICS:
-        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(SCORE_METRICS)}")
+    check_metric(config, SCORE_METRICS)
     if task.scores is None:
         raise ValueError("no scores are recorded")
     return task.scores
-
-
-def _group(config: EvalConfig, task: RunTask, split: Split, source: str) -> NDArray[np.int64] | None:
-    """The group of each example of a split: by `group`, or by the column that the run was split by."""
-    column = config.group or (task.group if task.group in split.metadata else None)
-    return None if column is None else group_numbers(find_column(column, split.metadata, data=source, option="group"))
 
 
 def _there(raters: tuple[str, ...], split: Split) -> tuple[str, ...]:
@@ -140,13 +117,3 @@ def _notes(
         notes.append(f"All predictions, or all scores, of the {config.split} set are equal, so there is no correlation.")
     notes += dependence_notes(loaded.split(config.split), group, config.group or task.group, loaded.data.unit)
     return tuple(notes)
-
-
-def _failed(config: EvalConfig, metrics: tuple[ScoreMetric, ...]) -> str:
-    wanted = gate(config.fail_under)
-    if wanted is None:
-        return ""
-    estimate = next((one.estimate for one in metrics if one.name == wanted.metric), None)
-    if estimate is None:
-        raise InputError(f"`fail_under`: there is no {wanted.metric} here: all predictions, or all scores, are equal")
-    return f"{wanted.metric} on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
