@@ -21,7 +21,8 @@ from dlcli.core.evaluation.calibration import expected_error
 from dlcli.core.grouped import difference_of, grouped_share, mean_share
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.measures import evaluate_pairs
-from dlcli.core.stats import mean_difference, paired_difference, selected_share, wilson
+from dlcli.core.proportion import proportion, selected_share
+from dlcli.core.stats import mean_difference, paired_difference
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.support.errors import CheckFailedError
@@ -91,7 +92,7 @@ def holds(found: Estimate | PointEstimate | Difference | None, truth: float) -> 
 def accuracy(random: Random, setting: tuple[float, ...]) -> bool | None:
     """Wilson's interval of an accuracy p on n images."""
     p, n = setting
-    return holds(wilson(int(random.binomial(int(n), p)), int(n)), p)
+    return holds(proportion(int(random.binomial(int(n), p)), int(n)), p)
 
 
 def two_networks(random: Random, setting: tuple[float, ...]) -> bool | None:
@@ -231,7 +232,7 @@ def area_by_group(random: Random, setting: tuple[float, ...]) -> bool | None:
 def worst(random: Random, setting: tuple[float, ...]) -> bool | None:
     """The lowest of the accuracies of k classes of 100 images, all of which are p."""
     classes, p = setting
-    found = [wilson(int(hits), 100) for hits in random.binomial(100, p, int(classes))]
+    found = [proportion(int(hits), 100) for hits in random.binomial(100, p, int(classes))]
     return holds(selected_share(min(found, key=lambda one: one.value), int(classes)), p)
 
 

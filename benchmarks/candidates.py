@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.search.neighbours import cosines
@@ -80,10 +80,10 @@ def levels(vectors: Matrix, texts: list[str], ends: Numbers, most: int) -> None:
     cosine, known = called_pairs(vectors, texts, ends, min(scored, default=1.0))
     print("  cosine | pairs per text | labelled duplicates found | called per 1,000 texts | known duplicates of these")
     for level, count in reversed(list(zip(LEVELS, counts.tolist(), strict=True))):
-        cells = [f"{level:.2f}", f"{count / len(texts):.2f}", str(wilson(int((labelled >= level).sum()), len(labelled)))]
+        cells = [f"{level:.2f}", f"{count / len(texts):.2f}", str(proportion(int((labelled >= level).sum()), len(labelled)))]
         if level in scored:
             called = cosine >= level
-            cells += [f"{1000 * called.sum() / len(texts):.1f}", str(wilson(int(known[called].sum()), int(called.sum())))]
+            cells += [f"{1000 * called.sum() / len(texts):.1f}", str(proportion(int(known[called].sum()), int(called.sum())))]
         print("  " + " | ".join(cells))
 
 

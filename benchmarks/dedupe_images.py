@@ -23,7 +23,7 @@ import numpy as np
 from _photo_copies import CHANGES, save_copy, scene
 from PIL import Image
 
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.engines import dedupe
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.reporter import SILENT, Reporter, Task
@@ -81,16 +81,16 @@ def _accuracy(folder: Path, photos: Path | None, scenes: int, seed: int) -> None
     called = [row for row in result.table.records() if row["duplicate_of"]]
     right = [row["duplicate_of"].split("_")[0] == row["file"].split("_")[0] for row in called]
     print(f"{date.today()}, seed {seed}, {len(images)} {'scenes' if photos is None else 'photographs'}, {len(ways)} copies")
-    print(f"precision {wilson(sum(right), len(right))}, n {len(right)}")
+    print(f"precision {proportion(sum(right), len(right))}, n {len(right)}")
     found: dict[str, list[bool]] = defaultdict(list)
     for name, way in ways.items():
         found[way].append(group[name] == group[f"{name.split('_')[0]}_original.png"])
     every = [one for part in found.values() for one in part]
-    print(f"recall {wilson(sum(every), len(every))}, n {len(every)}")
+    print(f"recall {proportion(sum(every), len(every))}, n {len(every)}")
     kept = ["_original" in row["file"] for row in result.table.records() if row["canonical"] and row["group_size"] > 1]
-    print(f"canonical file is the original {wilson(sum(kept), len(kept))}, n {len(kept)}")
+    print(f"canonical file is the original {proportion(sum(kept), len(kept))}, n {len(kept)}")
     for way in CHANGES:
-        print(f"  {way:30} {wilson(sum(found[way]), len(found[way]))}, n {len(found[way])}")
+        print(f"  {way:30} {proportion(sum(found[way]), len(found[way]))}, n {len(found[way])}")
 
 
 def plant(folder: Path, images: Sequence[Image.Image], draw: np.random.Generator) -> dict[str, str]:

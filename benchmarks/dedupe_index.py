@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from _dedupe_corpus import PAIRS, originals
 
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.core.text.index_dir import read_index
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.engine import run
@@ -63,7 +63,7 @@ def measure(folder: Path, texts: list[str], new: int, vectors: str) -> None:
     group_of = dict(zip(stored.keys, stored.group.tolist(), strict=True))
     by_turns = sets([group_of.get(key) for key in fold_all(texts)])
     otherwise = [k for k, (left, right) in enumerate(zip(at_once, by_turns, strict=True)) if left != right]
-    print(f"grouped differently: {len(otherwise):,} of {len(texts):,} rows, {wilson(len(otherwise), len(texts))}")
+    print(f"grouped differently: {len(otherwise):,} of {len(texts):,} rows, {proportion(len(otherwise), len(texts))}")
     for k in otherwise:
         came = "second" if k >= len(texts) - new else "first"
         others = f"with {len(by_turns[k]) - 1} others, at once with {len(at_once[k]) - 1}"

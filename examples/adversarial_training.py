@@ -20,7 +20,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.engines import train
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.train import TrainConfig
@@ -106,7 +106,7 @@ def evaluated(
     """
 
     def accuracy(images: Tensor) -> Estimate:
-        return wilson(int((predict_logits(model, images, device=device).argmax(1) == y).sum()), len(y))
+        return proportion(int((predict_logits(model, images, device=device).argmax(1) == y).sum()), len(y))
 
     yield "clean", accuracy(x)
     yield f"saved FGSM {SAVED:g}", accuracy(saved)

@@ -24,7 +24,8 @@ from dlcli.core.data import open_data
 from dlcli.core.ensembles.combine import RULES, any_correct
 from dlcli.core.model_io.ensemble_dir import count_members, is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import is_run_dir, load_model
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import paired_difference
 from dlcli.engines import ensemble, train
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import TrainConfig
@@ -162,7 +163,7 @@ def figures(logits: Logits, size: int, y: Tensor, theirs: str) -> list[str]:
 
 def share(right: Tensor) -> str:
     """The mean with its interval."""
-    return str(wilson(float(right.sum()), len(right)))
+    return str(proportion(float(right.sum()), len(right)))
 
 
 def flawed(members: Tensor, y: Tensor) -> float:

@@ -139,7 +139,7 @@ def facts(options: argparse.Namespace, found: dict[str, list[TrainResult]]) -> s
         f"Measured on {today()}: {Path(options.data).name}, {options.labels} labels, {unlabelled:,} unlabelled images, "
         f"{first.n_test:,} test images, {steps:,} steps of 50 labelled images, seeds {options.seed} to "
         f"{options.seed + options.seeds - 1} (each draws its labels), CPU ({torch.get_num_threads()} thread), torch "
-        f"{torch.__version__}. Accuracies of networks have Wilson's 95% intervals; differences are paired over seeds, with "
+        f"{torch.__version__}. Accuracies of networks have 95% intervals; differences are paired over seeds, with "
         "Student's t intervals, p-values by Holm. Pseudo-labels: share of unlabelled images that get one / share of these "
         "that is right, in %."
     )

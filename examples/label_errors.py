@@ -16,7 +16,7 @@ from dlcli.core.compute.device import choose_device, describe_device
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Split, choose
 from dlcli.core.evaluation.label_errors import label_errors
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.engines.train.job import open_job
 from dlcli.engines.train.suspects import predicted_out_of_fold
 from dlcli.specs.figures import percent
@@ -78,12 +78,12 @@ def flipped(options: argparse.Namespace, rate: float) -> tuple[np.ndarray, np.nd
 def at(wrong: np.ndarray, order: np.ndarray, n: int) -> str:
     """The share of the first suspects that were flipped."""
     first = wrong[order[:n]]
-    return percent(wilson(float(first.sum()), len(first))) if len(first) == n else "–"
+    return percent(proportion(float(first.sum()), len(first))) if len(first) == n else "–"
 
 
 def recall(wrong: np.ndarray, order: np.ndarray) -> str:
     """The share of flips among all suspects."""
-    return percent(wilson(float(wrong[order].sum()), int(wrong.sum())))
+    return percent(proportion(float(wrong[order].sum()), int(wrong.sum())))
 
 
 def by_cleanlab(p: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

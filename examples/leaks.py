@@ -14,7 +14,7 @@ from _page import page_options, run_script, table, today, write_page
 from PIL import Image, ImageOps
 
 from dlcli.core.image_matching.leaks import duplicates_between
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.figures import percent
 
 SIDES = (32, 48, 64, 96)
@@ -53,7 +53,7 @@ def found_at(files: list[Path], side: int, options: argparse.Namespace) -> list[
                 f"{half}",
                 f"{len(test)}, {half}",
                 name,
-                percent(wilson(right, half)),
+                percent(proportion(right, half)),
                 f"{wrong} of {len(duplicates.first)}",
             ]
         )

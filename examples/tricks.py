@@ -115,7 +115,7 @@ def comparisons(result: TrainResult) -> Iterable[tuple[str, ...]]:
 
 
 def seeds(result: TrainResult) -> Iterable[tuple[str, ...]]:
-    """A row a pair: test accuracies with Wilson intervals, and the epochs after which training accuracy was 0.99."""
+    """A row a pair: test accuracies with intervals, and the epochs after which training accuracy was 0.99."""
     for seed in dict.fromkeys(row.seed for row in result.rows):
         pair = [row for row in result.rows if row.seed == seed]
         yield str(seed), *(str(row.accuracy) for row in pair), " / ".join(str(row.epochs_to_fit or "not") for row in pair)

@@ -1,8 +1,8 @@
 """Shares of examples that come in groups: pairs that share questions, frames of one film, images seen by several networks.
 
 A group tells less than as many independent examples. How much less is measured by how far the groups are from the common share
-(the linearised variance of a ratio, Cochran 1977, Sampling Techniques, section 6.5), and the interval is Wilson's for the
-number of independent examples that would vary as much (Kish 1965, Survey Sampling, section 8.2), which holds near 0 and 1 too.
+(the linearised variance of a ratio, Cochran 1977, Sampling Techniques, section 6.5), and the interval is that of a
+proportion for the number of independent examples that would vary as much (Kish 1965, Survey Sampling, section 8.2).
 """
 
 from dataclasses import replace
@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from dlcli.core.jackknife import LEAST_GROUPS, PLAIN, interval
-from dlcli.core.stats import Z, effective_share, paired_difference, selected_share, wilson
+from dlcli.core.proportion import effective_share, proportion, selected_share
+from dlcli.core.stats import Z, paired_difference
 from dlcli.specs.estimates import Difference, Estimate
 
 _PSEUDO = 0.25
@@ -28,7 +29,7 @@ def group_sums(values: ArrayLike, group: NDArray[np.integer]) -> Floats:
 
 
 def grouped_share(hits: ArrayLike, totals: ArrayLike) -> Estimate:
-    """The share `hits.sum() / totals.sum()` with an interval by group; with groups of one it is nearly `wilson`.
+    """The share `hits.sum() / totals.sum()` with an interval by group; with groups of one it is nearly `proportion`.
 
     Args:
         hits: Hits in each group, (groups,), at least 0; a hit may be a fraction.
@@ -77,10 +78,10 @@ def _independent(h: Floats, t: Floats) -> float:
 
 
 def share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None) -> Estimate:
-    """The mean of `outcomes` (n,), in [0, 1], with Wilson's interval, by group if there are groups (n,)."""
+    """The mean of `outcomes` (n,), in [0, 1], with the interval of a proportion, by group if there are groups (n,)."""
     values = np.asarray(outcomes, dtype=np.float64)
     if group is None:
-        return wilson(float(values.sum()), len(values))
+        return proportion(float(values.sum()), len(values))
     return grouped_share(group_sums(values, group), group_sums(np.ones(len(values)), group))
 
 
@@ -105,14 +106,14 @@ def exact_share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None
 def mean_share(values: ArrayLike, group: NDArray[np.integer] | None = None) -> Estimate:
     """The mean of one share per image, (n,) in [0, 1]: of the networks that are right on it.
 
-    Where all shares are 0 or 1 the interval is `wilson`'s; shares between vary less, and it is narrower by as much. It is by
-    `group` (n,) if images come in groups.
+    Where all shares are 0 or 1 the interval is that of `proportion`; shares between vary less, and it is narrower by as much.
+    It is by `group` (n,) if images come in groups.
     """
     shares = np.asarray(values, dtype=np.float64)
     if group is not None:
         return share_of(shares, group)
     if np.isin(shares, (0, 1)).all():
-        return wilson(float(shares.sum()), len(shares))
+        return proportion(float(shares.sum()), len(shares))
     found = max(float(len(shares)), _independent(shares, np.ones(len(shares)))) if len(shares) > 1 else 1.0
     return effective_share(float(shares.sum()), len(shares), found)
 

@@ -1,4 +1,4 @@
-"""95% confidence intervals for accuracies and for differences of accuracies, paired or independent.
+"""95% confidence intervals of differences of proportions, paired or independent, of means and of quantiles.
 
 docs/statistics.md lists which figure has which interval, and how often each covers the truth.
 """
@@ -7,8 +7,9 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, betaincinv, ndtr, stdtr, stdtrit
+from scipy.special import bdtr, ndtr, stdtr, stdtrit
 
+from dlcli.core.proportion import ends, independent_examples
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.support.plural import count
 
@@ -16,65 +17,8 @@ Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution."""
 _HALVINGS = 45
 """Of an interval of standard errors, until a p-value is known to rounding."""
-
-
-_ROUNDING = 1e-9
-
-
-def wilson(successes: float, n: int) -> Estimate:
-    """The proportion `successes / n` with its score interval (Wilson 1927, JASA 22; Brown et al. 2001, eq. 4).
-
-    `successes` is in [0, n] and may be fractional: a sum over n examples of figures in [0, 1]. That is conservative, since the
-    variance of such a figure is at most that of a 0/1 outcome with the same mean.
-    Raises ValueError if n is not positive or `successes` is outside [0, n].
-    """
-    return effective_share(successes, n, n)
-
-
-def effective_share(successes: float, n: int, effective: float) -> Estimate:
-    """The proportion `successes / n` of n examples that tell as much as `effective` independent ones, with Wilson's interval.
-
-    Args:
-        successes: Sum over the examples of outcomes in [0, 1].
-        n: Number of examples, which the estimate has.
-        effective: Number of independent examples, at least 0.
-
-    Returns:
-        The proportion and its interval, [0, 1] if there is not a single independent example.
-
-    Raises:
-        ValueError: If n is not positive, `effective` is negative or `successes` is outside [0, n].
-    """
-    if n < 1 or not 0 <= successes <= n or effective < 0:
-        raise ValueError(f"{successes} successes of {n}, {effective} effective")
-    share, z2 = successes / n, Z * Z
-    if effective == 0:
-        return Estimate(share, 0.0, 1.0, n)
-    centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
-    half = Z * sqrt(share * (1 - share) / effective + z2 / (4 * effective * effective)) / (1 + z2 / effective)
-    # Rounding must not push a bound past the proportion itself, which the interval contains by definition.
-    return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
-
-
-def selected_share(found: Estimate, among: int, effective: float | None = None) -> Estimate:
-    """The interval of a share that was selected among several by its value, such as the lowest.
-
-    It is that of Clopper and Pearson (1934, Biometrika 26) at 0.05 / `among` (Bonferroni), which holds for all of them at once,
-    so for the one that was selected, whichever that is. Wilson's would not: far in the tails it covers less than it says.
-
-    Args:
-        found: The share with its n, as `wilson` gives it.
-        among: Number of shares among which it was selected, at least 1.
-        effective: Number of independent examples that tell as much (see `effective_share`); None is n.
-
-    Returns:
-        The share with the wider interval.
-    """
-    n, tail = float(found.n) if effective is None else effective, 0.025 / among
-    hits = found.value * n
-    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > _ROUNDING else 0.0
-    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if n - hits > _ROUNDING else 1.0
-    return Estimate(found.value, min(low, found.low), max(high, found.high), found.n)
+_FARTHEST = 37.0
+"""Standard errors beyond which a probability is below the smallest number of double precision."""
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
@@ -97,8 +41,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
 def independent_difference(a: Estimate, b: Estimate) -> Difference:
     """The proportion `a` minus the proportion `b` of two independent samples, with its interval.
 
-    Newcombe (1998, Stat. Med. 17, 873-890), method 10: the square-and-add of the two score intervals. `a` and `b` come from
-    `wilson`; one that is known exactly (low = value = high) adds no width. The n of the result is the sum of both.
+    Newcombe (1998, Stat. Med. 17, 873-890), method 10: the square-and-add of both intervals. `a` and `b` come from
+    `proportion`; one that is known exactly (low = value = high) adds no width. The n of the result is the sum of both.
     """
     gap = a.value - b.value
     low = gap - sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
@@ -175,42 +119,19 @@ def p_of_independent(a: Estimate, b: Estimate) -> float:
     if a.value == b.value:
         return 1.0
     upper, lower = (a, b) if a.value > b.value else (b, a)
+    of_upper, of_lower = independent_examples(upper), independent_examples(lower)
 
     def excludes(z: float) -> bool:
-        low, high = _bound(upper, -z), _bound(lower, z)
+        tail = float(ndtr(-z))
+        low = upper.value if of_upper is None else ends(upper.value, of_upper, tail)[0]
+        high = lower.value if of_lower is None else ends(lower.value, of_lower, tail)[1]
         return upper.value - lower.value > sqrt((upper.value - low) ** 2 + (high - lower.value) ** 2)
 
-    low, high = 0.0, 40.0
+    low, high = 0.0, _FARTHEST
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if excludes(middle) else (low, middle)
     return float(2 * ndtr(-low))
-
-
-def _bound(known: Estimate, z: float) -> float:
-    """A bound of the score interval of a proportion, z standard errors away; itself if it is known exactly."""
-    n = independent_examples(known)
-    if n is None:
-        return known.value
-    if n == 0:
-        return 0.0 if z < 0 else 1.0
-    z2 = z * z
-    centre = (known.value + z2 / (2 * n)) / (1 + z2 / n)
-    half = abs(z) * sqrt(known.value * (1 - known.value) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, centre - half) if z < 0 else min(1.0, centre + half)
-
-
-def independent_examples(known: Estimate) -> float | None:
-    """How many independent examples tell as much as a proportion is known by: the n of the score interval that it has.
-
-    That is n of a `wilson`, and `effective` of an `effective_share`. None if the proportion is known exactly.
-    """
-    half2, spread, z2 = ((known.high - known.low) / 2) ** 2, known.value * (1 - known.value), Z * Z
-    if half2 == 0:
-        return None
-    # With u = 1 / n the equation of the half-width is quadratic, with one positive root.
-    a, b = z2 * z2 * (half2 - 0.25), z2 * (2 * half2 - spread)
-    return 0.0 if a >= 0 else 2 * a / (-b - sqrt(b * b - 4 * a * half2))
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike) -> float:

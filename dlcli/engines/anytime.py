@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.anytime import anytime_share, decided
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.anytime import Stopped
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.figures import percent
@@ -71,7 +71,7 @@ class Watch:
         wanted = self.wanted
         if wanted is None:
             return None
-        return decided(self._share, lambda share: wanted.fails(wilson(min(share, 1.0) * self.total, self.total)))
+        return decided(self._share, lambda share: wanted.fails(proportion(min(share, 1.0) * self.total, self.total)))
 
     @property
     def _share(self) -> Estimate:

@@ -9,7 +9,7 @@ from dlcli.core.html_report.figures import PlotSeries, accuracy_plot
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Bar, Bars, Cell, Chart, PageTable, percent, percent_cell
 from dlcli.core.html_report.vector import svg
-from dlcli.core.stats import effective_share
+from dlcli.core.proportion import effective_share
 from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult, ThresholdRow
 from dlcli.support.atomic import write_text
 

@@ -16,14 +16,15 @@ from dlcli.core.grouped import (
     mean_share,
     share_of,
 )
-from dlcli.core.stats import mean_difference, paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import mean_difference, paired_difference
 
 GROUPS = st.lists(st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=40)
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=200))
 def test_groups_of_one_are_independent_examples(hits):
-    assert grouped_share(hits, np.ones(len(hits))) == wilson(sum(hits), len(hits))
+    assert grouped_share(hits, np.ones(len(hits))) == proportion(sum(hits), len(hits))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(2, 9)), min_size=2, max_size=40), st.integers(2, 20))
@@ -36,7 +37,7 @@ def test_copies_of_groups_that_are_alike_within_are_no_more_evidence(groups, tim
 @given(GROUPS)
 def test_the_interval_holds_the_share_and_never_is_narrower_than_wilsons(groups):
     hits, totals = (np.array(column, float) for column in zip(*groups, strict=True))
-    found, least = grouped_share(hits, totals), wilson(hits.sum(), int(totals.sum()))
+    found, least = grouped_share(hits, totals), proportion(hits.sum(), int(totals.sum()))
     assert (found.value, found.n) == (least.value, least.n)
     assert 0 <= found.low <= least.low + 1e-12 and least.high - 1e-12 <= found.high <= 1
 
@@ -56,7 +57,7 @@ def test_many_groups_have_the_variance_of_a_ratio():
 def test_groups_that_are_all_right_are_no_certainty():
     """A hundred groups of 20 without a mistake tell at most as much as a hundred examples, and nearly that."""
     low = grouped_share(np.full(100, 20), np.full(100, 20)).low
-    assert wilson(60, 60).low < low < wilson(200, 200).low
+    assert proportion(60, 60).low < low < proportion(200, 200).low
 
 
 def test_a_single_group_tells_nothing():
@@ -73,16 +74,16 @@ def test_impossible_groups_are_refused(hits, totals):
 def test_sums_of_groups_and_shares_of_outcomes():
     group = np.array([0, 2, 0, 1])
     assert group_sums([True, True, False, True], group).tolist() == [1, 1, 1]
-    assert share_of([1, 1, 0, 1]) == wilson(3, 4)
+    assert share_of([1, 1, 0, 1]) == proportion(3, 4)
     assert share_of([1, 1, 0, 1], group) == grouped_share([1, 1, 1], [2, 1, 1])
 
 
 def test_a_mean_of_shares_is_narrower_the_more_they_are_alike():
     right = np.random.default_rng(1).random((9, 400)) < 0.9
     same, other = mean_share(right[:1].repeat(9, axis=0).mean(0)), mean_share(right.mean(0))
-    assert same == wilson(right[0].sum(), 400)
+    assert same == proportion(right[0].sum(), 400)
     # Nine independent networks are as good as 3,600 images, up to the quarter of an image that is added on both sides.
-    nine = wilson(right.sum(), 3600)
+    nine = proportion(right.sum(), 3600)
     assert nine.high - nine.low < other.high - other.low < 1.2 * (nine.high - nine.low)
     assert mean_share([0.5]).low < 0.15
 

@@ -8,47 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as peer
 
+from dlcli.core.proportion import proportion
 from dlcli.core.stats import (
-    effective_share,
     independent_difference,
-    independent_examples,
     mcnemar,
     mean_difference,
     p_of_independent,
     paired_difference,
     quantile,
-    selected_share,
-    wilson,
 )
 from dlcli.specs.estimates import Estimate
-
-
-@given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_agrees_with_scipy(case):
-    successes, n = case
-    expected = peer.binomtest(successes, n).proportion_ci(method="wilson")
-    found = wilson(successes, n)
-    assert (found.value, found.n) == (successes / n, n)
-    assert found.low == pytest.approx(expected.low, abs=1e-12)
-    assert found.high == pytest.approx(expected.high, abs=1e-12)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.floats(0, n), st.just(n))))
-def test_fractional_successes_solve_the_score_equation(case):
-    successes, n = case
-    found = wilson(successes, n)
-    z = peer.norm.ppf(0.975)
-    for bound in (found.low, found.high):
-        if 1e-9 < bound < 1 - 1e-9:
-            assert abs(found.value - bound) == pytest.approx(z * sqrt(bound * (1 - bound) / n), rel=1e-6, abs=1e-9)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 0), (1, 0), (-1, 3), (4, 3), (float("nan"), 3)])
-def test_impossible_counts_are_refused(successes, n):
-    with pytest.raises(ValueError, match="successes of"):
-        wilson(successes, n)
-
 
 _COLUMNS = st.integers(1, 60).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 1), min_size=n, max_size=n)] * 2))
 
@@ -89,30 +58,6 @@ def test_one_pair_of_fractions_tells_nothing():
     assert found.low < -0.8 and found.high == 1 and not found.established
 
 
-@given(st.integers(0, 60), st.integers(1, 60), st.sampled_from([1, 2, 10, 100]))
-def test_a_selected_share_has_the_exact_interval_of_all(hits, more, among):
-    """Clopper and Pearson by scipy, at the level of one of `among` tests."""
-    share = wilson(hits, hits + more)
-    found = selected_share(share, among)
-    expected = peer.binomtest(hits, hits + more).proportion_ci(1 - 0.05 / among, method="exact")
-    assert found.low == pytest.approx(min(expected.low, share.low), abs=1e-9)
-    assert found.high == pytest.approx(max(expected.high, share.high), abs=1e-9)
-    assert (found.value, found.n) == (share.value, share.n)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 400))
-def test_effective_examples_solve_the_score_equation(case, effective):
-    successes, n = case
-    found = effective_share(successes, n, effective)
-    assert (found.value, found.n) == (successes / n, n)
-    for bound in (found.low, found.high):
-        if 1e-9 < bound < 1 - 1e-9:
-            wanted = peer.norm.ppf(0.975) * sqrt(bound * (1 - bound) / effective)
-            assert abs(found.value - bound) == pytest.approx(wanted, rel=1e-6, abs=1e-9)
-    nothing = effective_share(successes, n, 0)
-    assert (nothing.low, nothing.high) == (0, 1)
-
-
 @pytest.mark.parametrize(("n", "both", "only_a", "only_b"), [(30, 0.6, 0.1, 0.1), (100, 0.9, 0.04, 0.01), (500, 0.5, 0.2, 0.1)])
 def test_the_interval_of_binary_pairs_covers_the_truth(n, both, only_a, only_b):
     runs, rng = 2000, np.random.default_rng(1)
@@ -150,17 +95,22 @@ def test_columns_that_are_not_pairs_are_refused(a, b):
     ],
 )
 def test_examples_of_newcombe(a, m, b, n, low, high):
-    """Newcombe (1998, Stat. Med. 17, 873-890), table II, method 10."""
-    found = independent_difference(wilson(a, m), wilson(b, n))
+    """Newcombe (1998, Stat. Med. 17, 873-890), table II, method 10, of score intervals."""
+
+    def score(hits, of):
+        interval = peer.binomtest(hits, of).proportion_ci(method="wilson")
+        return Estimate(hits / of, interval.low, interval.high, of)
+
+    found = independent_difference(score(a, m), score(b, n))
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
     assert (found.value, found.n) == (pytest.approx(a / m - b / n), m + n)
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0, 1))
-def test_against_a_known_share_the_interval_is_wilson_shifted(case, known):
+def test_against_a_known_share_the_interval_is_that_of_the_share_shifted(case, known):
     from dlcli.specs.estimates import Estimate
 
-    share = wilson(*case)
+    share = proportion(*case)
     found = independent_difference(share, Estimate(known, known, known, 0))
     assert (found.low, found.high) == (pytest.approx(share.low - known), pytest.approx(share.high - known))
 
@@ -198,26 +148,22 @@ def test_two_equal_differences_of_a_share_of_1200_images_establish_nothing():
 
 @given(*[st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))] * 2)
 def test_the_p_value_of_two_proportions_goes_with_their_interval(a, b):
-    first, second = wilson(*a), wilson(*b)
+    first, second = proportion(*a), proportion(*b)
     p, gap = p_of_independent(first, second), independent_difference(first, second)
     assert 0 <= p <= 1 and p == pytest.approx(p_of_independent(second, first))
     if min(abs(gap.low), abs(gap.high)) > 1e-9:
         assert (p < 0.05) == gap.established
 
 
-@given(st.integers(1, 5000), st.floats(0, 1), st.floats(1, 5000))
-def test_the_independent_examples_of_a_share_are_found_again(n, share, effective):
-    assert independent_examples(wilson(share * n, n)) == pytest.approx(n, rel=1e-4)
-    assert independent_examples(effective_share(share * n, n, effective)) == pytest.approx(effective, rel=1e-4)
-    assert independent_examples(Estimate(share, share, share, n)) is None
-    assert independent_examples(effective_share(share * n, n, 0)) == 0
-
-
-def test_the_p_value_against_a_known_proportion_is_that_of_the_score_test():
-    """The interval of one proportion inverts the score test, so a gap to an exact value has its p-value."""
+def test_the_p_value_against_a_known_proportion_is_that_of_the_binomial_distribution():
+    """Of as many hits, three quarters count to the tail."""
     known = Estimate(0.1, 0.1, 0.1, 0)
-    z = (0.15 - 0.1) / sqrt(0.1 * 0.9 / 200)
-    assert p_of_independent(wilson(30, 200), known) == pytest.approx(2 * peer.norm.sf(z), rel=1e-6)
+    beyond = 0.75 * peer.binom.pmf(30, 200, 0.1) + peer.binom.sf(30, 200, 0.1)
+    assert p_of_independent(proportion(30, 200), known) == pytest.approx(2 * beyond, rel=1e-6)
+
+
+def test_the_p_value_of_proportions_that_are_far_apart_is_a_number():
+    assert 0 <= p_of_independent(proportion(9990, 10_000), proportion(10, 10_000)) < 1e-100
 
 
 @given(_COLUMNS)

@@ -13,7 +13,8 @@ import torch
 from dlcli.core.evaluation.diagnosis import diagnose
 from dlcli.core.evaluation.slices import compare_slices, cut
 from dlcli.core.gradients.lesion import Lesion
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import paired_difference
 from dlcli.core.tasks.images import TASK as IMAGES
 from dlcli.engines.attack.checks import CheckInputs, RuleImages, failed_checks
 from dlcli.engines.attack.notes import notes as attack_notes
@@ -42,7 +43,7 @@ def train_rows(random, seeds, names=("this", "other"), better=0.0):
         yield TrainRow(
             variant=name,
             seed=k,
-            accuracy=wilson(right, 600),
+            accuracy=proportion(right, 600),
             n_watched=1200,
             train_accuracy=round(1200 * min(1.0, random.normal(0.985, 0.004))) / 1200,
             train_loss=0.1,
@@ -85,7 +86,7 @@ def test_eval_diagnose_where_all_errors_are_equal(n, error):
 
     def table(errors):
         return diagnose(
-            error, {split: wilson(int(random.binomial(n, one)), n) for split, one in zip(SPLITS, errors, strict=True)}
+            error, {split: proportion(int(random.binomial(n, one)), n) for split, one in zip(SPLITS, errors, strict=True)}
         )
 
     found = [table([error] * 4) for _ in range(700)]
@@ -98,7 +99,7 @@ def test_eval_diagnose_names_the_largest_gap_only_where_it_is_told_apart(n, gaps
     random, (first, second) = RANDOM(n + gaps[0]), (gaps[0] / 100, gaps[1] / 100)
     truth = {"train": 0.02 + first, "train-dev": 0.02 + first + second, "dev": 0.02 + first + second}
     found = [
-        diagnose(0.02, {split: wilson(int(random.binomial(n, one)), n) for split, one in truth.items()}) for _ in range(500)
+        diagnose(0.02, {split: proportion(int(random.binomial(n, one)), n) for split, one in truth.items()}) for _ in range(500)
     ]
     wrong = [one.told_apart and one.largest not in ("", "variance" if gaps == (4, 6) else "") for one in found]
     assert rate(wrong) <= 0.05
@@ -132,7 +133,7 @@ def test_probe_gradients_lesions_of_blocks_that_do_not_matter(blocks, changes):
 
 
 def attack_row(classifier, right, mean, eps):
-    one = wilson(right.sum(), len(right))
+    one = proportion(right.sum(), len(right))
     gap = None if classifier is Classifier.MEAN else paired_difference(right, mean)
     figures = {"clean": one, "adversarial": one, "eight_bit": one, "minus_mean": gap}
     return AttackRow(eps=eps, classifier=classifier, threat=ThreatKind.WORST_CASE, **figures)
@@ -203,7 +204,7 @@ def test_ensemble_names_the_gain_of_its_rule():
             EnsembleRow(
                 members=5,
                 classifier=name,
-                accuracy=wilson(right.sum(), 500),
+                accuracy=proportion(right.sum(), 500),
                 gain=paired_difference(right, each.mean(0)),
                 minus_mean=None if "mean" in name else paired_difference(right, rules["mean rule"]),
                 ece=None,

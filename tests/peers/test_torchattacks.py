@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.minimum_norm import MinimumNorm
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from tests.peers.problems import Problem, digits, untrained
 
 pytestmark = pytest.mark.peers
@@ -100,7 +100,7 @@ def test_square_is_as_strong_as_torchattacks(norm: str, eps: float) -> None:
     ours = load_attack("square").with_options(queries=queries)(model, x, y, eps=eps, norm=norm)
     label = {"linf": "Linf", "l2": "L2"}[norm]
     expected = theirs("Square", problem, norm=label, eps=eps, n_queries=queries - 1, resc_schedule=False)
-    one, other = (wilson(accuracy(problem, images), len(x)) for images in (ours, expected))
+    one, other = (proportion(accuracy(problem, images), len(x)) for images in (ours, expected))
     assert 0.1 < other.value < 0.9
     assert one.low <= other.high and other.low <= one.high
 

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from dlcli.core.evaluation.metrics import auc
 from dlcli.core.jackknife import LEAST_GROUPS, Scale, interval, kept
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import Estimate
 
 _AT_ONCE = 1 << 22
@@ -59,7 +59,7 @@ def grouped_areas(scores: Floats, positive: Bools, group: NDArray[np.integer], *
     area, precision = (_estimate(float(one), without, len(scores)) for one, without in zip(value, left.T, strict=True))
     if value[1] == 1:
         groups = len(np.unique(group[positive]))
-        precision = replace(precision, low=wilson(groups, groups).low)
+        precision = replace(precision, low=proportion(groups, groups).low)
     return Areas(
         _at_least(area, auc(scores, positive) if 0 < value[0] < 1 else _by_group(value[0], positive, group)), precision
     )

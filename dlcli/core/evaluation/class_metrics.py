@@ -16,8 +16,8 @@ from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.confusion_figures import FEWEST, PSEUDO, group_size
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.ranked import Smoothed, rank, smoothed
-from dlcli.core.grouped import exact_share_of, share_of
-from dlcli.core.stats import effective_share
+from dlcli.core.grouped import share_of
+from dlcli.core.proportion import effective_share
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.support.plural import count
 
@@ -73,9 +73,9 @@ def class_metrics(
 
 def _of_class(true: Bools, called: Bools, group: Labels | None, auc: Estimate | None, ap: Estimate | None) -> ClassFigures:
     return ClassFigures(
-        precision=_exact(true, called, group),
+        precision=_share(true, called, group),
         recall=_share(called, true, group),
-        f1=_f1(_exact(true & called, true | called, group)),
+        f1=_f1(_share(true & called, true | called, group)),
         auc=auc,
         ap=ap,
     )
@@ -85,13 +85,6 @@ def _share(hits: Bools, inside: Bools, group: Labels | None) -> Estimate | None:
     if not inside.any():
         return None
     return share_of(hits[inside], None if group is None else group[inside])
-
-
-def _exact(hits: Bools, inside: Bools, group: Labels | None) -> Estimate | None:
-    """The same, never narrower than Clopper and Pearson's: Wilson's misses too often where one mistake is rare."""
-    if not inside.any():
-        return None
-    return exact_share_of(hits[inside], None if group is None else group[inside])
 
 
 def _f1(jaccard: Estimate | None) -> Estimate | None:

@@ -1,10 +1,10 @@
 """Figures of a whole confusion matrix: balanced accuracy, macro precision, macro F1 and MCC, as scikit-learn defines them.
 
 How much an example moves a figure depends on its cell only. The variance that follows (the delta method) tells how many
-independent examples would vary as much as a share does, and the interval is Wilson's for that number: it holds near the ends of
-the scale, where that of a normal distribution does not. A quarter of an example that is right, and one that is wrong, is added
-to each class before the variance is estimated, or groups of that weight, since cells that are empty by chance would seem never
-to be filled.
+independent examples would vary as much as a share does, and the interval is that of a proportion for that number: it holds near
+the ends of the scale, where that of a normal distribution does not. A quarter of an example that is right, and one that is
+wrong, is added to each class before the variance is estimated, or groups of that weight, since cells that are empty by chance
+would seem never to be filled.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.effective import effective_by_influence
-from dlcli.core.stats import effective_share
+from dlcli.core.proportion import effective_share
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.support.plural import count
 

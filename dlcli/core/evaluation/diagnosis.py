@@ -21,7 +21,8 @@ from scipy.special import ndtri
 
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.models import MODELS
-from dlcli.core.stats import independent_difference, independent_examples, p_of_independent
+from dlcli.core.proportion import independent_examples
+from dlcli.core.stats import independent_difference, p_of_independent
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import GAPS, SPLITS, Diagnosis, Gap, Suggestion
 from dlcli.specs.estimates import Estimate

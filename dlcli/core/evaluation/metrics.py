@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from scipy.stats import rankdata
 
 from dlcli.core.bootstrap import bootstrap_t
-from dlcli.core.grouped import exact_share_of, share_of
+from dlcli.core.grouped import share_of
 from dlcli.core.stats import Z
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.support.plural import count
@@ -117,12 +117,11 @@ def brier(log_p: Floats, y: Labels, group: Labels | None = None) -> Estimate:
     """The mean squared distance of the probabilities from the one-hot label, in [0, 2] (Brier 1950, eq. 2).
 
     The interval is twice that of half of it as a share, by `group` (n,) if there is one: a figure in [0, 1] varies at most as
-    much as a 0/1 outcome of the same mean. It is Wilson's or that of Clopper and Pearson (1934), whichever reaches further.
-    Wilson's alone covers 84% where one mistake in six test sets is expected; Student's t has almost no width before the first.
+    much as a 0/1 outcome of the same mean. Student's t has almost no width before the first mistake.
     """
     p = np.exp(log_p)
     distance = (p**2).sum(1) - 2 * p[np.arange(len(y)), y] + 1
-    half = exact_share_of(np.clip(distance / 2, 0.0, 1.0), group)
+    half = share_of(np.clip(distance / 2, 0.0, 1.0), group)
     return Estimate(2 * half.value, 2 * half.low, 2 * half.high, half.n)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.html_report.figures import COLOURS, draw_image, short_label, verdict
 from dlcli.core.html_report.parts import percent
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import Estimate, PointEstimate
 
 _LABELLED = 30
@@ -88,10 +88,10 @@ def reliability_plot(found: Reliability, ece: Estimate | PointEstimate, *, unit:
 
 
 def _bars(found: Reliability) -> NDArray[np.float64]:
-    """How far Wilson's interval reaches below and above the accuracy of each bin that has images, (2, filled bins)."""
+    """How far the interval reaches below and above the accuracy of each bin that has images, (2, filled bins)."""
     filled = found.n > 0
     pairs = zip(found.accuracy[filled], found.n[filled], strict=True)
-    intervals = [wilson(min(share * n, n), int(n)) for share, n in pairs]
+    intervals = [proportion(min(share * n, n), int(n)) for share, n in pairs]
     return np.array([[one.value - one.low for one in intervals], [one.high - one.value for one in intervals]])
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.stats import mcnemar, paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import mcnemar, paired_difference
 from dlcli.specs.attack import Classifier, Finding
 from dlcli.specs.estimates import Difference
 from dlcli.specs.figures import points
@@ -125,7 +126,7 @@ def survives_any_change(inputs: CheckInputs) -> str:
     """Accuracy is above chance even where any image can become any other."""
     if inputs.at_max_eps is None or not len(inputs.at_max_eps):
         return ""
-    left = wilson(float(inputs.at_max_eps.sum()), len(inputs.at_max_eps))
+    left = proportion(float(inputs.at_max_eps.sum()), len(inputs.at_max_eps))
     detail = f"at an eps where any image can become any other, pgd leaves accuracy {left} on {count(left.n, 'image')}"
     return detail if left.low > 1 / inputs.classes else ""
 
@@ -164,7 +165,7 @@ def answers_differ(inputs: CheckInputs) -> str:
 
 def at_chance(inputs: CheckInputs) -> str:
     """The network does not classify clean images better than chance."""
-    clean = wilson(float(inputs.clean.sum()), len(inputs.clean))
+    clean = proportion(float(inputs.clean.sum()), len(inputs.clean))
     chance = f"not above chance (1 in {inputs.classes})"
     detail = f"clean accuracy is {clean}, {chance}; is the network trained, and on images like these?"
     return detail if clean.n >= MIN_IMAGES and clean.low <= 1 / inputs.classes else ""

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from dlcli.core.grouped import mean_share
 from dlcli.core.jackknife import POSITIVE, interval, kept, too_few
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import paired_difference
 from dlcli.specs.corruption_attack import CorruptionError, CorruptionRow
 from dlcli.specs.corruptions import SEVERITIES
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
@@ -81,7 +82,7 @@ def by_severity(names: Sequence[str], answers: Answers, baseline: Answers | None
 
 
 def _share(right: Bools) -> Estimate:
-    return wilson(float(right.sum()), len(right))
+    return proportion(float(right.sum()), len(right))
 
 
 def _ratio(errors: Floats, of_baseline: Floats) -> Estimate | PointEstimate | None:

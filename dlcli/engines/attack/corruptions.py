@@ -15,7 +15,7 @@ from dlcli.core.corruptions.all import CORRUPTIONS
 from dlcli.core.corruptions.base import corrupt, is_small
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.model_io.trained import TrainedNetwork
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.engines.attack.corruption_figures import (
     Answers,
     by_corruption,
@@ -196,7 +196,7 @@ def _by(setup: AttackSetup, model: nn.Module) -> Classify:
 
 
 def _clean(answers: Answers) -> Estimate:
-    return wilson(float(answers.clean.sum()), len(answers.clean))
+    return proportion(float(answers.clean.sum()), len(answers.clean))
 
 
 def _notes(setup: AttackSetup, applied: Sequence[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from dlcli.core.compute.device import describe_device, device_key, fast_dtype, t
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.model_io.score_metadata import task_of
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.anytime import describe_stop
 from dlcli.engines.attack.check_runs import check_inputs
@@ -333,8 +333,8 @@ def _per_class(setup: AttackSetup, outcome: _Outcome) -> tuple[AttackClassRow, .
     return tuple(
         AttackClassRow(
             name=setup.outputs[label],
-            clean=wilson(float(clean[y == label].sum()), int((y == label).sum())),
-            adversarial=wilson(float(adversarial[y == label].sum()), int((y == label).sum())),
+            clean=proportion(float(clean[y == label].sum()), int((y == label).sum())),
+            adversarial=proportion(float(adversarial[y == label].sum()), int((y == label).sum())),
         )
         for label in np.unique(y).tolist()
     )

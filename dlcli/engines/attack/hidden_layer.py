@@ -14,7 +14,7 @@ from dlcli.core.graph.last_hidden import NEIGHBOURS, hidden_features, neighbours
 from dlcli.core.html_report.embedding import EmbeddedImages, embed, embedding_plot
 from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, percent_cell
 from dlcli.core.html_report.vector import svg
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.engines.attack.images import AttackedImages
 from dlcli.specs.attack import AttackResult
 from dlcli.support.errors import InputError
@@ -111,5 +111,5 @@ def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, 
 
 
 def _row(name: str, agree: NDArray[np.bool_]) -> Sequence[Cell]:
-    found = wilson(float(agree.sum()), len(agree))
+    found = proportion(float(agree.sum()), len(agree))
     return name, percent_cell(found), str(found.n)

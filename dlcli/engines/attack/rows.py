@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.grouped import mean_share
-from dlcli.core.stats import paired_difference, quantile, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import paired_difference, quantile
 from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
 from dlcli.specs.attack import AttackRow, Classifier, MethodRow, ThreatKind
@@ -96,7 +97,7 @@ def _method(made: AdversarialSet, norms: Share | None) -> MethodRow:
     return MethodRow(
         eps=made.eps,
         method=made.method,
-        adversarial=wilson(float(correct.sum()), len(correct)),
+        adversarial=proportion(float(correct.sum()), len(correct)),
         queries=made.queries,
         seconds=made.seconds,
         reached=_share_reached([made]),
@@ -115,7 +116,7 @@ def _share_reached(sets: Sequence[AdversarialSet]) -> Estimate | None:
     if not reached:
         return None
     found = np.logical_or.reduce(reached)
-    return wilson(float(found.sum()), len(found))
+    return proportion(float(found.sum()), len(found))
 
 
 def _classifiers(clean: Correctness) -> list[Classifier]:

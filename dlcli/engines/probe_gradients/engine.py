@@ -35,7 +35,8 @@ from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.core.models.hubs import hub_name, resolve_weights
 from dlcli.core.objectives.base import ScoreObjective
-from dlcli.core.stats import mcnemar, paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import mcnemar, paired_difference
 from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
 from dlcli.engines.probe_gradients.scored import open_scored, score_derivative, score_target
@@ -334,14 +335,14 @@ def _lesions(setup: ProbeSetup, device: torch.device, report: Reporter) -> tuple
 def lesion_rows(whole: Lesion, *others: Lesion) -> tuple[LesionRow, ...]:
     """The rows of the whole network and of the network without each block, the lowest accuracy first; tested by Holm."""
     n = len(whole.correct)
-    first = LesionRow(block="", kind="", accuracy=wilson(int(whole.correct.sum()), n), change=None)
+    first = LesionRow(block="", kind="", accuracy=proportion(int(whole.correct.sum()), n), change=None)
     right = whole.correct.numpy()
     adjusted = holm([mcnemar(one.correct.numpy(), right) for one in others])
     rows = [
         LesionRow(
             block=one.block,
             kind=one.kind,
-            accuracy=wilson(int(one.correct.sum()), n),
+            accuracy=proportion(int(one.correct.sum()), n),
             change=paired_difference(one.correct.double().numpy(), whole.correct.double().numpy()),
             p=p,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.figures import percent
 from dlcli.support.schema import Check, record, whole
@@ -23,12 +23,12 @@ class PseudoLabels(NamedTuple):
     @property
     def coverage(self) -> Estimate:
         """The share of the images that get one."""
-        return wilson(self.given, self.n)
+        return proportion(self.given, self.n)
 
     @property
     def accuracy(self) -> Estimate | None:
         """The share of the pseudo-labels that are right; None if there are none."""
-        return wilson(self.right, self.given) if self.given else None
+        return proportion(self.right, self.given) if self.given else None
 
 
 def pseudo_schema() -> Check:

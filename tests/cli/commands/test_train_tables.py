@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from dlcli.cli.commands.train import COMMAND
 from dlcli.core.html_report.parts import PageTable
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.engines.train.page import comparison_page
 from dlcli.specs.estimates import Difference
 from dlcli.specs.train_result import Comparison, TrainResult, TrainRow
@@ -21,7 +21,7 @@ def test_the_page_names_and_rounds_as_the_terminal_does():
         )
         for metric, value in (shares | counts).items()
     )
-    row = TrainRow(**{item.name: 1 for item in fields(TrainRow)} | {"accuracy": wilson(3, 4), "variant": "a"})
+    row = TrainRow(**{item.name: 1 for item in fields(TrainRow)} | {"accuracy": proportion(3, 4), "variant": "a"})
     rows = (row, replace(row, variant="b"))
     facts = {
         "data": "d",

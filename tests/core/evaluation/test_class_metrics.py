@@ -12,7 +12,7 @@ from sklearn import metrics as sklearn
 from dlcli.core.evaluation.class_metrics import class_metrics
 from dlcli.core.evaluation.confusion_figures import FEWEST, OF_CELLS, confusion_figures
 from dlcli.core.evaluation.ranked import rank
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import PointEstimate
 
 CASES = st.tuples(st.integers(2, 6), st.integers(1, 60), st.integers(0, 2**32 - 1), st.floats(0, 4), st.booleans())
@@ -121,7 +121,7 @@ def test_groups_of_one_change_nothing_and_groups_of_equals_count_once():
 
 def test_two_classes_that_are_always_right_have_the_interval_of_the_accuracy():
     y = np.arange(60) % 2
-    known = wilson(60, 60)
+    known = proportion(60, 60)
     for name, one in confusion_figures(y, y).items():
         low = 2 * known.low - 1 if name == "mcc" else known.low
         assert (one.value, one.high) == (1, 1) and one.low == pytest.approx(low, abs=0.02)

@@ -14,7 +14,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.diagnosis import _BIGGER, CommandContext, bigger, diagnose
 from dlcli.core.model_io.untrained import find_model
 from dlcli.core.models import MODELS
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.core.surgery import check_surgery
 from dlcli.core.training.augment import augmentation
 from dlcli.specs.diagnosis import GAPS, SPLITS
@@ -26,7 +26,7 @@ MANY = 1_000_000
 def ladder(human: float, *percents: float | None, n: int = MANY):
     """The diagnosis of errors in percent on train, train-dev, dev, test; None where there is none."""
     pairs = zip(SPLITS, percents, strict=False)
-    return diagnose(human / 100, {split: wilson(error / 100 * n, n) for split, error in pairs if error is not None})
+    return diagnose(human / 100, {split: proportion(error / 100 * n, n) for split, error in pairs if error is not None})
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_easier_lower_split_is_reversed_and_not_named():
     st.dictionaries(st.sampled_from(SPLITS), st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))),
 )
 def test_the_gaps_add_up_whatever_is_missing(human, counts):
-    errors = {split: wilson(*pair) for split, pair in counts.items()}
+    errors = {split: proportion(*pair) for split, pair in counts.items()}
     if not errors:
         with pytest.raises(ValueError, match="no split"):
             diagnose(human, errors)
@@ -96,7 +96,7 @@ def test_the_gaps_add_up_whatever_is_missing(human, counts):
     assert (found.largest in found.named) if found.named else found.largest == ""
 
 
-@pytest.mark.parametrize(("human", "errors"), [(1.5, {"test": wilson(1, 2)}), (0, {"validation": wilson(1, 2)})])
+@pytest.mark.parametrize(("human", "errors"), [(1.5, {"test": proportion(1, 2)}), (0, {"validation": proportion(1, 2)})])
 def test_impossible_input_is_refused(human, errors):
     with pytest.raises(ValueError, match="under a human error"):
         diagnose(human, errors)

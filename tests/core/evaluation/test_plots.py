@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from dlcli.core.evaluation.calibration import reliability
 from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.html_report.figures import COLOURS, png
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 
 
 def test_the_confusion_matrix_has_its_counts_in_their_cells():
@@ -30,7 +30,7 @@ def test_many_classes_and_a_class_without_images_are_drawn():
 def test_reliability_shows_each_bin_that_has_images():
     confidence, correct = np.array([0.31, 0.32, 0.95, 0.96, 0.97, 1.0]), np.array([0, 1, 1, 1, 1, 1], dtype=bool)
     found = reliability(confidence, correct)
-    figure = reliability_plot(found, wilson(1, 10))
+    figure = reliability_plot(found, proportion(1, 10))
     upper, lower = figure.axes
     assert [bar.get_height() for bar in upper.patches] == [0.5, 1.0]
     assert [bar.get_height() for bar in lower.patches] == [2, 4]
@@ -39,7 +39,7 @@ def test_reliability_shows_each_bin_that_has_images():
 
 def test_bins_of_few_images_are_grey():
     confidence = np.array([0.31] * 9 + [0.95] * 10)
-    figure = reliability_plot(reliability(confidence, confidence > 0.5), wilson(1, 10), unit="video")
+    figure = reliability_plot(reliability(confidence, confidence > 0.5), proportion(1, 10), unit="video")
     few, many = (to_hex(bar.get_facecolor()) for bar in figure.axes[0].patches)
     assert (few, many) == ("#c8c8c8", COLOURS[6])
     assert "fewer than 10 videos" in [text.get_text() for text in figure.legends[0].get_texts()]

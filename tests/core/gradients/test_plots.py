@@ -3,7 +3,8 @@ import pytest
 
 from dlcli.core.gradients.plots import acf_plot, layers_plot, lesion_bars, path_curve
 from dlcli.core.html_report.figures import PlotSeries, png
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import paired_difference
 from dlcli.specs.probe_gradients import LayerRow, LesionRow, PathRow
 
 
@@ -59,8 +60,8 @@ def test_what_hardly_differs_looks_so():
 
 
 def test_bars_and_curve():
-    whole = LesionRow(block="", kind="", accuracy=wilson(9, 10), change=None)
-    cut = LesionRow(block="$a$", kind="block", accuracy=wilson(4, 10), change=paired_difference([0, 1], [1, 1]))
+    whole = LesionRow(block="", kind="", accuracy=proportion(9, 10), change=None)
+    cut = LesionRow(block="$a$", kind="block", accuracy=proportion(4, 10), change=paired_difference([0, 1], [1, 1]))
     figure = lesion_bars([whole, cut, cut])
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.4, 0.4]
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["$a$ (block)"] * 2

@@ -17,7 +17,7 @@ from dlcli.core.html_report.parts import (
     percent,
     percent_cell,
 )
-from dlcli.core.stats import wilson
+from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 
 
@@ -38,7 +38,7 @@ def test_every_text_is_escaped():
     odd = "<i>&"
     parts = [
         PageTable(odd, [odd, odd], [[odd, (odd, odd)]]),
-        Bars(odd, (odd, odd), [Bar(odd, (wilson(1, 2), None), odd)]),
+        Bars(odd, (odd, odd), [Bar(odd, (proportion(1, 2), None), odd)]),
         Chart("", odd),
         Gallery(odd, [[CardImage(b"", odd, odd)]]),
         Fold(odd, []),
@@ -75,7 +75,7 @@ def test_a_bar_is_as_long_as_its_share_and_its_whisker_as_its_interval():
 
 
 def test_of_many_bars_the_first_are_shown_and_none_is_lost():
-    bars = [Bar(f"class {k}", (wilson(k, 100),)) for k in range(100)]
+    bars = [Bar(f"class {k}", (proportion(k, 100),)) for k in range(100)]
     shown, _, folded = Bars("c", ("accuracy",), bars).html().partition("<details>")
     assert 10 <= shown.count("<li>") < 30 and shown.count("<li>") + folded.count("<li>") == 100
     assert f"{folded.count('<li>')} more" in folded

@@ -13,12 +13,14 @@ from torch import nn
 
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.html_report.figures import png
+from dlcli.core.proportion import proportion
 from dlcli.engines import attack
 from dlcli.engines.attack import hidden_layer as module
 from dlcli.engines.attack.hidden_layer import add_hidden_features, hidden_layer_figures
 from dlcli.engines.attack.images import AttackedImages
 from dlcli.engines.attack.report import write_report
 from dlcli.specs.attack import AttackConfig, AttackResult
+from dlcli.specs.figures import percent
 
 CPU = torch.device("cpu")
 EPS = 0.1
@@ -74,9 +76,9 @@ def test_the_picture_and_the_figures_it_cannot_give(result: AttackResult, tmp_pa
     assert "Two clouds of points" in page and "No picture of the last hidden layer" not in page
     # Clean, all agree. Adversarial images of class 0 stay, and those of class 1 lie among class 2, as predicted. Those of
     # class 2, predicted as 0, lie away from all, and nearest to the blob of class 2 that they left.
-    assert cells(page, "clean images")[:2] == ["100.0 [91.2, 100.0]", "40"]
-    assert cells(page, "adversarial images")[:2] == ["75.0 [59.8, 85.8]", "40"]
-    assert cells(page, "of these, turned from right to wrong")[:2] == ["50.0 [29.9, 70.1]", "20"]
+    assert cells(page, "clean images")[:2] == [percent(proportion(40, 40)), "40"]
+    assert cells(page, "adversarial images")[:2] == [percent(proportion(30, 40)), "40"]
+    assert cells(page, "of these, turned from right to wrong")[:2] == [percent(proportion(10, 20)), "20"]
 
 
 def test_without_features_the_page_has_a_note_and_an_old_picture_is_removed(result: AttackResult, tmp_path: Path):

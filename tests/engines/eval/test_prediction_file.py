@@ -10,8 +10,10 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from dlcli.cli.commands.eval import COMMAND as EVAL
+from dlcli.core.proportion import proportion
 from dlcli.engines import eval
 from dlcli.specs.eval import EvalConfig
+from dlcli.specs.figures import percent
 from dlcli.support.errors import InputError, UsageError
 from tests.engines.eval.test_engine import READER, images
 
@@ -113,7 +115,7 @@ def test_gates_and_refusals(tmp_path: Path):
     with pytest.raises(UsageError, match="`data` does not apply"):
         eval.run(EvalConfig(model=str(path), data="mnist"))
     result = eval.run(EvalConfig(model=str(path)))
-    assert EVAL.answer(result) == f"{path}: 80.0% [49.0, 94.3] of 10 examples right, 2 wrong"
+    assert EVAL.answer(result) == f"{path}: {percent(proportion(8, 10), '%')} of 10 examples right, 2 wrong"
     assert any("Without probabilities" in note for note in result.notes) and result.bins == ()
     assert eval.plan(EvalConfig(model=str(path))) == ["read 10 predictions of 2 classes: labels", "evaluate them"]
 

@@ -19,7 +19,8 @@ from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.stats import p_value, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import p_value
 from dlcli.core.tasks.images import TASK as IMAGES
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines import train
@@ -194,7 +195,7 @@ def made_up(variant: str, seed: int, fit: int | None, accuracy: float = 0.9, sec
     }
     steps = None if fit is None else 5 * fit
     times = {"epochs": 8, "steps": 40, "epochs_to_fit": fit, "steps_to_fit": steps, "seconds": seconds}
-    return TrainRow(variant=variant, seed=seed, accuracy=wilson(accuracy * 1000, 1000), **figures, **times)
+    return TrainRow(variant=variant, seed=seed, accuracy=proportion(accuracy * 1000, 1000), **figures, **times)
 
 
 def test_networks_that_never_fit_count_as_the_longest_training():

@@ -14,7 +14,8 @@ from dlcli.cli.commands.train import COMMAND
 from dlcli.cli.layout import lines
 from dlcli.core.evaluation.sphere import uniformity
 from dlcli.core.pretraining.base import ViewNetwork
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.proportion import proportion
+from dlcli.core.stats import paired_difference
 from dlcli.engines import train
 from dlcli.engines.train import job as job_module
 from dlcli.engines.train import pretrain as pretraining
@@ -122,7 +123,7 @@ def test_the_result_has_figures_before_and_after(method: str):
     sides = [measure(job, net, views) for net in (before, trained.model)]
     for found, shown in zip(sides, (row.before, row.after), strict=True):
         assert found is not None and shown is not None
-        assert shown.linear == wilson(found.linear.sum(), 60) and shown.neighbours == wilson(found.neighbours.sum(), 60)
+        assert shown.linear == proportion(found.linear.sum(), 60) and shown.neighbours == proportion(found.neighbours.sum(), 60)
         assert (shown.alignment, shown.uniformity) == (found.alignment, found.uniformity)
     assert row.linear_gain == paired_difference(sides[1].linear, sides[0].linear)
     assert row.neighbours_gain == paired_difference(sides[1].neighbours, sides[0].neighbours)

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from dlcli.core.text.scoring.operating_point import GRID, choose_threshold, count_by_threshold
 from dlcli.support.errors import CheckFailedError
 
-_Z = 1.959963984540054
-
 
 def reaches(right: int, called: int, wanted: float) -> bool:
-    """Whether Wilson's lower bound is `wanted` or more: that interval holds what the score test of a share does not reject."""
-    share = right / called
-    return share >= wanted and share - wanted >= _Z * (wanted * (1 - wanted) / called) ** 0.5 - 1e-12
+    """Whether the lower bound is `wanted` or more: at that precision more hits, and 3/4 of as many, are 2.5% or less."""
+    beyond = binom.sf(right, called, wanted) + 0.75 * binom.pmf(right, called, wanted)
+    return right / called >= wanted and beyond <= 0.025 * (1 + 1e-9)
 
 
 @given(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.evaluation import metrics
 from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
-from dlcli.core.stats import effective_share
+from dlcli.core.proportion import effective_share
 from dlcli.core.text.scoring.features import FEATURES, NAMES
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.core.text.scoring.pair_score import FILE, LONG, built_in, built_in_threshold_counts, from_dict, to_dict
