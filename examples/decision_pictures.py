@@ -35,26 +35,28 @@ def main() -> None:
     """Draw all of them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _halves(folder / "halves.npz")
+        halves(folder / "halves.npz")
         train.run(TrainConfig(epochs=5, output=folder / "run"))
         train.run(TrainConfig(epochs=8, output=folder / "longer"))
         train.run(TrainConfig(data=str(folder / "halves.npz"), epochs=2, output=folder / "held"))
-        _save(_against(folder), "decisions-against")
-        _save(_suspects(folder), "decisions-suspects")
-        _save(_set_sizes(folder), "decisions-sets")
-        _save(_abstain(folder), "decisions-abstain")
-        _save(_calibration(folder), "decisions-calibration")
-        _save(_power(), "training-seeds")
-        _save(_probe(folder), "training-noise")
-        _save(_trials(folder), "gradients-trials")
+        save(_against(folder), "decisions-against")
+        save(_suspects(folder), "decisions-suspects")
+        save(_set_sizes(folder), "decisions-sets")
+        save(_abstain(folder), "decisions-abstain")
+        save(_calibration(folder), "decisions-calibration")
+        save(_power(), "training-seeds")
+        save(_probe(folder), "training-noise")
+        save(_trials(folder), "gradients-trials")
 
 
-def _save(figure: Figure, name: str) -> None:
+def save(figure: Figure, name: str) -> None:
+    """Write a figure to the folder of the documentation, the same bytes for the same figure."""
     with mpl.rc_context({"svg.hashsalt": "dlcli"}):
         figure.savefig(DOCS / f"{name}.svg", format="svg", metadata={"Date": None})
 
 
-def _halves(path: Path) -> None:
+def halves(path: Path) -> None:
+    """Write the digits with half of the test images as a dev set."""
     data = open_data("digits")
     x, y = data.x_test.squeeze(1).numpy(), data.y_test.numpy()
     arrays = {"x_train": data.x_train.squeeze(1).numpy(), "y_train": data.y_train.numpy()}
@@ -67,7 +69,7 @@ def _against(folder: Path) -> Figure:
     if found is None:
         raise ValueError("no comparison")
     rows = [("all", found.difference), *((f"class {one.name}", one.difference) for one in found.parts)]
-    figure, axes = _axes("accuracy of the new network less that of the old, points")
+    figure, axes = axes_of("accuracy of the new network less that of the old, points")
     for k, (_, gap) in enumerate(rows):
         ends = [[100 * (gap.value - gap.low)], [100 * (gap.high - gap.value)]]
         axes.errorbar([100 * gap.value], [-k], xerr=ends, fmt="o", markersize=4, color=COLOURS[1 if k else 2])
@@ -96,7 +98,7 @@ def _suspects(folder: Path) -> Figure:
 
 def _set_sizes(folder: Path) -> Figure:
     """How many classes sets have, by method."""
-    figure, axes = _axes("classes in a set", "share of images, %")
+    figure, axes = axes_of("classes in a set", "share of images, %")
     for k, method in enumerate(("lac", "aps", "raps")):
         options = {"model": str(folder / "held"), "data": str(folder / "halves.npz"), "split": "test"}
         rows = predict.run(PredictConfig(**options, coverage=0.95, sets=method)).frame()
@@ -116,7 +118,7 @@ def _abstain(folder: Path) -> Figure:
 
 def _calibration(folder: Path) -> Figure:
     """Accuracy by confidence, before and after."""
-    figure, axes = _axes("probability of the predicted class, %", "right, %")
+    figure, axes = axes_of("probability of the predicted class, %", "right, %")
     axes.plot([0, 100], [0, 100], "--", color=COLOURS[0], linewidth=1)
     eval.run(EvalConfig(model=str(folder / "held"), split="test", calibrate="dev", output=folder / "calibrated"))
     for k, (label, options) in enumerate((("as trained", {"uncalibrated": True}), ("temperature", {}))):
@@ -131,7 +133,7 @@ def _calibration(folder: Path) -> Figure:
 
 def _power() -> Figure:
     """How often a difference of half a point is established, by seeds and the spread of three pilot pairs."""
-    figure, axes = _axes("seeds", "half a point is established, %")
+    figure, axes = axes_of("seeds", "half a point is established, %")
     seeds = np.arange(2, 41)
     for k, deviation in enumerate((0.0025, 0.005, 0.01)):
         for style, degrees in (("-", 2), (":", 0)):
@@ -157,7 +159,7 @@ def _trials(folder: Path) -> Figure:
     model = deep_network(folder, *DEEP["12 layers, 64 wide"])
     options = {"data": "digits", "limit": 400, "points": 64, "walks": 4}
     found = probe_gradients.run(ProbeGradientsConfig(model=model, try_suggested=True, seeds=5, **options)).trials
-    figure, axes = _axes("test accuracy with the surgery less that without, points")
+    figure, axes = axes_of("test accuracy with the surgery less that without, points")
     for k, one in enumerate(found):
         gap = one.difference
         ends = [[100 * (gap.value - gap.low)], [100 * (gap.high - gap.value)]]
@@ -172,7 +174,7 @@ def _predictions(folder: Path, run: str) -> Predictions:
     return read_predictions(open_table(str(folder / f"{run}-evaluated" / "predictions.csv"))).predictions
 
 
-def _axes(x_label: str, y_label: str = "") -> tuple[Figure, mpl.axes.Axes]:
+def axes_of(x_label: str, y_label: str = "") -> tuple[Figure, mpl.axes.Axes]:
     """A figure and its axes."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()

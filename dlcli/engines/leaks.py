@@ -12,13 +12,14 @@ from dlcli.core.html_report.card_images import card_image
 from dlcli.core.html_report.parts import Gallery
 from dlcli.core.image_matching.leaks import duplicates_between
 from dlcli.core.stats import independent_difference
-from dlcli.specs.estimates import Difference
+from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.figures import percent, points
 from dlcli.specs.leaks import MOST_PAIRS, Leak, Leaks
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
-_MOST = 1000
+MOST_LISTED = 1000
+"""How many pairs a result lists."""
 SHOWN_PAIRS = 12
 """How many pairs a page shows."""
 
@@ -27,6 +28,13 @@ def may_leak(data: ImageData, split: str) -> bool:
     """Whether there are training images that those of a set can be duplicates of."""
     has = len(data.y_train) > 0 and split in data.splits and len(data.splits[split].y) > 0
     return has and split != "train" and data.frames is None and not data.is_sequences
+
+
+def why_not(data: ImageData, split: str) -> str:
+    """Why `may_leak` is false, as a clause."""
+    if data.frames is not None or data.is_sequences:
+        return f"near duplicates are found among images, and {data.name} holds {data.unit}s"
+    return f"{data.name} has no training images beside the {split} set"
 
 
 def find_leaks(
@@ -58,19 +66,34 @@ def find_leaks(
     inside[duplicates.first] = True
     pairs = tuple(
         Leak(index=a, file=_file(split, a), training_index=b, training_file=_file(train, b))
-        for a, b in zip(duplicates.first[:_MOST].tolist(), duplicates.second[:_MOST].tolist(), strict=True)
+        for a, b in zip(duplicates.first[:MOST_LISTED].tolist(), duplicates.second[:MOST_LISTED].tolist(), strict=True)
     )
-    rest = None if inside.all() else share_of(correct[~inside], None if group is None else _numbered(group[~inside]))
-    return Leaks(n=len(inside), count=int(inside.sum()), without=rest, gain=_gain(correct, inside, group), pairs=pairs)
+    rest, gain = without_duplicates(correct, inside, group)
+    return Leaks(n=len(inside), count=int(inside.sum()), without=rest, gain=gain, pairs=pairs)
 
 
-def _gain(correct: NDArray[np.bool_], inside: NDArray[np.bool_], group: NDArray[np.int64] | None) -> Difference | None:
-    """The accuracy of all less that of those outside: the share inside times how far both parts are apart."""
-    if inside.all() or not inside.any():
-        return None
+def without_duplicates(
+    correct: NDArray[np.bool_], inside: NDArray[np.bool_], group: NDArray[np.int64] | None
+) -> tuple[Estimate | None, Difference | None]:
+    """The accuracy without duplicates, and what these add.
+
+    Args:
+        correct: Which examples are right, (n,).
+        inside: Which of them are duplicates, (n,).
+        group: The group of each, (n,) from 0 on; None without groups.
+
+    Returns:
+        The accuracy of those outside, None if there are none; and that of all less it, the share inside times how far both
+        parts are apart, None where one of both is empty.
+    """
+    if inside.all():
+        return None, None
+    rest = share_of(correct[~inside], None if group is None else _numbered(group[~inside]))
+    if not inside.any():
+        return rest, None
     parts = [share_of(correct[part], None if group is None else _numbered(group[part])) for part in (inside, ~inside)]
     apart, share = independent_difference(*parts), float(inside.mean())
-    return Difference(share * apart.value, share * apart.low, share * apart.high, len(correct))
+    return rest, Difference(share * apart.value, share * apart.low, share * apart.high, len(correct))
 
 
 def _numbered(group: NDArray[np.int64]) -> NDArray[np.int64]:

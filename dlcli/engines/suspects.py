@@ -19,6 +19,7 @@ SUSPECTS = "suspects.csv"
 SHOWN = 24
 """How many suspects have a picture."""
 _MOST = 1000
+_NAMED = 3
 _COLUMNS = ("index", "file", "given", "suggested", "score", "probability")
 
 
@@ -38,7 +39,7 @@ def find_suspects(
         y: The given labels, (n,).
         outputs: Names of the outputs.
         files: The file of each example, if they come from files.
-        split: The name of the set.
+        split: The name of the set; empty for a table of predictions.
         folds: Number of networks, each of which predicted one part; 0 for a single network.
     """
     p = np.exp(log_p.astype(np.float64))
@@ -71,13 +72,21 @@ def _suspects(
 
 
 def suspects_note(found: Suspects, unit: str) -> str:
-    """How many are suspected, and how many would be by chance."""
+    """How many are suspected, how many would be by chance, and the first of them."""
     are = "is" if found.count == 1 else "are"
-    by = f"{count(found.folds, 'network')} that were not trained on them" if found.folds else "this network"
+    by = "these probabilities" if not found.split else "this network"
+    by = f"{count(found.folds, 'network')} that were not trained on them" if found.folds else by
+    of = f"{found.split} {unit}s" if found.split else f"{unit}s"
+    first = "; ".join(f"{_called(one)}: {one.given}, rather {one.suggested}" for one in found.suspects[:_NAMED])
     return (
-        f"{count(found.count, 'label')} of {found.n:,} {found.split} {unit}s {are} suspected to be wrong, by {by}; about "
+        f"{count(found.count, 'label')} of {found.n:,} {of} {are} suspected to be wrong, by {by}; about "
         f"{found.right:.0f} of these are expected to be right. About {found.estimated:.0f} of all are estimated to be wrong."
+        + (f" The most suspicious: {first}." if first else "")
     )
+
+
+def _called(one: Suspect) -> str:
+    return Path(one.file).name or f"number {one.index}"
 
 
 def write_suspects(folder: Path, found: Suspects) -> None:
@@ -114,6 +123,6 @@ def suspects_parts(found: Suspects | None, pictures: np.ndarray | None, unit: st
 
 
 def _card(image: np.ndarray, one: Suspect, unit: str) -> tuple[CardImage, ...]:
-    name = Path(one.file).name or f"number {one.index}"
+    name = _called(one)
     line = f"{one.given}, rather {one.suggested} ({one.score:+.2f}): {name}"
     return (card_image(image, alt=f"The {unit} {name}, labelled {one.given}", line=line),)

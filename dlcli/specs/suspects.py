@@ -11,8 +11,8 @@ def suspects_option() -> Any:
     """`suspects` of `eval`: whether to look for wrong labels."""
     return option(
         False,
-        "Find labels that are probably wrong, by confident learning (Northcutt et al. 2021). The network must not have been "
-        "trained on these examples. With `output` also as suspects.csv and on the page.",
+        "Find labels that are probably wrong, by confident learning (Northcutt et al. 2021), also of a table of predictions. "
+        "The network must not have been trained on these examples. With `output` also as suspects.csv and on the page.",
     )
 
 
@@ -68,7 +68,7 @@ class Suspects:
     """Labels that are probably wrong, and what to compare their number with.
 
     Attributes:
-        split: The set that was looked at.
+        split: The set that was looked at; empty for a table of predictions.
         n: Number of its examples.
         count: Number of suspects.
         estimated: Estimated number of wrong labels in the set, whether they are suspected or not.

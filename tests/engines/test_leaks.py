@@ -9,6 +9,7 @@ from dlcli.engines import eval, train
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
+from tests.sequences import waves, write_ts
 
 COPIES = 20
 
@@ -67,3 +68,13 @@ def test_where_there_is_nothing_to_find(data: Path, run: Path):
     assert not any("near duplicate" in note for note in digits.notes)
     with pytest.raises(UsageError, match="`leaks` and `summary` cannot be combined"):
         EvalConfig(summary=True, leaks=True)
+
+
+def test_videos_and_sequences_are_refused_by_name(tmp_path: Path):
+    """Nothing is said of them, which the page of decisions tells."""
+    write_ts(tmp_path / "W_TRAIN.ts", *waves(12, seed=1))
+    write_ts(tmp_path / "W_TEST.ts", *waves(12, seed=2))
+    quick = {"model": "tcn:1:4", "epochs": 1, "device": "cpu", "output": tmp_path / "run"}
+    train.run(TrainConfig(data=str(tmp_path / "W_TRAIN.ts"), task="sequence", **quick))
+    with pytest.raises(InputError, match="`leaks`: near duplicates are found among images, and .* holds sequences"):
+        eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(tmp_path / "W_TRAIN.ts"), leaks=True))

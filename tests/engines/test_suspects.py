@@ -14,6 +14,7 @@ from dlcli.specs.suspects import Suspects
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import InputError, UsageError
+from tests.conftest import Run
 from tests.sequences import waves, write_ts
 
 SHAPES = 3
@@ -69,6 +70,31 @@ def test_flipped_labels_of_the_training_set_are_found_out_of_fold(data: tuple[Pa
     assert "Suspected label errors" in (tmp_path / "page" / "report.html").read_text()
     assert (tmp_path / "page" / "suspects.csv").exists()
     assert any("are suspected to be wrong, by this network" in note for note in evaluated.notes)
+
+
+def test_a_table_of_predictions_gives_the_suspects_that_the_network_gives(
+    data: tuple[Path, set[int], set[int]], tmp_path: Path, dlcli: Run
+):
+    path, _, flipped = data
+    train.run(TrainConfig(data=str(path), output=tmp_path / "run", **QUICK))
+    options: dict[str, Any] = {"suspects": True}
+    by_network = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(path), output=tmp_path / "page", **options))
+    table = tmp_path / "page" / "predictions.csv"
+    evaluated = eval.run(EvalConfig(model=str(table), output=tmp_path / "again", **options))
+    network, found = found_by(by_network, EvalResult), found_by(evaluated, EvalResult)
+    assert {one.index for one in found.suspects} == flipped and found.split == ""
+    assert [(one.index, one.given, one.suggested) for one in found.suspects] == [
+        (one.index, one.given, one.suggested) for one in network.suspects
+    ]
+    assert found.estimated == pytest.approx(network.estimated, abs=1e-4)
+    written = [(tmp_path / name / "suspects.csv").read_text().splitlines()[0] for name in ("page", "again")]
+    assert written[0] == written[1] and "Suspected label errors" in (tmp_path / "again" / "report.html").read_text()
+    assert f"{len(flipped)} labels of 120 examples are suspected to be wrong, by these probabilities" in evaluated.notes[0]
+    first = found.suspects[0]
+    assert f"The most suspicious: number {first.index}: {first.given}, rather {first.suggested};" in evaluated.notes[0]
+    (tmp_path / "labels.csv").write_text("truth,label\na,a\nb,a\n")
+    done = dlcli("eval", "labels.csv", "--suspects", cwd=tmp_path)
+    assert done.returncode == 3 and b"--suspects: labels.csv has no probabilities of all classes" in done.stderr
 
 
 def test_flipped_labels_of_sequences_are_found_out_of_fold(tmp_path: Path):

@@ -33,7 +33,7 @@ from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_n
 from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.engines.eval.written_predictions import write_predictions
-from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak
+from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak, why_not
 from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
 from dlcli.engines.suspects import SHOWN, find_suspects, suspects_note, suspects_parts, write_suspects
 from dlcli.specs.anytime import stops_early
@@ -152,8 +152,7 @@ def _leaks(config: EvalConfig, loaded: LoadedModel, predictions: Predictions, re
     data = loaded.data
     if not may_leak(data, config.split):
         if config.leaks:
-            message = f"`leaks`: {data.name} has no training images beside the {config.split} set"
-            raise InputError(message, hint="omit `leaks`")
+            raise InputError(f"`leaks`: {why_not(data, config.split)}", hint="omit `leaks`")
         return None
     return find_leaks(
         loaded.split(config.split),

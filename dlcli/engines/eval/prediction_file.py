@@ -11,14 +11,16 @@ from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
 from dlcli.engines.eval.sample_size import needed_images, needed_note
+from dlcli.engines.suspects import find_suspects, suspects_note, suspects_parts, write_suspects
 from dlcli.specs.eval import METRICS, EvalConfig, EvalResult, is_metric
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.specs.option import declared
 from dlcli.specs.pairs import check_applicable
 from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.suspects import Suspects
 from dlcli.specs.table_options import FIELDS
 from dlcli.specs.usual_data import DEFAULT
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
@@ -27,7 +29,8 @@ UNIT = "example"
 WRITTEN = ("confusion.png", "reliability.png", "report.html")
 """Files in the output folder, reliability.png only with probabilities."""
 _COMPARED = ("against", "no_worse", "abstain", "detect")
-_APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", *_COMPARED, "fail_under", "seed", "output")
+_FURTHER = (*_COMPARED, "suspects", "fail_under", "seed", "output")
+_APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", *_FURTHER)
 _OF_NETWORK = tuple(item.name for item, _ in declared(ModelAndDataOptions))
 """Options that the network has that predictions are compared with."""
 
@@ -49,6 +52,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     compared = compare_with(config, side, cuts, report)
     found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)
+    suspects = _suspects(config, predictions, files)
     difference = None if found is None else found.difference
     gates = failed_gate(config, measured, str(config.model), difference), failed_margin(config, found)
     result = EvalResult(
@@ -71,12 +75,14 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
         seed=config.seed,
         device="",
         seconds=0.0,
+        suspects=suspects,
         comparison=found,
         needed=needed,
         abstention=measured.abstention,
         notes=(
             *needed_note(needed, UNIT),
             *(compared.notes if compared else ()),
+            *(() if suspects is None else (suspects_note(suspects, UNIT),)),
             *table.notes,
             *_missing(predictions),
             *figure_notes(predictions, measured, output_of=output_of, unit=UNIT),
@@ -90,7 +96,17 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
 
         if compared is not None:
             write_flips(config.output, compared.flips)
-        pictures = EvalFigures(None, measured.reliability, measured.matrix, predictions, output_of, compared=compared)
+        if suspects is not None:
+            write_suspects(config.output, suspects)
+        pictures = EvalFigures(
+            None,
+            measured.reliability,
+            measured.matrix,
+            predictions,
+            output_of,
+            compared=compared,
+            checks=suspects_parts(suspects, None, UNIT),
+        )
         write(config.output, result, pictures)
     return result
 
@@ -104,7 +120,17 @@ def plan_prediction_file(config: EvalConfig) -> list[str]:
     lines = [f"read {count(len(found.y), 'prediction')} of {count(len(found.outputs), 'class', 'classes')}: {known}"]
     what = "evaluate them" + (f", and their slices by {', '.join(config.slices)}" if config.slices else "")
     compared = [f"compare them with {config.against}"] if config.against is not None else []
+    compared += ["look for labels that are probably wrong"] if config.suspects else []
     return [*lines, what, *compared, *([f"write {', '.join(WRITTEN)} in {config.output}"] if config.output else [])]
+
+
+def _suspects(config: EvalConfig, predictions: Predictions, files: list[str] | None) -> Suspects | None:
+    if not config.suspects:
+        return None
+    if predictions.log_p is None:
+        hint = "add a column for each class, or omit `suspects`"
+        raise InputError(f"`suspects`: {config.model} has no probabilities of all classes", hint=hint)
+    return find_suspects(predictions.log_p, predictions.y, predictions.outputs, files, split="")
 
 
 def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:

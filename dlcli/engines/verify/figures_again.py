@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlcli.engines.eval.prediction_file import eval_prediction_file
+from dlcli.core.model_io.score_metadata import task_of
+from dlcli.engines.eval.opened_predictions import open_predictions
 from dlcli.engines.verify.claims import RunRecord
+from dlcli.engines.verify.derived_again import derived_again, evaluated_again, leaks_again
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.verify import Check, Verdict
-from dlcli.support.reporter import SILENT
 
 _NEAR = 1e-4
 """Figures of probabilities with nine digits differ by less from those of all digits."""
@@ -24,13 +25,16 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
         path: The table that it left, or that it read.
 
     Yields:
-        A check of the figures of the whole, and one of those of classes.
+        A check of the figures of the whole, one of those of classes, and those of all that is derived from predictions.
     """
     config = record.content["config"]
     given = {name: config[name] for name in _OF_TABLES if config.get(name) is not None}
     if "limit" in given and path.parent == record.folder:
         del given["limit"]  # the table that a run leaves has only what it saw
-    found = eval_prediction_file(EvalConfig(model=str(path), **given), SILENT)
+    if record.result.get("n_groups") is not None and "group" not in given:
+        given["group"] = task_of(config["model"]).group  # that of the training
+    predictions = open_predictions(EvalConfig(model=str(path), **given), str(path)).predictions
+    found = evaluated_again(record, path, given, predictions)
     whole = {one.name: vars(one.estimate) for one in found.metrics}
     yield _compared("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole)
     each = {f"{row.name} {name}": vars(value) for row in found.per_class for name, value in _of_class(vars(row)).items()}
@@ -40,6 +44,8 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
         {f"{row['name']} {name}": value for row in rows for name, value in _of_class(row, mapping=True).items()},
         each,
     )
+    yield from derived_again(record, found)
+    yield from leaks_again(record, predictions)
 
 
 def _of_class(row: Mapping[str, Any], *, mapping: bool = False) -> dict[str, Any]:

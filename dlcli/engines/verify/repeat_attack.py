@@ -1,6 +1,6 @@
 """Attacks: the figures follow from the images that the run left, and a tenth of these are classified again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,8 @@ def _adversarial(
         clean = arrays["predicted_clean"] == arrays["y"]
         yield number("clean accuracy", result["headline"]["clean"]["value"], float(clean.mean()))
         yield from _rows(result, arrays)
+        yield from _classes(result, arrays, setup.outputs)
+        yield from _methods(result, arrays)
     yield _clean_images(arrays["x_clean"], setup.x, picked)
     for value in result["eps"]:
         name = f"{value:g}"
@@ -79,6 +81,28 @@ def _rows(result: Mapping[str, Any], arrays: Arrays) -> Iterator[Check]:
         right = arrays[f"predicted_{name}"] == arrays["y"]
         yield number(f"robust accuracy at eps {name}", row["adversarial"]["value"], float(right.mean()))
         yield number(f"clean accuracy at eps {name}", row["clean"]["value"], clean)
+
+
+def _classes(result: Mapping[str, Any], arrays: Arrays, outputs: Sequence[str]) -> Iterator[Check]:
+    """The accuracies of each class at the largest eps."""
+    y, name = arrays["y"], f"{result['headline']['eps']:g}"
+    right = {"clean": arrays["predicted_clean"] == y, "adversarial": arrays[f"predicted_{name}"] == y}
+    for row in result["per_class"]:
+        inside = y == outputs.index(row["name"])
+        for kind, found in right.items():
+            yield number(f"{kind} accuracy of class {row['name']}", row[kind]["value"], float(found[inside].mean()))
+
+
+def _methods(result: Mapping[str, Any], arrays: Arrays) -> Iterator[Check]:
+    """The accuracy that a method left: of a single one that of all, of several no less, since any may fool an image."""
+    for row in result["by_method"]:
+        left = float((arrays[f"predicted_{row['eps']:g}"] == arrays["y"]).mean())
+        what, claimed = f"{row['method']} at eps {row['eps']:g}", row["adversarial"]["value"]
+        if "," not in result["method"]:
+            yield number(what, claimed, left)
+            continue
+        verdict = Verdict.REFUSED if claimed < left - _ROUNDING else Verdict.CLOSE
+        yield Check(what=what, claimed=f"{claimed:.6g}", found=f"at least {left:.6g}", verdict=verdict)
 
 
 def _clean_images(stored: np.ndarray, x: Tensor, picked: Index) -> Check:

@@ -4,19 +4,26 @@ from collections.abc import Callable, Iterator
 
 from dlcli.engines.verify.claims import RunRecord, skipped
 from dlcli.engines.verify.repeat_attack import repeat_attack
+from dlcli.engines.verify.repeat_ensemble import repeat_ensemble
 from dlcli.engines.verify.repeat_eval import repeat_eval
 from dlcli.engines.verify.repeat_train import repeat_train
 from dlcli.specs.verify import Check, VerifyConfig
 
 Repeat = Callable[[RunRecord, VerifyConfig], Iterator[Check]]
 
-REPEATS: dict[str, Repeat] = {"eval": repeat_eval, "attack": repeat_attack, "train": repeat_train}
+REPEATS: dict[str, Repeat] = {
+    "eval": repeat_eval,
+    "attack": repeat_attack,
+    "train": repeat_train,
+    "ensemble": repeat_ensemble,
+}
 """The commands whose work can be repeated in part."""
 
 DESCRIPTIONS = {
     "eval": "a random tenth of the predictions was made again",
     "attack": "a random tenth of the changed images was classified again",
     "train": "the network was evaluated on a random tenth of the test images, not trained",
+    "ensemble": "the members were combined on a random tenth of the test images, not trained",
 }
 
 

@@ -74,8 +74,29 @@ def test_each_figure_of_an_evaluation_is_computed_again(ran, dlcli, name):
 
 
 def test_what_is_not_repeated_is_not_said_to_be(ran, dlcli):
-    done = dlcli("verify", "ensemble", cwd=ran)
+    done = dlcli("verify", "body", cwd=ran)
     assert done.returncode == 0 and b"nothing was repeated, only hashes were compared" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "refused"),
+    [
+        (("headline", "accuracy", "value"), 0.999, "test accuracy"),
+        (("headline", "members"), 3, "number of members"),
+        (("model_sha256",), "0" * 64, "SHA-256 of the members"),
+    ],
+)
+def test_members_of_an_ensemble_are_combined_again(ran, dlcli, place, value, refused):
+    path = ran / "ensemble" / "run.json"
+    record = json.loads(path.read_text())
+    found = record["result"]
+    for name in place[:-1]:
+        found = found[name]
+    found[place[-1]] = value
+    record["seal"] = seal(record)
+    path.write_text(json.dumps(record))
+    done = dlcli("verify", "ensemble", cwd=ran)
+    assert done.returncode == 1 and refused.encode() in done.stderr
 
 
 def test_predictions_that_are_gone_are_missed(ran, dlcli):

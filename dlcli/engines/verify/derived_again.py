@@ -1,0 +1,169 @@
+"""What an evaluation derives from its predictions beside its figures: slices, comparison, abstention, suspects, duplicates."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.engines.eval.against import FLIPS
+from dlcli.engines.eval.prediction_file import eval_prediction_file
+from dlcli.engines.leaks import MOST_LISTED, without_duplicates
+from dlcli.engines.verify.claims import RunRecord, skipped
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.verify import Check, Verdict
+from dlcli.support.reporter import SILENT
+from dlcli.support.tables import Table, write_csv
+
+_NEAR = 1e-4
+"""Figures of probabilities with nine digits differ by less from those of all digits."""
+_ASKED = ("abstain", "detect", "no_worse")
+_OF_NAMES = ("against", "against_sha256", "flips")
+"""Entries of a comparison that a table of which only the flips are known does not have."""
+
+
+def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], predictions: Predictions) -> EvalResult:
+    """The evaluation of a table of predictions, with what the record derives from it as well.
+
+    Args:
+        record: The record of the evaluation.
+        path: The table that it left, or that it read.
+        given: The options of the configuration that concern tables.
+        predictions: What the table holds.
+
+    Raises:
+        DlcliError: If the table cannot be evaluated.
+    """
+    config, result = record.content["config"], record.result
+    asked = {name: config[name] for name in _ASKED if config.get(name) is not None}
+    asked |= {"suspects": True} if result.get("suspects") and predictions.log_p is not None else {}
+    with TemporaryDirectory() as folder:
+        if result.get("comparison") is not None:
+            asked["against"] = config["against"]
+            if not is_prediction_file(config["against"]):
+                asked["against"] = str(Path(folder) / "old.csv")
+                _write_old(Path(asked["against"]), predictions, record.folder / FLIPS)
+        return eval_prediction_file(EvalConfig(model=str(path), **given, **asked), SILENT)
+
+
+def _write_old(path: Path, predictions: Predictions, flips: Path) -> None:
+    """The table of the classifier that was compared with, of which the changed rows are known, and that the others are alike.
+
+    A row without a name is matched by its order.
+    """
+    names = predictions.outputs
+    labels = [names[k] for k in predictions.predicted]
+    with flips.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            labels[int(row["index"])] = row["old"]
+    truth = [names[k] for k in predictions.y]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(Table(["truth", "predicted"], [list(row) for row in zip(truth, labels, strict=True)]), stream)
+
+
+def derived_again(record: RunRecord, found: EvalResult) -> Iterator[Check]:
+    """Check what is derived from predictions.
+
+    Args:
+        record: The record of the evaluation.
+        found: What `evaluated_again` returns.
+
+    Yields:
+        A check for each part that the record has.
+    """
+    claimed = record.result
+    if claimed.get("slices"):
+        yield _compared("slices", _by_name(claimed["slices"]), _by_name(found.slices))
+    if claimed.get("comparison") is not None and found.comparison is not None:
+        unknown = () if is_prediction_file(record.content["config"]["against"]) else _OF_NAMES
+        both = [dict(_plain(one)) for one in (claimed["comparison"], found.comparison)]
+        for one in both:
+            one["parts"] = _by_name(one["parts"])
+        yield _compared("comparison", *({name: one[name] for name in one if name not in unknown} for one in both))
+    for name, what in (("abstention", "abstention"), ("needed", "images needed")):
+        if claimed.get(name) is not None and getattr(found, name) is not None:
+            yield _compared(what, claimed[name], getattr(found, name))
+    if claimed.get("suspects") is not None:
+        yield _suspects(claimed["suspects"], found)
+
+
+def leaks_again(record: RunRecord, predictions: Predictions) -> Iterator[Check]:
+    """Check the accuracy without duplicates that the record lists; that they are duplicates is not looked at.
+
+    Args:
+        record: The record of the evaluation.
+        predictions: What it left.
+
+    Yields:
+        A check where the record has duplicates and lists all of them.
+    """
+    claimed = record.result.get("leaks")
+    if not claimed or not claimed["count"]:
+        return
+    inside = np.zeros(len(predictions.y), bool)
+    inside[[one["index"] for one in claimed["pairs"]]] = True
+    listed = int(inside.sum())
+    if listed == MOST_LISTED < claimed["count"]:
+        yield skipped("accuracy without duplicates", f"of {claimed['count']:,} duplicates {listed:,} are listed")
+        return
+    rest, gain = without_duplicates(predictions.correct, inside, predictions.group)
+    again = {"n": len(inside), "count": listed, "without": rest, "gain": gain}
+    yield _compared("accuracy without duplicates", {name: claimed[name] for name in again}, again)
+
+
+def _suspects(claimed: Mapping[str, Any], found: EvalResult) -> Check:
+    """Of the suspects their numbers, and which label each has and should have; their order may differ by rounding."""
+    if found.suspects is None:
+        return skipped("suspects", "the table has no probabilities of all classes")
+    again = _plain(found.suspects)
+    return _compared("suspects", *(_suspected(one) for one in (claimed, again)))
+
+
+def _suspected(one: Mapping[str, Any]) -> dict[str, Any]:
+    labels = {str(row["index"]): [row["given"], row["suggested"], row["score"]] for row in one["suspects"]}
+    return {"rows": labels, **{name: one[name] for name in ("n", "count", "estimated", "right")}}
+
+
+def _by_name(rows: Any) -> dict[str, Any]:
+    return {f"{row['column']}={row['name']}": row for row in _plain(rows)}
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _compared(what: str, claimed: Any, found: Any) -> Check:
+    """A check of all that is inside two values."""
+    mine, theirs = dict(_leaves(_plain(claimed))), dict(_leaves(_plain(found)))
+    other = [name for name in {**mine, **theirs} if not _close(mine.get(name), theirs.get(name))]
+    verdict = Verdict.REFUSED if other else Verdict.SAME if mine == theirs else Verdict.CLOSE
+    shown = f"other: {', '.join(other[:3])}" if other else f"{len(mine)} computed again"
+    return Check(what=what, claimed=f"{len(mine)} values", found=shown, verdict=verdict)
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The values inside a value by their paths."""
+    if isinstance(value, Mapping | list):
+        rows = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, one in rows:
+            yield from _leaves(one, f"{name} {key}".strip())
+    else:
+        yield name, value
+
+
+def _close(claimed: Any, found: Any) -> bool:
+    """Whether two values are equal, or numbers that differ by rounding."""
+    if isinstance(claimed, int | float) and isinstance(found, int | float):
+        return math.isclose(claimed, found, rel_tol=_NEAR, abs_tol=_NEAR)
+    return bool(claimed == found)
