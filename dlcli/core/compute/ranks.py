@@ -124,6 +124,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if own:
+        _import_users()
         try:
             dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         except (ValueError, RuntimeError) as error:
@@ -136,8 +137,18 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         _CURRENT.reset(token)
     if own:  # not after an error: it would wait for ranks that may have ended
         with _explained():
-            dist.barrier()  # the first rank serves the others, and writes while these are done already
+            dist.barrier()  # none closes its connections while another still uses them
         dist.destroy_process_group()
+
+
+def _import_users() -> None:
+    """Import what takes the process group as a default of its functions if it is imported while there is one.
+
+    The first step of an optimizer would import it, and these defaults would keep the group with its threads until the interpreter
+    ends. A thread that then gives up a tensor, and with it a Python object, waits for a lock that it no longer gets, and the
+    process is aborted.
+    """
+    import torch.distributed.nn.functional  # noqa: F401
 
 
 @contextmanager

@@ -122,6 +122,15 @@ def test_a_rank_that_is_killed_ends_all_and_the_run_resumes_to_the_bit(together:
     assert "dropout: each of the 2 processes draws its own masks, from the seed and its rank" in notes
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are read from /proc")
+def test_no_thread_of_the_exchange_outlives_it(environment: dict[str, str]):
+    # One that gives up a tensor while the interpreter ends aborts the process.
+    command = [*TORCHRUN, "-m", "tests.engines.train.rank_threads"]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"RANK": 1, "WORLD_SIZE": 3, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 3}.items():
