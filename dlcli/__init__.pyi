@@ -170,6 +170,8 @@ def evaluate(
     explain: str | None = None,
     window: int | None = None,
     baseline: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
     export: str | Path | None = None,
     fail_under: tuple[str, float] | tuple[str, float, str] | str | None = None,
     time_limit: float | str | None = None,
@@ -215,6 +217,8 @@ def predict(
     maps: str | Path | None = None,
     masks: str | Path | None = None,
     overlay: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
     bounds: tuple[float, float] | None = None,
     progress: bool = False,
 ) -> PredictResult:

@@ -113,7 +113,8 @@ OWN: dict[str, dict[str, str]] = {
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients", "try_suggested": "Gradients"},
     "ensemble": {"workers": "Run", "cluster": "Run"},
-    "eval": {"against": "Evaluation", "detect": "Evaluation"},
+    "eval": {"against": "Evaluation", "detect": "Evaluation", "workers": "Run", "cluster": "Run"},
+    "predict": {"workers": "Run", "cluster": "Run"},
     "attack": {"against": "Attack", "workers": "Run", "cluster": "Run"},
 }
 """Sections of options that mean something else in a command than in others, by command."""

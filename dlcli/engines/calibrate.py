@@ -9,7 +9,8 @@ from dlcli.core.evaluation.calibration_gain import calibration_gain
 from dlcli.core.evaluation.calibrators import KINDS
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.model_io.calibration_file import CALIBRATION, SavedCalibration, hash_of_examples, save_calibration
-from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
+from dlcli.engines.model_and_data import LoadedModel
+from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.calibration import CALIBRATORS, Calibration
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.eval import EvalConfig
@@ -39,12 +40,12 @@ def calibrated(config: EvalConfig, loaded: LoadedModel, report: Reporter) -> Loa
     if config.model is None or not any(Path(config.model, name).is_file() for name in RUN_FILES):
         raise UsageError("`calibrate` needs a directory written by dlcli train or dlcli ensemble, where it is kept")
     own = config.calibrate in SPLITS
-    other = loaded if own else open_model_and_data(_of_other_data(config, config.calibrate), report)
+    other = loaded if own else open_to_predict(_of_other_data(config, config.calibrate), report)
     has_dev = "dev" in other.data.splits and len(other.data.splits["dev"].y) > 0
     name = config.calibrate if own else "dev" if has_dev else "test"
     whole = replace(other, limit=None, calibration=None)
     examples = whole.split(name)
-    logits = whole.raw_logits(examples.x).numpy().astype(np.float64)
+    logits = whole.split_logits(name).numpy().astype(np.float64)
     try:
         found = KINDS[config.calibrator].fit(logits, examples.y.numpy())
     except InputError as error:

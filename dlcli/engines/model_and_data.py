@@ -1,5 +1,6 @@
 """Open data and a trained network and match their classes, for `dlcli eval` and `dlcli predict`."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from dlcli.core.data.labels_table import table_in
 from dlcli.core.layers.flipped import Flipped, MeanOfMirrored
 from dlcli.core.model_io.cached import MemberPlan, train_or_load
 from dlcli.core.model_io.calibration_file import SavedCalibration, check_outputs, read_calibration
+from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
@@ -129,7 +131,8 @@ class LoadedModel:
     """The data, the network, and which output of the network is which class of the data.
 
     `output_of` (classes,) is the output index of each class of the data, `outputs` are the names of the outputs. `tta` is
-    test-time augmentation, and `calibration` what `logits` are calibrated by.
+    test-time augmentation, and `calibration` what `logits` are calibrated by. `spread` predicts a split in several processes,
+    if the options ask for them.
     """
 
     data: ImageData
@@ -140,6 +143,7 @@ class LoadedModel:
     limit: int | None
     tta: bool = False
     calibration: SavedCalibration | None = None
+    spread: "Callable[[LoadedModel, str], Tensor] | None" = None
 
     def split(self, name: str) -> Split:
         """The examples of one split, their metadata, and the correct output of each, 0 if it is unknown, or the score.
@@ -171,6 +175,10 @@ class LoadedModel:
         """Those of the network, float32; with `tta` means over each example and its mirror image."""
         return self.logits_of(self.trained.model, x)
 
+    def split_logits(self, name: str) -> Tensor:
+        """`raw_logits` of the examples of a split, in several processes if the options ask for them."""
+        return self.raw_logits(self.split(name).x) if self.spread is None else self.spread(self, name)
+
     def logits_of(self, model: nn.Module, x: Tensor) -> Tensor:
         """The logits of another network of the same kind, such as a member of an ensemble, as `raw_logits` gives them."""
         found = predict_logits(model, x, device=self.device)
@@ -189,7 +197,12 @@ class LoadedModel:
 
 
 def open_model_and_data(
-    config: ModelAndDataOptions, report: Reporter, *, unlabelled: bool = False, look: bool = True
+    config: ModelAndDataOptions,
+    report: Reporter,
+    *,
+    unlabelled: bool = False,
+    look: bool = True,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> LoadedModel:
     """Open data and network; if none is named, train the built-in model for the dataset. Notes go to `report`.
 
@@ -198,11 +211,12 @@ def open_model_and_data(
         report: Receives progress, notes and warnings.
         unlabelled: Accept files without labels.
         look: Whether to look if a network that dlcli did not train is fed as it was in training.
+        weights: Those of the built-in model, if it was trained elsewhere.
     """
     device = choose_device(config.device)
     data = read(config, report, unlabelled=unlabelled)
     if config.model is None:
-        trained = _default(config, data, device, report)
+        trained = _default(config, data, device, weights, report)
     else:
         trained = _named(config, config.model, data, device, look=look, report=report)
     if config.tta:
@@ -260,10 +274,16 @@ def _named(
     )
 
 
-def _default(config: ModelAndDataOptions, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:
+def _default(
+    config: ModelAndDataOptions, data: ImageData, device: torch.device, weights: Mapping[str, Tensor] | None, report: Reporter
+) -> TrainedNetwork:
     """The same network that `dlcli attack` uses as its baseline, so both share one cache entry."""
     check_trainable(data)
     arch = normalised_architecture(open_model(None, data), config.normalise, data.channels)
+    if weights is not None:
+        model = arch.build()
+        model.load_state_dict(weights, assign=True)  # keeps their layout, by which convolutions round
+        return TrainedNetwork(model.to(device).eval(), arch.name, weights_sha256(weights), data.classes)
     plan = MemberPlan(arch=arch, data=data, recipe=arch.recipe, seed=config.seed, name=_BASELINE, device=device)
     member = train_or_load(plan, cache=cache_dir() / "models", report=report)
     notes = () if member.reused else (f"trained {arch.name} on {data.name}; it is kept in the cache",)

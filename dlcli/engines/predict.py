@@ -13,7 +13,8 @@ from dlcli.core.ensembles.score_rules import CombinedScores
 from dlcli.core.evaluation import metrics
 from dlcli.core.model_io.score_metadata import LEVEL, RunTask, SavedScores, task_of
 from dlcli.engines.explanations import Explained, explain, write_maps
-from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.engines.model_and_data import LoadedModel, describe
+from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.engines.predict_next import predict_next
 from dlcli.engines.predicted_masks import check_mask_options, predicted_masks
 from dlcli.engines.predicted_sets import with_sets
@@ -21,6 +22,7 @@ from dlcli.engines.sound_stream import stream_answers, streamed_sound
 from dlcli.engines.trusted import only_named_code
 from dlcli.engines.video_windows import predict_windows, takes_windows
 from dlcli.specs.predict import PredictConfig, PredictResult
+from dlcli.specs.spread import refuse_spread
 from dlcli.specs.video_windows import is_duration
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
@@ -39,7 +41,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
         return predict_next(config, task, report)
     if takes_windows(config, task):
         return _of_windows(config, report)
-    loaded = open_model_and_data(config, report, unlabelled=True)
+    loaded = open_to_predict(config, report, unlabelled=True)
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")
     explained = _explained(config, loaded, examples, report)
@@ -103,13 +105,15 @@ def _answers(config: PredictConfig, loaded: LoadedModel, examples: Split, report
         if config.every is not None:
             message = "`every` needs one PCM .wav at the rate of the training, and a run directory of a built-in network"
             raise UsageError(message, hint="omit `every`")
-        return loaded.raw_logits(examples.x), []
+        return loaded.split_logits(_split(config, loaded.data) or "test"), []
     every = None if config.every is None else int(config.every)
     found = list(stream_answers(loaded.trained.model, sound, every, device=loaded.device, report=report))
     return torch.stack([one.logits for one in found]), [one.steps for one in found]
 
 
 def _check(config: PredictConfig, task: RunTask) -> None:
+    if task.masks is not None or task.predicts_next:
+        refuse_spread(config, "masks and next steps are predicted")
     if task.masks is not None:
         check_mask_options(config)
     elif config.masks is not None:

@@ -12,7 +12,7 @@ from dlcli.core.evaluation.conformal import SCORES, Threshold, sets, threshold
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.engines.eval.measured import abstention_note
-from dlcli.engines.model_and_data import open_model_and_data
+from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import Reporter
@@ -84,7 +84,7 @@ def with_sets(
 def _labelled(config: PredictConfig, split: str, report: Reporter) -> LabelledExamples:
     data = config.calibration or PredictConfig(model=config.model).data
     plain = replace(config, coverage=None, abstain=None, calibration=None, sets="lac")
-    loaded = open_model_and_data(replace(plain, data=data, split=None, limit=None, uncalibrated=True), report)
+    loaded = open_to_predict(replace(plain, data=data, split=None, limit=None, uncalibrated=True), report)
     name = "dev" if "dev" in loaded.data.splits and len(loaded.data.splits["dev"].y) else "test"
     if data == config.data and split in ("", name):  # "" is all examples at once
         option = "coverage" if config.coverage is not None else "abstain"
@@ -92,7 +92,7 @@ def _labelled(config: PredictConfig, split: str, report: Reporter) -> LabelledEx
         raise UsageError(f"`{option}`: the {name} set of {data} cannot be predicted and calibrated on", hint=hint)
     examples, group = loaded.split(name), task_of(config.model).group
     column = None if group is None else examples.metadata.get(group)
-    p = np.exp(metrics.log_probabilities(loaded.raw_logits(examples.x).numpy()))
+    p = np.exp(metrics.log_probabilities(loaded.split_logits(name).numpy()))
     return LabelledExamples(p, examples.y.numpy(), None if column is None else group_numbers(column), name, loaded.data.name)
 
 

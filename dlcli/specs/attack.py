@@ -158,8 +158,8 @@ class AttackConfig:
     trust_code: bool = trust_code_option()
     workers: int | None = option(
         None,
-        "Number of parallel processes that train networks and make sets of images; a set is one method, one `eps` and one "
-        "network. Default: 1, and one per GPU.",
+        "Number of parallel processes that train networks and make adversarial images, some hundred at a time. The result is "
+        "the same. Default: 1, and one per GPU.",
         limit=4096,
         minimum=1,
     )

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from dlcli.specs import table_options
 from dlcli.specs.abstention import Abstention, abstain_option
-from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, time_limit_option
+from dlcli.specs.anytime import Stopped, check_anytime, stop_when_sure_option, stops_early, time_limit_option
 from dlcli.specs.calibration import Calibration, calibrate_option, calibrator_option, check_calibrate
 from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy, of_a_class
+from dlcli.specs.cluster import cluster_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.comparison import DIFFERENCE, ClassifierComparison, against_option, compared_rows, no_worse_option
 from dlcli.specs.diagnosis import Diagnosis, Gap
@@ -22,12 +23,13 @@ from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.next_step import NEXT_METRICS
 from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS
-from dlcli.specs.predictions import pair_or_prediction_columns_option
+from dlcli.specs.predictions import is_prediction_file, pair_or_prediction_columns_option
 from dlcli.specs.result import Result
 from dlcli.specs.sample_size import ImagesNeeded, detect_images_option
 from dlcli.specs.scores import SCORE_METRICS, raters_option, score_column_option
 from dlcli.specs.sequences import prove_causal_option
 from dlcli.specs.shared import data_option, output_option
+from dlcli.specs.spread import prediction_workers_option, refuse_spread
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.specs.suspects import Suspects, suspects_option
 from dlcli.support.errors import UsageError
@@ -114,6 +116,8 @@ class EvalConfig(ModelAndDataOptions):
     explain: str | None = explain_option("16 of the images")
     window: int | None = window_option()
     baseline: str | None = baseline_option()
+    workers: int | None = prediction_workers_option()
+    cluster: str | None = cluster_option()
     export: Path | None = option(
         None,
         "Also write the network to this file, with its normalisation and the names of its classes, once its logits for the "
@@ -159,6 +163,7 @@ class EvalConfig(ModelAndDataOptions):
         self._check_modes()
         self._check_bound()
         check_anytime(self, ("top-1",))
+        self._check_spread()
 
     @property
     def _without_figures(self) -> str:
@@ -183,6 +188,14 @@ class EvalConfig(ModelAndDataOptions):
                 raise UsageError(f"`{name}` and `{mode}` cannot be combined", hint=f"drop `{name}`")
         if self.tta and self.export is not None:
             raise UsageError("`export` writes the network alone, without `tta`", hint="drop one of them")
+
+    def _check_spread(self) -> None:
+        if name := self._without_figures:
+            refuse_spread(self, f"`{name}` looks at the network")
+        if stops_early(self):
+            refuse_spread(self, "`for` and `stop_when_sure` take examples part after part,")
+        if self.model is not None and is_prediction_file(self.model):
+            refuse_spread(self, "a table of predictions is read")
 
     def _check_bound(self) -> None:
         if self.fail_under is None:

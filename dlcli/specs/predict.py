@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dlcli.specs.cluster import cluster_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.conformal import answer_option, calibration_option, check_coverage, coverage_option, set_method_option
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option
@@ -11,6 +12,7 @@ from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.result import Result
 from dlcli.specs.shared import data_option, output_option
+from dlcli.specs.spread import prediction_workers_option, refuse_spread
 from dlcli.specs.video_windows import every_option, is_duration, window_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -53,6 +55,8 @@ class PredictConfig(ModelAndDataOptions):
         writes=True,
     )
     overlay: bool = option(False, "Masks: also write each image with the colours of its mask on it. Needs `masks`.")
+    workers: int | None = prediction_workers_option()
+    cluster: str | None = cluster_option()
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
     )
@@ -68,14 +72,19 @@ class PredictConfig(ModelAndDataOptions):
         if not is_duration(self.window):
             check_explain(self, "maps")
         check_coverage(self)
+        if self.every is not None:
+            refuse_spread(self, "`every` goes along one video or sound")
         if self.maps is not None and self.explain is None:
             raise UsageError("`maps` needs `explain`")
+        self._check_folders()
+        if self.overlay and self.masks is None:
+            raise UsageError("`overlay` needs `masks`, the directory to write to")
+
+    def _check_folders(self) -> None:
         for name in ("maps", "masks"):
             folder: Path | None = getattr(self, name)
             if folder is not None and folder.exists() and not folder.is_dir():
                 raise UsageError(f"`{name}`: {folder} is not a folder", hint="name a folder, new or existing")
-        if self.overlay and self.masks is None:
-            raise UsageError("`overlay` needs `masks`, the directory to write to")
 
 
 @dataclass(frozen=True, kw_only=True)

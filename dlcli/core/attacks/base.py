@@ -25,6 +25,9 @@ from dlcli.support.suggest import did_you_mean
 
 Bounds = tuple[float, float]
 
+BATCH_SIZE = 128
+"""How many images are attacked at a time, unless the caller chooses."""
+
 RowGenerators = Callable[[int], torch.Generator]
 """Makes the generator of row k, which is the only source of that row's random numbers."""
 
@@ -152,7 +155,7 @@ class Attack(ABC):
         targets: Tensor | None = None,
         full: bool = False,
         bounds: Bounds = (0.0, 1.0),
-        batch_size: int = 128,
+        batch_size: int = BATCH_SIZE,
         seed: int = 0,
         first: int | Tensor = 0,
         task: Task | None = None,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from dlcli.core.attacks.base import Attack, Bounds, Problem, check_count
+from dlcli.core.attacks.base import BATCH_SIZE, Attack, Bounds, Problem, check_count
 from dlcli.core.attacks.decisions import is_adversarial
 from dlcli.core.attacks.margin import ForwardPass, margin, margin_boundary
 from dlcli.core.attacks.minimum_norm_loop import MinimumNormLoop, MinimumNormSteps
@@ -64,8 +64,9 @@ class MinimumNorm(Attack):
         norm: str | None = None,
         targets: Tensor | None = None,
         bounds: Bounds = (0.0, 1.0),
-        batch_size: int = 128,
+        batch_size: int = BATCH_SIZE,
         seed: int = 0,
+        first: int | Tensor = 0,
         task: Task | None = None,
     ) -> MinimumNormResult:
         """Search for the nearest adversarial example of each image, without a limit on its distance.
@@ -79,6 +80,7 @@ class MinimumNorm(Attack):
             bounds: The lowest and highest value of an image.
             batch_size: How many images are attacked at a time.
             seed: The seed of all random numbers.
+            first: The place of the first image in the whole set, or the places of all, (n,).
             task: Is advanced by one per image.
 
         Returns:
@@ -100,6 +102,7 @@ class MinimumNorm(Attack):
             bounds=bounds,
             batch_size=batch_size,
             seed=seed,
+            first=first,
             task=task,
         )
         success = torch.cat([torch.zeros(0, dtype=torch.bool), *_successes(model, found, y, targets, batch_size)])

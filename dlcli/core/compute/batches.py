@@ -8,10 +8,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from dlcli.core.compute.device import out_of_memory, release
+from dlcli.core.compute.device import at_a_time, out_of_memory, release
 from dlcli.support.errors import ResourceError
 
 T = TypeVar("T")
+
+_PART_ON_CPU, _PART_ON_GPU = 256, 2048
+"""About how many rows a part has. At the end of each a batch may not be full, which costs time on a GPU."""
 
 
 def if_it_fits(function: Callable[[], T], device: torch.device, *, divisible: bool) -> T | None:
@@ -79,6 +82,23 @@ class FittingParts:
             else:
                 yield found
                 begin = end
+
+
+def parts_apart(x: Tensor, batch_size: int, device: torch.device) -> list[slice]:
+    """Cut rows into parts that can be computed apart, in the batches in which all of them are computed together.
+
+    Args:
+        x: Rows (n, ...).
+        batch_size: Rows per batch at most, of which a CPU takes less if they are large.
+        device: Where they are computed.
+
+    Returns:
+        The parts in order, which hold all rows: whole batches, but for the last one. They depend on nothing else.
+    """
+    batch = at_a_time(batch_size, x, device)
+    size = batch * max(1, (_PART_ON_CPU if device.type == "cpu" else _PART_ON_GPU) // batch)
+    ends = [*range(size, max(1, round(len(x) / size)) * size, size), len(x)]
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 @contextmanager

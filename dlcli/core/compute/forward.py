@@ -18,6 +18,8 @@ from dlcli.support.errors import DlcliError, InputError, MemoryLimitError, Numer
 from dlcli.support.plural import count
 
 _USUAL_SIDES = (8, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100, 112, 128, 150, 160, 192, 200, 224, 227, 240, 256, 299, 300)
+BATCH_SIZE = 256
+"""Examples per batch at most, unless the caller chooses."""
 _EITHER_LAYOUT = ContextVar("either_layout", default=True)
 _SHAPES = ("(n, classes)", "(n, classes, steps)", "(n, classes, height, width)")
 """Of logits, by the number of axes after the classes."""
@@ -71,7 +73,7 @@ def _not_finite(bad: int, of: str) -> NumericError:
     return NumericError(f"the model's logits are NaN or infinite for {bad} of {of}", hint=hint)
 
 
-def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
+def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = BATCH_SIZE) -> Tensor:
     """Predict the logits of images or clips in evaluation mode, batch by batch.
 
     Args:

@@ -144,9 +144,9 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 def _import_users() -> None:
     """Import what takes the process group as a default of its functions if it is imported while there is one.
 
-    The first step of an optimizer would import it, and these defaults would keep the group with its threads until the interpreter
-    ends. A thread that then gives up a tensor, and with it a Python object, waits for a lock that it no longer gets, and the
-    process is aborted.
+    The first step of an optimizer would import it, and these defaults would keep the group with its threads until the
+    interpreter ends. A thread that then gives up a tensor, and with it a Python object, waits for a lock that it no longer
+    gets, and the process is aborted.
     """
     import torch.distributed.nn.functional  # noqa: F401
 

@@ -20,6 +20,7 @@ from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, S
 from dlcli.core.training.trainable import in_layout
 from dlcli.engines.attack.networks import BASELINE, REFERENCE_RULE
 from dlcli.engines.attack.resume import PartialResult, PartialResults
+from dlcli.engines.attack.set_parts import SetPart, joined, parts_of
 from dlcli.engines.attack.setup import AttackSetup
 from dlcli.engines.attack.targets import choose_targets
 from dlcli.engines.attack.trained_networks import LoadedNetworks
@@ -165,7 +166,8 @@ class AttackRun:
         """
         made = PartialResult(self.setup.x, 0.0, 0.0)
         if eps > 0:
-            made = self._load_or_make(attack, made_on, eps, full=full)
+            wanted = WantedSet(attack, made_on, full)
+            made = self._in_parts(name_of_set(wanted, eps), attack, partial(self.make_images, *wanted, eps))
         images = made.tensor
         correctness, predicted = self.evaluate(images)
         rounded = self.evaluate((images * 255).round() / 255).correctness
@@ -180,22 +182,30 @@ class AttackRun:
 
         Infinity where it fails, 0 where none is needed.
         """
-        found = self.result(f"nearest {attack.name}", attack, partial(self.find_norms, attack))
-        return found.tensor.numpy()
+        return self._in_parts(f"nearest {attack.name}", attack, partial(self.find_norms, attack)).tensor.numpy()
 
-    def find_norms(self, attack: MinimumNorm) -> PartialResult:
-        """Find the sizes of the smallest perturbations."""
+    def find_norms(self, attack: MinimumNorm, part: SetPart) -> PartialResult:
+        """Find the sizes of the smallest perturbations of some images."""
         started, setup = time.perf_counter(), self.setup
+        x, y, places, targets = self._problem(part)
         model = QueryCounter(self.network(self.reference))
-        with setup.report.task(f"finding minimum norms by {attack.name}, images", len(setup.x)) as task:
+        with setup.report.task(f"finding minimum norms by {attack.name}{part.name}, images", len(x)) as task:
             found = attack.nearest(
-                model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
+                model, x, y, norm=setup.norm, targets=targets, seed=self._seed(attack), first=places, task=task
             )
-        return PartialResult(found.norms, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
+        return PartialResult(found.norms, model.per_image(len(x)).forward, time.perf_counter() - started)
 
-    def _load_or_make(self, attack: Attack, made_on: str, eps: float, *, full: bool) -> PartialResult:
-        wanted = WantedSet(attack, made_on, full)
-        return self.result(name_of_set(wanted, eps), attack, partial(self.make_images, *wanted, eps))
+    def parts(self, attack: Attack) -> list[SetPart]:
+        """The parts in which a set of images is made by `attack`."""
+        return parts_of(attack, self.setup.x, self.setup.device)
+
+    def _in_parts(self, name: str, attack: Attack, make: Callable[[SetPart], PartialResult]) -> PartialResult:
+        return joined([self.result(name + part.name, attack, partial(make, part)) for part in self.parts(attack)])
+
+    def _problem(self, part: SetPart) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """The images of a part, their labels, their places in the test set, and their targets, if there are any."""
+        setup, some = self.setup, part.images
+        return setup.x[some], setup.y[some], setup.places[some], None if self.targets is None else self.targets[some]
 
     def result(self, name: str, attack: Attack, make: Callable[[], PartialResult]) -> PartialResult:
         """The result called `name`: made by another process, stored by an interrupted run, or made now and stored.
@@ -209,34 +219,36 @@ class AttackRun:
             return found
         return make() if self.partial is None else self.partial.load_or_make(name, repr(attack), make)
 
-    def make_images(self, attack: Attack, made_on: str, full: bool, eps: float) -> PartialResult:
-        """Make a set of images.
+    def make_images(self, attack: Attack, made_on: str, full: bool, eps: float, part: SetPart) -> PartialResult:
+        """Make a part of a set of images.
 
         Args:
             attack: The attack with its settings.
             made_on: The network to attack.
             full: Take all steps.
             eps: The largest perturbation, above 0.
+            part: Which images.
         """
         started, setup = time.perf_counter(), self.setup
+        x, y, places, targets = self._problem(part)
         model = QueryCounter(self.network(made_on))
         label = f"{attack.name} at eps {eps:g}" + (f" on {made_on}" if made_on != BASELINE else "")
-        with setup.report.task(f"{label}, images", len(setup.x)) as task:
+        with setup.report.task(f"{label}{part.name}, images", len(x)) as task:
             images = attack(
                 model,
-                setup.x,
-                setup.y,
+                x,
+                y,
                 eps=eps,
                 norm=setup.norm,
-                targets=self.targets,
+                targets=targets,
                 full=full,
                 seed=self._seed(attack),
-                first=setup.places,
+                first=places,
                 task=task,
             )
         # In the layout that a file would give them: convolutions round differently by layout, and a resumed run must not.
         images = images.clone(memory_format=torch.contiguous_format)
-        return PartialResult(images, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
+        return PartialResult(images, model.per_image(len(x)).forward, time.perf_counter() - started)
 
     def _seed(self, attack: Attack) -> int:
         return derive(self.setup.config.seed, "attack", attack.name)

@@ -1,4 +1,4 @@
-"""The sets of images of an attack made by other processes, of this machine or of a cluster: one set a job."""
+"""The sets of images of an attack made by other processes, of this machine or of a cluster: a part of one set a job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.compute.device import threads
 from dlcli.core.compute.executor import Cluster, run_jobs
@@ -27,10 +28,17 @@ _Weights = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class _Job:
-    """A set to make: the place of it among those that are wanted, and eps; or the place of an attack whose norms are wanted."""
+    """A part to make.
+
+    Attributes:
+        place: That of its set among those that are wanted, or of an attack whose norms are wanted among these.
+        eps: The largest perturbation; None for norms.
+        part: The number of the part.
+    """
 
     place: int
     eps: float | None
+    part: int
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,10 @@ class _Crafting:
         recipe = run.setup.networks.recipe
         with threads(None if recipe is None else resolve_threads(recipe)):
             if job.eps is None:
-                return run.find_norms(_minimum_norms(run)[job.place])
-            return run.make_images(*run.wanted[job.place], job.eps)
+                attack = _minimum_norms(run)[job.place]
+                return run.find_norms(attack, run.parts(attack)[job.part])
+            wanted = run.wanted[job.place]
+            return run.make_images(*wanted, job.eps, run.parts(wanted.attack)[job.part])
 
 
 def make_elsewhere(run: AttackRun, loaded: LoadedNetworks) -> None:
@@ -62,9 +72,7 @@ def make_elsewhere(run: AttackRun, loaded: LoadedNetworks) -> None:
     config, setup = run.setup.config, run.setup
     if config.cluster is None and (config.workers or 1) < 2:
         return
-    wanted, sizes = list(enumerate(run.wanted)), [eps for eps in setup.eps if eps > 0]
-    jobs = {name_of_set(one, eps): (_Job(k, eps), one.attack) for eps in sizes for k, one in wanted}
-    jobs |= {f"nearest {one.name}": (_Job(k, None), one) for k, one in enumerate(_minimum_norms(run))}
+    jobs = _jobs(run)
     missing = [name for name in jobs if run.partial is None or not run.partial.has(name)]
 
     def keep(place: int, made: PartialResult) -> None:
@@ -81,9 +89,20 @@ def make_elsewhere(run: AttackRun, loaded: LoadedNetworks) -> None:
         threads=torch.get_num_threads(),
         cluster=Cluster.of(config.cluster, config.workers, setup.device),
         report=Unstoppable(setup.report),
-        label="making sets of images",
+        label="making images, parts of sets",
         store=keep,
     )
+
+
+def _jobs(run: AttackRun) -> dict[str, tuple[_Job, Attack]]:
+    """All parts of all sets and of all norms, with the attack of each, by the name of the result."""
+    sets = [(name_of_set(one, eps), k, eps, one.attack) for eps in run.setup.eps if eps > 0 for k, one in enumerate(run.wanted)]
+    norms = [(f"nearest {one.name}", k, None, one) for k, one in enumerate(_minimum_norms(run))]
+    return {
+        name + part.name: (_Job(place, eps, number), attack)
+        for name, place, eps, attack in [*sets, *norms]
+        for number, part in enumerate(run.parts(attack))
+    }
 
 
 def _minimum_norms(run: AttackRun) -> list[MinimumNorm]:

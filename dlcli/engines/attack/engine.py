@@ -80,7 +80,7 @@ def run(
     if config.members is not None and config.ensemble is None and setup.networks.ensemble is None:
         report.warn("`members` has no effect without an ensemble: add `ensemble=RULE`")
     if config.resume and not stored_parts(config):
-        report.note("`resume`: no finished set of images is stored, so the attack starts over")
+        report.note("`resume`: no finished images are stored, so the attack starts over")
     # Small networks run slower with more threads, in evaluation as in training.
     with nullcontext() if recipe is None else threads(resolve_threads(recipe)), _told_if_interrupted(config, report):
         return measure_corruptions(setup) if METHOD in config.methods else _run(setup)
@@ -92,11 +92,15 @@ def _told_if_interrupted(config: AttackConfig, report: Reporter) -> Iterator[Non
     try:
         yield
     except BaseException as error:
-        # Signals end a run by exceptions that are no Exception. Only whole sets of images are stored.
+        # Signals end a run by exceptions that are no Exception. Only whole parts of sets are stored.
         if not isinstance(error, Exception) and parts_folder(config) is not None:
             stored = stored_parts(config)
-            kept = f"{count(stored, 'finished set')} of images {'is' if stored == 1 else 'are'} kept; continue with `resume`"
-            report.note(kept if stored else "no set of images was finished, so `resume` would start over")
+            kept = f"{count(stored, 'finished part')} of the images {'is' if stored == 1 else 'are'} kept"
+            report.note(
+                f"{kept}; continue with `resume`"
+                if stored
+                else "no part of the images was finished, so `resume` would start over"
+            )
         raise
 
 

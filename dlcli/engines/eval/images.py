@@ -34,7 +34,8 @@ from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.engines.eval.written_predictions import write_predictions
 from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak, why_not
-from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
+from dlcli.engines.model_and_data import LoadedModel
+from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.engines.suspects import SHOWN, find_suspects, suspects_note, suspects_parts, write_suspects
 from dlcli.specs.anytime import stops_early
 from dlcli.specs.calibration import CALIBRATORS
@@ -54,14 +55,14 @@ _EXPORTED = 256
 
 def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     """Evaluate a network on one split, and write its files to `config.output`. Raises the kinds of `dlcli.support.errors`."""
-    loaded, logits, stopped = calibrated(config, open_model_and_data(config, report), report), None, None
+    loaded, logits, stopped = calibrated(config, open_to_predict(config, report), report), None, None
     if stops_early(config):
         loaded, logits, stopped = eval_until_sure(config, loaded)
     config = replace(config, group=config.group or _group_of_run(config, loaded.data))
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
     group = _group(config, loaded.data, config.split)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
-    raw = None if config.calibrate is None else loaded.raw_logits(loaded.split(config.split).x)
+    raw = None if config.calibrate is None else loaded.split_logits(config.split)
     logits = logits if raw is None else loaded.calibrated(raw)
     predictions = _predict(config, loaded, config.split, logits)
     outputs, output_of = predictions.outputs, loaded.output_of.numpy()
@@ -215,7 +216,7 @@ def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
         weights_key=config.weights_key if weights else None,
         ensemble=config.ensemble if is_ensemble(Path(spec)) else None,
     )
-    loaded = calibrated(other, open_model_and_data(other, report), report)
+    loaded = calibrated(other, open_to_predict(other, report), report)
     split = loaded.split(other.split)
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
     predictions = _predict(other, loaded, other.split)
@@ -237,7 +238,7 @@ def check_columns(config: EvalConfig, data: ImageData) -> None:
 def _predict(config: EvalConfig, loaded: LoadedModel, split: str, known: Tensor | None = None) -> Predictions:
     """The predictions for a split, from its logits if they are known."""
     found = loaded.split(split)
-    logits = (loaded.logits(found.x) if known is None else known).numpy()
+    logits = (loaded.calibrated(loaded.split_logits(split)) if known is None else known).numpy()
     group = _group(config, loaded.data, split)
     group = None if group is None else np.unique(group[: loaded.limit], return_inverse=True)[1]
     return of_logits(logits, found.y.numpy(), loaded.names(logits.shape[1]), group)

@@ -14,7 +14,8 @@ from dlcli.core.model_io.score_metadata import RunTask, SavedScores
 from dlcli.core.tasks.score import baseline_of, rater_ceiling, score_metrics, score_thirds, scores_of
 from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.eval.task_steps import ONLY_OF_CLASSES, check_metric, failed_gate, group_column, groups_by
-from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.engines.model_and_data import LoadedModel, describe
+from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.scores import SCORE_METRICS, ScoreEvalResult, ScoreMetric, ScoreMistake
 from dlcli.support.errors import UsageError
@@ -33,11 +34,11 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
     """
     started = time.perf_counter()
     scores = _check(config, task)
-    loaded = open_model_and_data(config, report)
+    loaded = open_to_predict(config, report)
     split = loaded.split(config.split)
     group = groups_by(group_column(config, task, split), split, loaded.data.name)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
-    predicted = scores.objective.value(loaded.logits(split.x).double()).numpy()
+    predicted = scores.objective.value(loaded.calibrated(loaded.split_logits(config.split)).double()).numpy()
     truth = scores_of(split)
     metrics = score_metrics(predicted, truth, group)
     result = ScoreEvalResult(

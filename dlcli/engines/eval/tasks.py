@@ -23,6 +23,7 @@ from dlcli.specs.eval import METRICS, EvalConfig, is_accuracy, is_metric
 from dlcli.specs.image_results import ImageEvalResult
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.sequences import CausalityResult
+from dlcli.specs.spread import refuse_spread
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import Reporter
@@ -49,12 +50,15 @@ def _of_task(config: EvalConfig, report: Reporter) -> ImageEvalResult | PairsEva
     """The result for a run of another task than classes; None for these, and where the network is only looked at."""
     if _of_pairs(config):
         _check_whole(config)
+        refuse_spread(config, "pairs are scored")
         return eval_pairs(config, report)
     task = task_of(config.model, config.ensemble)
     if config.summary or config.prove_causal:
         return None
     if task.scores is not None or task.masks is not None or task.predicts_next:
         _check_whole(config)
+    if task.masks is not None or task.predicts_next:
+        refuse_spread(config, "masks and next steps are predicted")
     if task.scores is not None:
         return eval_scores(config, task, report)
     if task.masks is not None:

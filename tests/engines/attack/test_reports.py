@@ -43,7 +43,9 @@ def test_classes_that_a_limit_leaves_out_are_told(limit, told):
     assert any(note.startswith("Only 5 of 10 classes are represented") for note in notes) == told
 
 
-@pytest.mark.parametrize(("after", "told"), [(0, "no set of images was finished"), (1, "1 finished set of images is kept")])
+@pytest.mark.parametrize(
+    ("after", "told"), [(0, "no part of the images was finished"), (1, "1 finished part of the images is kept")]
+)
 def test_an_interrupted_run_tells_how_to_continue(after, told, tmp_path: Path, monkeypatch):
     heard, made, original = Heard(), [], crafting.PartialResults.load_or_make
 

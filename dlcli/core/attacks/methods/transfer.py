@@ -59,6 +59,7 @@ class Transfer(Attack):
             bounds=problem.threat.bounds,
             batch_size=problem.batch_size,
             seed=problem.seed,
+            first=problem.places,
             task=problem.task,
         )
 

@@ -35,6 +35,15 @@ def shortest(norm: str) -> Tensor:
 
 
 @BOTH
+def test_a_part_of_the_images_has_the_norms_that_it_has_among_all(norm: str) -> None:
+    attack = load_attack("hopskipjump").with_options(steps=3)
+    whole, part = attack.nearest(Decides(), X, Y, norm=norm), attack.nearest(Decides(), X[30:], Y[30:], norm=norm, first=30)
+    assert torch.allclose(part.norms, whole.norms[30:], rtol=1e-9)
+    other = attack.nearest(Decides(), X[30:], Y[30:], norm=norm)
+    assert not torch.allclose(other.norms, part.norms, rtol=1e-9)
+
+
+@BOTH
 @pytest.mark.parametrize("aimed", [False, True])
 def test_the_distance_comes_near_the_closed_form_from_above(norm: str, aimed: bool) -> None:
     found = load_attack("hopskipjump").nearest(Decides(), X, Y, norm=norm, targets=1 - Y if aimed else None)

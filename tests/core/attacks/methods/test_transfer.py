@@ -35,6 +35,13 @@ def test_they_are_the_full_images_of_the_surrogate(norm: str, method: object, tr
         assert torch.equal(found, attack(surrogate, x, y, **options, full=True))
 
 
+def test_random_starts_are_those_of_the_places(trained: Trained) -> None:
+    surrogate, x, y = copy.deepcopy(trained[0]).double(), trained[1][:6].double(), trained[2][:6]
+    attack = load_attack("transfer").with_options(surrogate=surrogate, method="pgd")
+    whole, end = attack(Refuses(), x, y, eps=0.2), attack(Refuses(), x[4:], y[4:], eps=0.2, first=4)
+    assert torch.equal(end, whole[4:])
+
+
 def test_saved_images_come_out_as_they_are(trained: Trained) -> None:
     x, y = trained[1][:20], trained[2][:20]
     saved = load_attack("pgd")(trained[0], x, y, eps=0.1, full=True)
