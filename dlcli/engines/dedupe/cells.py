@@ -23,7 +23,7 @@ from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
 from dlcli.core.text.scoring.scorer import Scorer
-from dlcli.core.text.search.cells import BlockFolder, matrix_bytes, write_blocks
+from dlcli.core.text.search.cells import BlockFolder, join_seconds, matrix_bytes, write_blocks
 from dlcli.core.text.search.neighbours import in_row_order
 from dlcli.core.text.stored_texts import StoredTexts, store_texts
 from dlcli.core.text.vectors.weighting import Matrix
@@ -48,6 +48,10 @@ _CELLS_EACH = 6
 """Cells per process at the least, so that none of them waits long for the last one."""
 _RESUMABLE = 4
 """Blocks at the least of a table with many texts, so that an interrupted run has something to continue from."""
+_WORTH_S, _CELL_S = 20.0, 3.0
+"""CPU seconds from which on a join is cut by time, and about those of a cell then."""
+_SCORE_S = 1e-5
+"""CPU seconds of scoring a pair."""
 _WORKER_BYTES = 200_000_000
 """Memory of a worker beside its blocks: the program, word vectors, and the features of pairs."""
 
@@ -216,10 +220,13 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _Pairs
     stored = None if folder is None else StoredCells(folder, len(texts))
     size, level = matrix_bytes(search.vectors), search.level
     wanted = _worker_count(config, len(texts))
-    blocks = (stored.blocks() if stored and config.resume else None) or _block_count(size, len(texts), wanted)
+    expected = expected_pairs(search, texts, kept.words, kept.lowest, scored=kept.scored)
+    blocks = stored.blocks() if stored and config.resume else None
+    if blocks is None:
+        seconds = join_seconds(search.vectors, level, block=search.block) + _SCORE_S * expected[0]
+        blocks = max(_block_count(size, len(texts), wanted), _blocks_for_time(seconds))
     here = wanted if config.cluster is None else 1
     workers, bytes_each = _memory_bound(here, 2 * size // blocks), _WORKER_BYTES + 2 * size // blocks
-    expected = expected_pairs(search, texts, kept.words, kept.lowest, scored=kept.scored)
     check_will_fit(len(texts.of_row), expected, blocks * (blocks + 1) // 2, workers=workers, worker_bytes=bytes_each)
     if stored:
         stored.begin(_determined_by(config, texts, search, kept), blocks, resume=config.resume)
@@ -248,6 +255,11 @@ def _block_count(size: int, texts: int, workers: int) -> int:
     """How many blocks to cut the rows into: for memory, for the workers, and for a run that may be interrupted."""
     for_workers = math.isqrt(2 * _CELLS_EACH * workers) if workers > 1 else 1
     return min(MOST_BLOCKS, max(-(-size // _BLOCK_BYTES), for_workers, _RESUMABLE if texts >= _MANY else 1))
+
+
+def _blocks_for_time(seconds: float) -> int:
+    """How many blocks to cut the rows into so that an interrupted run has lost seconds, of a join that takes `seconds`."""
+    return 1 if seconds < _WORTH_S else min(MOST_BLOCKS, math.ceil(math.sqrt(2 * seconds / _CELL_S)))
 
 
 @contextmanager

@@ -87,6 +87,21 @@ def test_cells_give_what_one_join_gives(table: Path, tmp_path: Path, monkeypatch
         assert same_but_for_time(tmp_path / "t.csv", **options) == found
 
 
+def test_a_join_that_takes_long_is_cut_into_cells_of_seconds(table: Path, monkeypatch: pytest.MonkeyPatch):
+    assert cells._blocks_for_time(1.0) == 1
+    for seconds in (300.0, 20_000.0):
+        number = cells._blocks_for_time(seconds)
+        assert seconds / (number * (number + 1) / 2) <= 3.0 < seconds / ((number - 1) ** 2 / 2)
+    assert cells._blocks_for_time(1e9) == resume.MOST_BLOCKS
+    whole, cut = same_but_for_time(table), []
+    real = cells.write_blocks
+    monkeypatch.setattr(cells, "_WORTH_S", 0.0)
+    monkeypatch.setattr(cells, "_CELL_S", 1e-3)
+    monkeypatch.setattr(cells, "write_blocks", lambda *args, **more: cut.append(args[3]) or real(*args, **more))
+    assert same_but_for_time(table) == whole
+    assert cut[0] > 3
+
+
 def test_the_review_page_is_the_same(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pages = [tmp_path / "one.html", tmp_path / "other.html"]
     for page, in_cells in zip(pages, (True, False), strict=True):

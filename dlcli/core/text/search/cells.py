@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.search.blocks import Blocks, searched
+from dlcli.core.text.search.blocks import Blocks, pairs_within, searched
 from dlcli.core.text.search.neighbours import CPU_WORK, ROUNDING, SLACK, Pairs, cosines, in_row_order
 from dlcli.core.text.search.sparse_join import (
     Heads,
@@ -36,6 +36,8 @@ _ROW_BYTES = 168
 _ENTRY_BYTES = 12
 """Bytes of an entry of a sparse row, with its share of the entries in heads."""
 
+_PRODUCT_S, _CANDIDATE_S, _DENSE_S = 1.6e-8, 9e-7, 3e-11
+"""CPU seconds of a multiplication of entries of heads, of the cosine of a candidate, and of a multiplication of dense rows."""
 _SMALL = 4096
 
 
@@ -101,6 +103,20 @@ def matrix_bytes(vectors: Matrix) -> int:
     if sp.issparse(vectors):
         return int(vectors.nnz) * _ENTRY_BYTES + int(vectors.shape[0]) * _ROW_BYTES
     return int(vectors.nbytes)
+
+
+def join_seconds(vectors: Matrix, threshold: float, *, block: Blocks | None = None) -> float:
+    """About how many CPU seconds the join of a matrix takes, without what its pairs cost later.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0, sparse or dense, (n, d).
+        threshold: Smallest cosine of a pair, in (0, 1].
+        block: The block of each row, ascending, (n,), within which pairs count. None counts all.
+    """
+    if not sp.issparse(vectors):
+        return float(_DENSE_S * pairs_within(len(vectors), block) * vectors.shape[1])
+    products, candidates = OrderedRows(searched(vectors, block), threshold - SLACK).work(CPU_WORK)
+    return _PRODUCT_S * products + _CANDIDATE_S * candidates
 
 
 def write_blocks(folder: Path, vectors: Matrix, threshold: float, count: int, *, block: Blocks | None = None) -> int:

@@ -18,6 +18,7 @@ as soon as it needs none, all later tiles can be skipped.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import sparse_rows
 from dlcli.core.text.vectors.weighting import inverse_document_frequency
+from dlcli.support.seeds import derive
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
@@ -37,6 +39,8 @@ _TILE = (1 << 8, 1 << 14)
 _GROUPS = 32
 """Feature groups of the last bound. On 100,000 questions it drops 9 of 10 pairs that pass the heads; 128 bytes per row."""
 _CHUNK = 1 << 12
+_SAMPLED = 1 << 12
+"""Rows from which the work is estimated."""
 
 
 def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterator[tuple[Numbers, Numbers, int]]:
@@ -74,14 +78,37 @@ class OrderedRows:
         self.order = np.argsort(-self._scale, kind="stable").astype(np.int32)
         self.tile = int(np.clip(len(self.order) // _TILES, *_TILE))
 
+    def work(self, at_a_time: int) -> "JoinWork":
+        """About how much work the join is, from a sample of rows; a block takes about `at_a_time` multiplications."""
+        n = len(self.order)
+        picked = np.sort(np.random.default_rng(derive(0, "work")).permutation(n)[:_SAMPLED])
+        rows, tiles = self._bounds(self.order[picked]), row_tiles(len(picked), max(1, len(picked) // _TILES))
+        products = candidates = 0.0
+        for number, tile in enumerate(tiles):
+            for other in tiles[number:]:
+                products += _products(rows.heads, tile, other)
+            found = bounded_pairs(rows, tile, rows, tiles[number:], self._bound, at_a_time)
+            candidates += sum(len(first) for first, _ in found)
+        times = n * (n - 1) / max(1, len(picked) * (len(picked) - 1))
+        return JoinWork(products * times, candidates * times)
+
     def bounds_of(self, part: slice) -> "RowBounds":
         """What the join needs of the rows `order[part]`, in that order."""
-        order = self.order[part]
+        return self._bounds(self.order[part])
+
+    def _bounds(self, order: Numbers) -> "RowBounds":
         chunks = [order[start : start + _CHUNK] for start in range(0, max(1, len(order)), _CHUNK)]
         masses = [_mass_by_group(self._vectors[rows], self._groups, self._scale[rows]) for rows in chunks]
         return RowBounds(
             _heads(self._vectors, self._weights, self._scale, order, rest_after_heads(self._bound)), np.concatenate(masses)
         )
+
+
+class JoinWork(NamedTuple):
+    """The work of a join: multiplications of entries of heads, and candidates, whose cosines are computed."""
+
+    products: float
+    candidates: float
 
 
 @dataclass(frozen=True)
@@ -247,6 +274,16 @@ def _head_pairs(
             reach = product.data.take(found) + np.minimum(follows, left.rest) >= bound
             kept = np.flatnonzero(reach & (a < b) if left is right else reach)
             yield a.take(kept), b.take(kept)
+
+
+def _products(heads: Heads, tile: slice, other: slice) -> float:
+    """The multiplications of a tile with another, or with itself, where a row and itself do not count."""
+    width, same = heads.rows.shape[1], other == tile
+    mine, others = (
+        np.bincount(heads.of(part, heads.scale[against.start])[0].indices, minlength=width).astype(np.float64)
+        for part, against in ((tile, other), (other, tile))
+    )
+    return float(mine @ (others - 1 if same else others))
 
 
 def _blocks(left: sp.csr_array, across: sp.csr_array, work: int) -> Iterator[tuple[int, int]]:

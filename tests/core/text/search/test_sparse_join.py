@@ -4,6 +4,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlcli.core.text.search import sparse_join
 from dlcli.core.text.search.sparse_join import OrderedRows, _most_in_common, sparse_candidates
 from dlcli.core.text.vectors.encoders import tfidf
 from tests.core.text.search.test_neighbours import brute_force, generated_keys, matrices
@@ -44,3 +45,33 @@ def test_many_tiles_lose_nothing_and_leave_few_pairs_to_look_at(bound):
     assert wanted <= set(pairs)
     assert len(pairs) < 0.1 * vectors.shape[0] ** 2 / 2
     assert done == vectors.shape[0]
+
+
+@given(matrices())
+def test_the_candidates_of_few_rows_are_between_the_pairs_and_all(matrix):
+    found = OrderedRows(sp.csr_array(matrix), 0.3).work(1 << 22)
+    every = len(matrix) * (len(matrix) - 1) // 2
+    assert len(brute_force(matrix, 0.3 + 1e-5)[1]) - 1e-6 <= found.candidates <= every + 1e-6
+
+
+def test_the_work_of_many_rows_is_estimated_from_some(monkeypatch):
+    vectors = tfidf.vectors(generated_keys(3000))
+    whole = OrderedRows(vectors, 0.3).work(1 << 22)
+    monkeypatch.setattr(sparse_join, "_SAMPLED", 1000)
+    some = OrderedRows(vectors, 0.3).work(1 << 22)
+    assert 0.5 < some.candidates / whole.candidates < 2
+    assert 0.5 < some.products / whole.products < 2
+
+
+def test_products_are_the_multiplications_of_the_heads(monkeypatch):
+    vectors = tfidf.vectors(generated_keys(2000))
+    done, real = [], sparse_join._blocks
+
+    def counted(left, across, work):
+        done.append(int(np.diff(across.indptr)[left.indices].sum()))
+        return real(left, across, work)
+
+    estimate = OrderedRows(vectors, 0.3).work(1 << 22).products
+    monkeypatch.setattr(sparse_join, "_blocks", counted)
+    joined(vectors, 0.3)
+    assert estimate == pytest.approx(sum(done), rel=0.2)
