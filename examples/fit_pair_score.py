@@ -2,9 +2,11 @@
 
 python examples/fit_pair_score.py --data ../shared/data
 python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/scoring/pair_score.json
+python examples/fit_pair_score.py --data ../shared/data --codes dlcli/core/text/scoring/pair_score.json
 python examples/fit_pair_score.py --data ../shared/data --keep dlcli/core/text/scoring/pair_score.json
 
-The last line fits nothing: it evaluates a saved score again and updates the figures in its file.
+The last line fits nothing: it evaluates a saved score again and updates the figures in its file. With `--codes` the trees of a
+saved score stay, and what is fitted on kinds of tables that trees have not seen is fitted again.
 
 Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. Two models are fitted on
 the first part, on the training pairs of MRPC that share no text with its test pairs, and on tables that are made up
@@ -13,7 +15,8 @@ the first part, on the training pairs of MRPC that share no text with its test p
 For the model of a pair alone the pairs are read one by one. It is calibrated on the second part of Quora, and evaluated on the
 third and on the test pairs of MRPC. For the model of a pair of a table, the first part is cut into tables of 40 to 3,000 groups
 of questions; to the labelled pairs, unlabelled ones of different groups that are not very alike are added as pairs that are not
-duplicates. It is calibrated on the pairs of further tables that are made up, by their size too.
+duplicates. It is calibrated on the pairs of further tables that are made up, by their size too. How much
+`codes_swapped` counts beside the trees, and how far off the precision is, follows from kinds of tables that no tree has seen.
 """
 
 import argparse
@@ -46,6 +49,7 @@ from dlcli.core.text.scoring.word_vectors import built_in_vectors
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
+from dlcli.specs.dedupe import THRESHOLD
 from dlcli.support.atomic import write_text
 
 SEED = 0
@@ -66,6 +70,9 @@ FEW = 20
 """Fewer pairs than this that are called in a table say little about its precision."""
 ALL_PAIRS = 40_000
 """Most pairs of one table to calibrate on, those with the highest cosines."""
+CODES_SWAPPED = NAMES.index("codes_swapped")
+NEAR = -5.0
+"""Pairs with lower log-odds decide nothing."""
 LARGEST = 300
 """The size of tables with more texts counts as this: among larger ones, the best threshold is the same."""
 NEITHER = 0.7
@@ -101,6 +108,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="directory that contains pairs/")
     parser.add_argument("-o", "--output", type=Path, help="file to save the score to; without it the score is only evaluated")
+    parser.add_argument("--codes", type=Path, help="a saved score of which only the weight of codes is fitted")
     parser.add_argument("--keep", type=Path, help="a saved score to evaluate again, in place of fitting one")
     given = parser.parse_args()
     paths = [given.data / "pairs" / f"{name}.csv.gz" for name in ("quora_pairs", "mrpc_train", "mrpc_test")]
@@ -116,6 +124,10 @@ def main() -> int:
     rarity = word_rarity(train.texts)
     news = news.take(shares_no_text(news, mrpc))
     real, tables = [*quora_examples(train, rarity), news_examples(news, rarity)], list(made_tables(rarity))
+    unseen = list(unseen_kinds(real, tables))
+    if given.codes:
+        fit_codes_again(given.codes, unseen)
+        return 0
     in_table = fit_in_table(real, tables)
     alone = calibrated(
         fit(
@@ -129,7 +141,8 @@ def main() -> int:
         rarity,
         validation,
     )
-    model = PairScore(alone, in_table, precision_error(real, tables), rarity, built_in_vectors())
+    codes = codes_weight(unseen)
+    model = PairScore(alone, in_table, codes, precision_error(unseen, codes), rarity, built_in_vectors())
     lines = list(table({QUORA: test, MRPC: mrpc}, model))
     print("\n".join([*lines, "", *f1_by_threshold(model, tables)]))
     if given.output:
@@ -310,24 +323,66 @@ def calibrated_by_size(trees: HistogramTrees, tables: list[tuple[Examples, int]]
     return CalibratedTrees(trees, slope, float(platt.intercept_[0]), by_size, (round(np.exp(size.min())), LARGEST))
 
 
-def precision_error(real: list[Examples], tables: list[MadeTable]) -> tuple[float, float]:
-    """How far the precision in a table is from the mean probability of the pairs that are called: log-odds, 95% of tables.
+def fit_codes_again(path: Path, unseen: list[tuple[Examples, Floats]]) -> None:
+    """Update what a saved score has from kinds of tables that trees have not seen."""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    codes = codes_weight(unseen)
+    error = [round(bound, 5) for bound in precision_error(unseen, codes)]
+    fitted = {"codes_swapped": round(codes, 4), "precision_error": error}
+    print("\n".join(codes_table(unseen, codes)), fitted, sep="\n")
+    write_card(path, card | fitted)
 
-    A user's table is of a kind that the model has not seen. So it is fitted and calibrated without a fifth of the kinds, and
-    tables of these are looked at, for each fifth.
+
+def unseen_kinds(real: list[Examples], tables: list[MadeTable]) -> Iterator[tuple[Examples, Floats]]:
+    """The pairs of tables to calibrate on, with log-odds of trees that are fitted and calibrated without a fifth of the kinds.
+
+    A user's table is of a kind that no model has seen, and so are the tables of these kinds, for each fifth.
     """
-    found = []
     for part in range(FOLDS):
         unseen = frozenset(list(KINDS)[part::FOLDS])
         model = fit_in_table(real, tables, unseen)
         for examples, size in held_out([table for table in tables if table.kind in unseen]):
-            probability = expit(model.log_odds(examples.x, size))
-            for called in (probability >= threshold for threshold in GRID):
-                if called.sum() >= FEW:
-                    precision = (examples.y[called].sum() + 0.5) / (called.sum() + 1)
-                    found.append(logit(precision) - logit(probability[called].mean()))
+            yield examples, model.log_odds(examples.x, size)
+
+
+def codes_weight(unseen: list[tuple[Examples, Floats]]) -> float:
+    """The weight of `codes_swapped` beside the log-odds of trees, by logistic regression on both."""
+    columns = [(odds, part.x[:, CODES_SWAPPED], part.y, part.weight) for part, odds in unseen]
+    odds, codes, y, weight = (np.concatenate(column) for column in zip(*columns, strict=True))
+    kept = odds >= NEAR
+    fitted = LogisticRegression(C=np.inf).fit(np.stack([odds, codes], axis=1)[kept], y[kept], sample_weight=weight[kept])
+    by_odds, by_codes = fitted.coef_[0].tolist()
+    return by_codes / by_odds
+
+
+def with_codes(part: Examples, odds: Floats, codes: float) -> Floats:
+    """The probability of each pair, where swapped codes have a weight of their own."""
+    return np.asarray(expit(odds + codes * part.x[:, CODES_SWAPPED]))
+
+
+def precision_error(unseen: list[tuple[Examples, Floats]], codes: float) -> tuple[float, float]:
+    """How far the precision in a table is from the mean probability of the pairs that are called: log-odds, 95% of tables."""
+    found = []
+    for examples, odds in unseen:
+        probability = with_codes(examples, odds, codes)
+        for called in (probability >= threshold for threshold in GRID):
+            if called.sum() >= FEW:
+                precision = (examples.y[called].sum() + 0.5) / (called.sum() + 1)
+                found.append(logit(precision) - logit(probability[called].mean()))
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     return low, high
+
+
+def codes_table(unseen: list[tuple[Examples, Floats]], codes: float) -> Iterable[str]:
+    """Markdown: the mean F1 and the precision in all with and without the weight, on kinds that trees have not seen."""
+    yield "| swapped codes | F1 | precision | pairs called |"
+    yield "|---|---|---|---|"
+    for what, weight in (("by the trees alone", 0.0), ("with a weight of their own", codes)):
+        called = [with_codes(part, odds, weight) >= THRESHOLD for part, odds in unseen]
+        right = np.array([(one & part.y).sum() for one, (part, _) in zip(called, unseen, strict=True)])
+        number = np.array([one.sum() for one in called])
+        f1 = 2 * right / np.maximum(1, number + [part.y.sum() for part, _ in unseen])
+        yield f"| {what} | {f1.mean():.4f} | {right.sum() / number.sum():.4f} | {number.sum():,} |"
 
 
 def f1_by_threshold(model: PairScore, tables: list[MadeTable]) -> Iterable[str]:
@@ -394,8 +449,13 @@ def save(path: Path, card: dict[str, Any], test: LabelledPairs) -> None:
         **counts,
         "operating": count_by_threshold(score, test.duplicate, test.component),
     }
-    write_text(path, "{\n" + ",\n".join(f'"{name}": {json.dumps(part)}' for name, part in card.items()) + "\n}\n")
+    write_card(path, card)
     print(f"{path}: {len(NAMES)} features, {len(model.rarity.hashes):,} words", file=sys.stderr)
+
+
+def write_card(path: Path, card: dict[str, Any]) -> None:
+    """Write the model as JSON, one key per line."""
+    write_text(path, "{\n" + ",\n".join(f'"{name}": {json.dumps(part)}' for name, part in card.items()) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def projected(spec: str, keys: list[str], device: str) -> np.ndarray:
         {},
         {"pairs": True, "threshold": 0.9},
         {"label": 40},
-        {"precision": 0.55},
+        {"precision": 0.5},
         {"keep": True, "fold": "strict"},
         {"within": "half"},
         {"within": "half", "dense": True},

@@ -3,7 +3,9 @@
 Gradient-boosted trees (Friedman 2001) on the features of `dlcli.core.text.scoring.features`, monotone where the direction in
 which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). There are two such models. One is for a
 pair alone. The other is for a pair of a table, whose words and size it knows: the pairs of a table grow with the square of its
-rows and its duplicates do not, so the same two texts are less likely duplicates in a larger one.
+rows and its duplicates do not, so the same two texts are less likely duplicates in a larger one. There the feature
+`codes_swapped` has a weight beside the trees too, since on kinds of tables that they have not seen the trees find too many
+duplicates among texts of which each has a code (a model number, a date, a chemical name) that the other has not.
 
 `pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again. It contains no
 text of the training data: words are identified by CRC-32.
@@ -36,7 +38,7 @@ LONG = 200
 """From this many words on in both texts a pair is scored by the share of word pairs in common alone."""
 _SCORED = 1 << 17
 """Pairs whose features are in memory at a time, 18 MB."""
-_WORD_ORDER, _LENGTH, _BIGRAMS = map(NAMES.index, ("word_order", "length", "bigram_jaccard"))
+_WORD_ORDER, _LENGTH, _BIGRAMS, _CODES_SWAPPED = map(NAMES.index, ("word_order", "length", "bigram_jaccard", "codes_swapped"))
 _LONG_HALF, _LONG_SLOPE = 0.5, 16.0
 """The share at which a long pair has a probability of 0.5, and how fast that rises. One word in six may be changed: k
 changes per 100 words leave a share of about (100 - 2 k) / (100 + 2 k) of the word pairs."""
@@ -49,6 +51,7 @@ class PairScore:
     Attributes:
         alone: For a pair of texts and nothing else.
         in_table: For a pair of a table.
+        codes_swapped: Weight of the feature `codes_swapped` in the log-odds in a table, beside what the trees make of it.
         precision_error: How far off the precision is that the probabilities in a table promise, see `expected_precision`.
         rarity: How rare words are in English.
         vectors: Vectors of words.
@@ -56,6 +59,7 @@ class PairScore:
 
     alone: CalibratedTrees
     in_table: CalibratedTrees
+    codes_swapped: float
     precision_error: tuple[float, float]
     rarity: Rarity
     vectors: WordVectors
@@ -87,11 +91,15 @@ class PairScore:
         """
         if features.ndim != 2 or features.shape[1] != len(FEATURES):
             raise ValueError(f"features of shape {features.shape}, not (pairs, {len(FEATURES)})")
-        odds = self.alone.log_odds(features) if table_size is None else self.in_table.log_odds(features, table_size)
-        if above_chance is not None and table_size is not None:
-            odds = sentence_score().log_odds(odds, above_chance, features)
+        odds = self.alone.log_odds(features) if table_size is None else self._in_table(features, table_size, above_chance)
         long = features[:, _LENGTH] > np.log1p(LONG - 0.5)
         return np.asarray(expit(np.where(long, _LONG_SLOPE * (features[:, _BIGRAMS] - _LONG_HALF), odds)))
+
+    def _in_table(self, features: NDArray[np.float32], table_size: int, above_chance: Floats | None) -> Floats:
+        odds = self.in_table.log_odds(features, table_size)
+        if above_chance is not None:
+            return sentence_score().log_odds(odds, above_chance, features)
+        return np.asarray(odds + self.codes_swapped * features[:, _CODES_SWAPPED].astype(np.float64))
 
     def score(
         self,
@@ -178,7 +186,7 @@ def from_dict(card: dict[str, Any]) -> PairScore:
     rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
     alone, in_table = (calibrated_from_dict(card[name]) for name in ("alone", "in_table"))
     low, high = map(float, card["precision_error"])
-    return PairScore(alone, in_table, (low, high), rarity, built_in_vectors())
+    return PairScore(alone, in_table, float(card["codes_swapped"]), (low, high), rarity, built_in_vectors())
 
 
 def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
@@ -193,6 +201,7 @@ def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
         "features": [name for name, _ in FEATURES],
         "alone": calibrated_to_dict(model.alone),
         "in_table": calibrated_to_dict(model.in_table),
+        "codes_swapped": _plain(model.codes_swapped),
         "precision_error": _plain(model.precision_error),
         "words": words,
     }

@@ -48,12 +48,13 @@ def test_every_duplicate_scores_above_every_near_miss():
 some_features = st.lists(st.floats(-50, 50, width=32) | st.just(float("nan")), min_size=len(FEATURES), max_size=len(FEATURES))
 
 
-@given(some_features, st.none() | st.integers(1, 100_000))
-def test_the_probability_is_the_formula_term_by_term(values, size):
+@given(some_features, st.none() | st.integers(1, 100_000), st.sampled_from([0.0, log(2), log(3)]))
+def test_the_probability_is_the_formula_term_by_term(values, size, codes):
     card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))
     model = card["alone" if size is None else "in_table"]
     trees, total = model["trees"], model["trees"]["baseline"]
     values[NAMES.index("length")] = 1.0
+    values[NAMES.index("codes_swapped")] = codes
     for node in trees["starts"]:
         while trees["left"][node] >= 0:
             value, limit = values[trees["feature"][node]], float(np.float32(trees["threshold"][node]))
@@ -62,6 +63,7 @@ def test_the_probability_is_the_formula_term_by_term(values, size):
         total += trees["value"][node]
     low, high = model["sizes"]
     odds = model["slope"] * total + model["intercept"] + model["by_size"] * log(min(high, max(low, size or 1)))
+    odds += 0 if size is None else card["codes_swapped"] * float(np.float32(codes))
     found = built_in().probability(np.array([values], np.float32), size)
     assert found.shape == (1,)
     assert found[0] == pytest.approx(1 / (1 + exp(-odds)), abs=1e-9)
@@ -73,6 +75,20 @@ def test_the_same_pair_is_less_likely_a_duplicate_in_a_larger_table():
     found = [built_in().score(texts, first, second, TableWords(size, 0, {})) for size in (20, 100, 300, 10_000)]
     assert (found[0] > found[1]).all() and (found[1] > found[2]).all()
     np.testing.assert_array_equal(found[2], found[3])
+
+
+def test_in_a_table_two_codes_count_against_a_pair_but_not_two_ways_to_write_one():
+    texts = [f"Data sheet of the pressure sensor {code}" for code in ("KX-40-B7", "KX-41-B7")]
+    texts.append("Pressure sensor KX 40 B7, data sheet")
+    first, second = np.array([0, 0]), np.array([1, 2])
+    without = replace(built_in(), codes_swapped=0.0)
+    table = TableWords(200, 200, {"data": 200, "sheet": 200, "pressure": 50, "sensor": 90})
+    for where, counts in ((None, False), (table, True)):
+        (other, same), (other_before, same_before) = (
+            model.score(texts, first, second, where) for model in (built_in(), without)
+        )
+        assert same == same_before
+        assert (other < other_before) == counts
 
 
 def test_long_texts_are_scored_by_the_word_pairs_they_share():
