@@ -116,7 +116,9 @@ def _with_classes(
     found = threshold(score(known.p, random.random(len(known.p))), known.y, coverage)
     inside = sets(p, score(p, random.random(len(p))), found)
     rows = [[BETWEEN.join(names[k] for k in np.flatnonzero(row)), int(row.sum())] for row in inside]
-    return table.extend(["set", "set_size"], rows), _notes(coverage, found, str(known), inside.sum(1))
+    return table.extend(["set", "set_size"], lambda start, stop: rows[start:stop]), _notes(
+        coverage, found, str(known), inside.sum(1)
+    )
 
 
 def _with_answers(risk: float, table: Table, p: Floats, known: LabelledExamples) -> tuple[Table, tuple[str, ...]]:
@@ -135,7 +137,8 @@ def _with_answers(risk: float, table: Table, p: Floats, known: LabelledExamples)
     sure = np.zeros(len(p), dtype=bool) if found.threshold is None else p.max(1) >= found.threshold
     said = f"{abstention_note(found, 'example')} That was found on {known}."
     share = f"Answered here: {int(sure.sum()):,} of {len(p):,}. For examples of another kind the bound does not hold."
-    return table.extend(["answered"], [[bool(one)] for one in sure]), (said, share)
+    rows = [[bool(one)] for one in sure]
+    return table.extend(["answered"], lambda start, stop: rows[start:stop]), (said, share)
 
 
 def _notes(coverage: float, found: Threshold, where: str, sizes: np.ndarray) -> tuple[str, ...]:

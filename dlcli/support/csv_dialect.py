@@ -8,12 +8,14 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from dlcli.support.errors import InputError
+from dlcli.support.table_content import TextSource
 from dlcli.support.table_format import SINGLE, TableFormat, delimiter_name
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -41,13 +43,34 @@ class CsvDialect(NamedTuple):
     quoting: str = "minimal"
     trim: Literal["", "after", "both"] = ""
 
+    @property
+    def plain(self) -> bool:
+        """Whether the csv module reads it as it is."""
+        return self.quoting == "none" or (self.quoting == "minimal" and not self.trim)
 
-class CsvText(NamedTuple):
-    """The text of a csv from its header on, the number of lines before that, and the delimiter that such a line gives."""
 
-    text: str
-    lines_before: int
-    delimiter: str | None
+class CsvText:
+    """The text of a csv from its header on.
+
+    Attributes:
+        head: The first letters, enough to find the dialect.
+        lines_before: The number of lines before the header.
+        delimiter: The delimiter that such a line gives.
+    """
+
+    def __init__(
+        self, head: str, lines_before: int, delimiter: str | None, lines: Callable[[], Iterable[str]] | None = None
+    ) -> None:
+        self.head, self.lines_before, self.delimiter, self._lines = head, lines_before, delimiter, lines
+
+    @cached_property
+    def text(self) -> str:
+        """All of it."""
+        return self.head if self._lines is None else "".join(self._lines())
+
+    def lines(self) -> Iterable[str]:
+        """Its lines, with their ends."""
+        return io.StringIO(self.head, newline="") if self._lines is None else self._lines()
 
 
 class _Shape(NamedTuple):
@@ -60,6 +83,30 @@ class _Shape(NamedTuple):
 
 def csv_text(text: str, skip: int) -> CsvText:
     """Drop `skip` lines, and then the line `sep=;` with which Excel names the delimiter."""
+    start, lines, delimiter = _header(text, skip)
+    return CsvText(text[start:], lines, delimiter)
+
+
+def csv_text_of(source: TextSource, skip: int) -> CsvText:
+    """As `csv_text`, of a text that is decoded part by part; raises UnicodeError and NulError."""
+    start, lines, delimiter = _header(source.head, skip)
+    while not source.complete and len(source.head) - start <= _SAMPLE_CHARACTERS:
+        source.grow(len(source.head))
+        start, lines, delimiter = _header(source.head, skip)
+    if source.complete:
+        return CsvText(source.head[start:], lines, delimiter)
+    return CsvText(source.head[start:], lines, delimiter, partial(source.lines, start))
+
+
+class _Header(NamedTuple):
+    """Where the header begins, the number of lines before it, and the delimiter that such a line gives."""
+
+    start: int
+    lines: int
+    delimiter: str | None
+
+
+def _header(text: str, skip: int) -> _Header:
     start = 0
     for _ in range(skip):
         found = _LINE_END.search(text, start)
@@ -69,15 +116,15 @@ def csv_text(text: str, skip: int) -> CsvText:
         delimiter, lines, start = found[1], skip + 1, found.end()
         end = _LINE_END.match(text, start)
         start = end.end() if end else start
-    return CsvText(text[start:], lines, delimiter)
+    return _Header(start, lines, delimiter)
 
 
-def csv_reader(text: str, dialect: CsvDialect, *, strict: bool = True) -> Any:
-    """A reader of the csv module; line numbers are those of `text`."""
+def csv_reader(text: str | Iterable[str], dialect: CsvDialect, *, strict: bool = True) -> Any:
+    """A reader of the csv module; line numbers are those of `text`, which may be its lines if the dialect is `plain`."""
     csv.field_size_limit(sys.maxsize)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if dialect.quoting == "none" else csv.QUOTE_MINIMAL
     escape = "\\" if dialect.quoting == "backslash" else None
-    stream = io.StringIO(_prepared(text, dialect), newline="")
+    stream = io.StringIO(_prepared(text, dialect), newline="") if isinstance(text, str) else text
     reader = csv.reader(stream, delimiter=dialect.delimiter or _UNCUT, strict=strict, quoting=quoting, escapechar=escape)
     return _Unescaped(reader) if dialect.quoting == "backslash" else reader
 
@@ -146,7 +193,7 @@ def find_dialect(name: str, found: CsvText, table_format: TableFormat, *, tabs: 
     Raises:
         InputError: If the delimiter given is not in the first line, or if a single column looks like several.
     """
-    sample, quoting = _sample(found.text), table_format.quoting or "minimal"
+    sample, quoting = _sample(found), table_format.quoting or "minimal"
     if table_format.delimiter is None and found.delimiter is not None:
         return _trimming(sample, CsvDialect(found.delimiter, quoting))
     if table_format.delimiter is not None:
@@ -169,14 +216,17 @@ def guess_dialect(text: str, table_format: TableFormat, *, tabs: bool) -> CsvDia
     quoting = table_format.quoting or "minimal"
     if table_format.delimiter is not None:
         return CsvDialect(table_format.delimiter, quoting)
-    return CsvDialect(_find_delimiter(_sample(text), quoting, tabs=tabs, header=not table_format.no_header).best, quoting)
+    return CsvDialect(
+        _find_delimiter(_sample(CsvText(text, 0, None)), quoting, tabs=tabs, header=not table_format.no_header).best, quoting
+    )
 
 
-def _sample(text: str) -> str:
+def _sample(found: CsvText) -> str:
     """The first whole lines of a text, or all of it if they are long."""
+    text = found.head
     end = 1 + max(text.rfind("\n", 0, _SAMPLE_CHARACTERS), text.rfind("\r", 0, _SAMPLE_CHARACTERS))
     long = len(text) > _SAMPLE_CHARACTERS and len(_LINE_END.findall(text, 0, end)) >= _SAMPLE_LINES
-    return text[:end] if long else text
+    return text[:end] if long else found.text
 
 
 def _shape(sample: str, dialect: CsvDialect) -> _Shape:

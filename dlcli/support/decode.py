@@ -57,11 +57,7 @@ def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], 
         UsageError: If Python does not know the encoding.
         InputError: If bytes are not in the encoding, or there is a NUL.
     """
-    try:
-        given = codecs.lookup(encoding or "utf-8").name
-        "".encode(given)  # some codecs, such as zlib, are not for text
-    except (LookupError, UnicodeError):
-        raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
+    given = check_encoding(encoding)
     marked = marked_encoding(data)
     if marked is not None and (encoding is None or _is_in(data, marked)):
         given = marked
@@ -80,21 +76,22 @@ def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], 
     return text.removeprefix("\ufeff")
 
 
+def check_encoding(encoding: str | None) -> str:
+    """The name by which Python knows an encoding, UTF-8 without one; raises UsageError if it does not know it."""
+    try:
+        given = codecs.lookup(encoding or "utf-8").name
+        "".encode(given)  # some codecs, such as zlib, are not for text
+    except (LookupError, UnicodeError):
+        raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
+    return given
+
+
 def _is_in(data: bytes, encoding: str) -> bool:
     try:
         data.decode(encoding)
     except UnicodeError:
         return False
     return True
-
-
-def misread_warning(name: str, data: bytes, encoding: str | None) -> tuple[str, ...]:
-    """A warning if bytes were read in the given `encoding` although they are UTF-8 beyond ASCII, which is hardly by chance."""
-    if encoding is None or marked_encoding(data) is not None:
-        return ()
-    if codecs.lookup(encoding).name.startswith("utf") or data.isascii() or not _is_in(data, "utf-8"):
-        return ()
-    return (f"{name}: is UTF-8, but was read as {encoding}; omit `encoding`",)
 
 
 def place(row: int, column: str = "", line: int = 0) -> str:

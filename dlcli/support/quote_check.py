@@ -5,7 +5,8 @@ import re
 from dlcli.support.csv_dialect import CsvDialect, cells_of
 from dlcli.support.table_format import SINGLE
 
-_NEAR_ROWS = 100
+NEAR_ROWS = 100
+"""Rows before and after a row that tell whether it is one."""
 
 
 def looks_joined(row: int, rows: list[list[str]], dialect: CsvDialect) -> bool:
@@ -19,7 +20,7 @@ def looks_joined(row: int, rows: list[list[str]], dialect: CsvDialect) -> bool:
         return dialect.delimiter != SINGLE
     starts = [line.partition(dialect.delimiter)[0] for line in _lines(cells, dialect)]
     forms = {re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", start)) for start in starts}
-    near = (*rows[max(0, row - _NEAR_ROWS) : row], *rows[row + 1 : row + _NEAR_ROWS])
+    near = (*rows[max(0, row - NEAR_ROWS) : row], *rows[row + 1 : row + NEAR_ROWS])
     known = {other[0] for other in near} | {cells[0]}
     return (len(forms) == 1 and "9" in min(forms)) or all(start in known for start in starts[1:])
 

@@ -2,18 +2,23 @@
 
 import csv
 import io
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import NamedTuple
 
 from dlcli.support.bad_rows import BadRow, describe_bad_rows
-from dlcli.support.csv_dialect import CsvDialect, CsvText, csv_reader, csv_text, find_dialect, guess_dialect
+from dlcli.support.csv_dialect import CsvDialect, CsvText, csv_reader, csv_text, csv_text_of, find_dialect, guess_dialect
 from dlcli.support.decode import Cells, decode, marked_encoding, place
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
-from dlcli.support.quote_check import all_quoted, has_stray_quote, looks_joined, may_be_joined
+from dlcli.support.quote_check import NEAR_ROWS, all_quoted, has_stray_quote, looks_joined, may_be_joined
+from dlcli.support.row_store import RowCollector, collected_rows, made_rows
+from dlcli.support.table_content import Content, NulError, text_source
 from dlcli.support.table_format import SINGLE, TableFormat
 from dlcli.support.tables import Table
 
@@ -23,18 +28,31 @@ _MOST_BAD = 0.5
 
 @dataclass
 class _Rows:
-    """Rows as read, with the line on which each starts, counted from 0 in the text."""
+    """Rows as read, but for the first one of the file if that is the header.
 
-    cells: list[list[str]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    Attributes:
+        first: The first row of the file.
+        cells: The rows.
+        lines: The line on which each starts, counted from 0 in the text.
+        widths: How many rows have each number of cells.
+        beyond: Whether a cell beyond those of the first row holds anything.
+        long: Whether a row may hold a cell that is too long.
+    """
+
+    first: list[str] = field(default_factory=list)
+    cells: Sequence[list[str]] = field(default_factory=list)
+    lines: "array[int]" = field(default_factory=lambda: array("q"))
+    widths: Counter[int] = field(default_factory=Counter)
+    beyond: bool = False
+    long: bool = False
 
 
-def read_csv(name: str, data: bytes, table_format: TableFormat, *, tabs: bool) -> Table:
+def read_csv(name: str, content: Content, table_format: TableFormat, *, tabs: bool) -> Table:
     """Parse a csv.
 
     Args:
         name: Name of the file.
-        data: Its content.
+        content: Its content.
         table_format: How to read it.
         tabs: Whether a tab takes precedence as the delimiter, as in a .tsv.
 
@@ -45,11 +63,21 @@ def read_csv(name: str, data: bytes, table_format: TableFormat, *, tabs: bool) -
         InputError: Naming file, row and column, for bytes that are not in the encoding, ragged rows, a NUL or a long cell.
         UsageError: If Python does not know the encoding.
     """
+    mark = marked_encoding(content.read(0, 4)) is not None
+    with suppress(UnicodeError, NulError):
+        source = text_source(content, table_format.encoding)
+        if source is not None:
+            return _parsed(name, csv_text_of(source, table_format.skip), table_format, mark, tabs=tabs)
+    # Read as a whole, it tells where a fault is.
+    data = content.whole()
     text = decode(name, data, table_format.encoding, lambda broken: _cells(broken, table_format, tabs=tabs))
-    found = csv_text(text, table_format.skip)
+    return _parsed(name, csv_text(text, table_format.skip), table_format, mark, tabs=tabs)
+
+
+def _parsed(name: str, found: CsvText, table_format: TableFormat, mark: bool, *, tabs: bool) -> Table:
     dialect = find_dialect(name, found, table_format, tabs=tabs)
-    table = Table([], [], name=name, delimiter=dialect.delimiter or ",", newline=_newline(found.text))
-    table.mark = marked_encoding(data) is not None
+    table = Table([], [], name=name, delimiter=dialect.delimiter or ",", newline=_newline(found.head))
+    table.mark = mark
     table.quoted = dialect.quoting != "none" or dialect.delimiter == SINGLE
     _finish(table, _read_rows(table, found, dialect, table_format), found, dialect, table_format)
     return table
@@ -74,43 +102,71 @@ def _numbers(cells: list[str]) -> list[str]:
 
 
 def _read_rows(table: Table, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> _Rows:
-    """All rows, the header among them; a blank line is a row only in a single column."""
-    rows, line = _Rows(), 0
-    reader = csv_reader(found.text, dialect)
-    joined = []
+    """All rows, and the first one of the file apart; a blank line is a row only in a single column."""
+    rows, cells_of_rows, line, doubtful = _Rows(), RowCollector(table.name), 0, list[int]()
+    reader = csv_reader(found.lines() if dialect.plain else found.text, dialect)
     try:
         for cells in reader:
-            if cells or (rows.cells and len(rows.cells[0]) == 1):
-                if reader.line_num - line > 1:
-                    joined.append(len(rows.cells))
-                rows.cells.append(cells or [""])
-                rows.lines.append(line)
+            if cells or len(rows.first) == 1:
+                _take(rows, cells_of_rows, cells or [""], line, table_format)
+                if reader.line_num - line > 1 and rows.widths.total() > 1 and may_be_joined(cells, dialect, len(rows.first)):
+                    doubtful.append(rows.widths.total() - 1)
             line = reader.line_num
     except csv.Error:
         if not dialect.trim and dialect.quoting != "none":  # blanks after quotes may be all that is wrong
             return _read_rows(table, found, dialect._replace(trim="after"), table_format)
         broken = _lines(found.text, line, reader.line_num)
-        if rows.cells:  # a ragged row before the fault comes first
+        rows.cells = cells_of_rows.rows()
+        if rows.first:  # a ragged row before the fault comes first
             _finish(table, rows, found, dialect, table_format)
         raise _bad_quotes(table, len(rows.cells), broken, found.lines_before + line, dialect) from None
-    if table_format.quoting is None and joined:
-        _check_joined(table, rows, joined, found, dialect)
+    rows.cells = cells_of_rows.rows()
+    if table_format.quoting is None and doubtful:
+        _check_joined(table, rows, doubtful, found, dialect)
     return rows
 
 
-def _check_joined(table: Table, rows: _Rows, joined: list[int], found: CsvText, dialect: CsvDialect) -> None:
-    """Refuse a row of several lines, of those numbered `joined`, if it looks like several rows."""
-    width = len(rows.cells[0])
-    doubtful = [k for k in joined if k and may_be_joined(rows.cells[k], dialect, width)]
-    if doubtful and all_quoted(found.text, dialect):
+def _take(rows: _Rows, others: RowCollector, cells: list[str], line: int, table_format: TableFormat) -> None:
+    """Add a row, and what is to be known of all of them."""
+    if not rows.first:
+        rows.first = cells
+    width = len(rows.first)
+    if rows.widths or table_format.no_header:
+        others.append(cells)
+        rows.lines.append(line)
+        rows.beyond = rows.beyond or (len(cells) > width and any(cells[width:]))
+        rows.long = rows.long or sum(map(len, cells)) > table_format.max_cell
+    rows.widths[len(cells)] += 1
+
+
+def _check_joined(table: Table, rows: _Rows, doubtful: list[int], found: CsvText, dialect: CsvDialect) -> None:
+    """Refuse a row of several lines, of those numbered `doubtful`, if it looks like several rows.
+
+    Rows are numbered from 0, the header among them.
+    """
+    if all_quoted(found.text, dialect):
         return
-    wrong = next((k for k in doubtful if looks_joined(k, rows.cells, dialect)), None)
-    if wrong is None and doubtful and has_stray_quote(found.text, dialect):
+    with_header = 1 if len(rows.cells) < rows.widths.total() else 0
+    wrong = next((k for k in doubtful if looks_joined(*_near(rows, k, with_header), dialect)), None)
+    if wrong is None and has_stray_quote(found.text, dialect):
         wrong = doubtful[0]
     if wrong is not None:
-        where = place(wrong, "", found.lines_before + rows.lines[wrong] + 1)
+        where = place(wrong, "", found.lines_before + rows.lines[wrong - with_header] + 1)
         hint = "pass `quoting=none` if quotes only mean themselves, or `quoting=minimal` if the cell has several lines"
         raise InputError(f"{table.name}: {where}: a quote joins lines that look like rows of their own", hint=hint)
+
+
+class _Near(NamedTuple):
+    """The place of a row among rows near it."""
+
+    place: int
+    rows: list[list[str]]
+
+
+def _near(rows: _Rows, row: int, with_header: int) -> _Near:
+    start, stop = max(0, row - NEAR_ROWS), row + NEAR_ROWS
+    header = [rows.first] if with_header and start == 0 else []
+    return _Near(row - start, [*header, *rows.cells[max(0, start - with_header) : stop - with_header]])
 
 
 def _finish(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> None:
@@ -122,13 +178,13 @@ def _finish(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, tabl
 
 
 def _take_header(table: Table, rows: _Rows, table_format: TableFormat) -> None:
-    if not rows.cells:
+    if not rows.first:
         raise InputError(f"{table.name}: is empty", hint="a table starts with a line of column names")
     if table_format.no_header:
-        table.columns = _numbers(rows.cells[0])
+        table.columns = _numbers(rows.first)
         return
-    table.columns = rows.cells.pop(0)
-    rows.lines.pop(0)
+    table.columns = rows.first
+    rows.widths -= Counter([len(rows.first)])
     if not any(map(str.strip, table.columns)):
         hint = "pass `skip=1` if the names are in the next line, or `no_header` if there are none"
         raise InputError(f"{table.name}: the header is blank", hint=hint)
@@ -137,25 +193,25 @@ def _take_header(table: Table, rows: _Rows, table_format: TableFormat) -> None:
 def _drop_trailing(table: Table, rows: _Rows) -> None:
     """Drop the empty cells after a delimiter with which all rows end but the header does not, or the other way round."""
     width = len(table.columns)
-    if not rows.cells:
+    if not rows.widths:
         return
-    if all(len(cells) > width for cells in rows.cells) and not any(any(cells[width:]) for cells in rows.cells):
-        rows.cells = [cells[:width] for cells in rows.cells]
-    elif width > 1 and not table.columns[-1] and all(len(cells) == width - 1 for cells in rows.cells):
+    if min(rows.widths) > width and not rows.beyond:
+        rows.cells = made_rows(lambda start, some: [cells[:width] for cells in some], rows.cells)
+        rows.widths = Counter({width: rows.widths.total()})
+    elif width > 1 and not table.columns[-1] and set(rows.widths) == {width - 1}:
         table.columns = table.columns[:-1]
 
 
 def _check_rows(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> None:
     """Refuse rows with too few or too many cells, or set them apart; refuse long cells."""
     width = len(table.columns)
-    bad = [k for k, cells in enumerate(rows.cells) if len(cells) != width]
-    if bad and not (table_format.skip_bad and len(bad) <= _MOST_BAD * len(rows.cells)):
-        raise _ragged(table, rows, bad, found.lines_before, dialect, table_format)
-    if bad:
+    if set(rows.widths) - {width}:
+        bad = [k for k, cells in enumerate(rows.cells) if len(cells) != width]
+        if not (table_format.skip_bad and len(bad) <= _MOST_BAD * len(rows.cells)):
+            raise _ragged(table, rows, bad, found.lines_before, dialect, table_format)
         _set_apart(table, rows, bad, found)
-    for row, cells in enumerate(table.rows, start=1):
-        if sum(map(len, cells)) > table_format.max_cell:
-            table.check_lengths(row, cells, table_format.max_cell)
+    for row, cells in enumerate(table.rows, start=1) if rows.long else ():
+        table.check_lengths(row, cells, table_format.max_cell)
 
 
 def _ragged(
@@ -198,7 +254,7 @@ def _set_apart(table: Table, rows: _Rows, bad: list[int], found: CsvText) -> Non
     )
     table.warnings = describe_bad_rows(table.name, table.bad_rows)
     wrong = set(bad)
-    table.rows = [cells for k, cells in enumerate(rows.cells) if k not in wrong]
+    table.rows = collected_rows(cells for k, cells in enumerate(rows.cells) if k not in wrong)
 
 
 def _lines(text: str, start: int, stop: int) -> str:

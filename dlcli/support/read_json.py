@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from dlcli.support.bad_rows import BadRow, describe_bad_rows
 from dlcli.support.decode import Cells, decode
 from dlcli.support.errors import InputError
+from dlcli.support.row_store import RowCollector, made_rows
+from dlcli.support.table_content import Content, NulError, text_source
 from dlcli.support.table_format import TableFormat
 from dlcli.support.tables import Table
 
@@ -24,37 +27,49 @@ class _Line(NamedTuple):
     number: int
 
 
-def read_json(name: str, data: bytes, table_format: TableFormat) -> Table:
+def read_json(name: str, content: Content, table_format: TableFormat) -> Table:
     """Parse objects; the table keeps their text, so that it can be written back unchanged.
 
     Raises InputError naming file and row, and UsageError if Python does not know the encoding.
     """
-    text = decode(name, data, table_format.encoding, _cells)
+    with suppress(UnicodeError, NulError):
+        source = text_source(content, table_format.encoding)
+        if source is not None and not source.complete and not _ARRAY.match(source.head) and source.head.strip():
+            return _parsed(name, _lines(source.lines(newline="\n")), table_format)
+    text = decode(name, content.whole(), table_format.encoding, _cells)
     array = _ARRAY.match(text)
-    lines = list(_array(name, text, array.end()) if array else _lines(text))
-    objects, kept, bad = [], [], []
+    return _parsed(name, _array(name, text, array.end()) if array else _lines(text.split("\n")), table_format)
+
+
+def _parsed(name: str, lines: Iterable[_Line], table_format: TableFormat) -> Table:
+    objects, kept, bad, long = RowCollector(name), RowCollector(name), list[BadRow](), False
+    keys: dict[str, None] = {}
     for row, line in enumerate(lines, start=1):
         try:
-            objects.append(_object(name, row, line.text))
-            kept.append(line.text)
+            found = _object(name, row, line.text)
         except InputError as error:
             if not table_format.skip_bad:
                 raise
             bad.append(BadRow(line.number, error.message.removeprefix(f"{name}: row {row}: "), line.text))
-    columns = list(dict.fromkeys(key for found in objects for key in found))
-    rows = [[found.get(column) for column in columns] for found in objects]
-    if not lines:
+            continue
+        objects.append(found)
+        kept.append(line.text)
+        keys.update(dict.fromkeys(found))
+        long = long or any(isinstance(cell, str) and len(cell) > table_format.max_cell for cell in found.values())
+    columns = list(keys)
+    if not len(objects) and not bad:
         raise InputError(f"{name}: is empty", hint="a jsonl table has one JSON object per line")
-    table = Table(columns, rows, name=name, kind="jsonl", origin=kept, origin_columns=len(columns), bad_rows=tuple(bad))
+    rows = made_rows(lambda start, some: [[found.get(column) for column in columns] for found in some], objects.rows())
+    table = Table(columns, rows, name=name, kind="jsonl", origin=kept.rows(), origin_columns=len(columns), bad_rows=tuple(bad))
     table.origin_rows = range(len(kept))
     table.warnings = describe_bad_rows(name, bad)
-    for row, cells in enumerate(rows, start=1):
+    for row, cells in enumerate(rows, start=1) if long else ():
         table.check_lengths(row, cells, table_format.max_cell)
     return table
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    for number, line in enumerate(text.split("\n"), start=1):
+def _lines(lines: Iterable[str]) -> Iterator[_Line]:
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             yield _Line(line.strip(), number)
 

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import IO, Any
@@ -12,6 +12,7 @@ from typing import IO, Any
 from dlcli.support.bad_rows import BadRow
 from dlcli.support.decode import place
 from dlcli.support.errors import InputError
+from dlcli.support.row_store import ChosenRows, made_rows
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _PLAIN = frozenset({str, int, type(None)})
@@ -41,7 +42,7 @@ class Table:
     """
 
     columns: list[str]
-    rows: list[list[Any]]
+    rows: Sequence[list[Any]]
     name: str = "table"
     kind: str = "csv"
     delimiter: str = ","
@@ -55,19 +56,23 @@ class Table:
     bad_rows: tuple[BadRow, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
 
-    def extend(self, columns: list[str], cells: Iterable[Iterable[Any]]) -> "Table":
-        """A table with more columns; `cells` has the new cells of each row."""
-        rows = [[*row, *more] for row, more in zip(self.rows, cells, strict=True)]
-        return replace(self, columns=self.columns + columns, rows=rows)
+    def extend(self, columns: list[str], cells: Callable[[int, int], Iterable[Iterable[Any]]]) -> "Table":
+        """A table with more columns; `cells` gives the new cells of the rows from one number to another."""
+
+        def extended(start: int, rows: Sequence[list[Any]]) -> list[list[Any]]:
+            return [[*row, *more] for row, more in zip(rows, cells(start, start + len(rows)), strict=True)]
+
+        return replace(self, columns=self.columns + columns, rows=made_rows(extended, self.rows))
 
     def without(self, count: int) -> "Table":
         """A table without its last `count` columns."""
-        rows = [row[: len(row) - count] for row in self.rows]
+        rows = made_rows(lambda start, some: [row[: len(row) - count] for row in some], self.rows)
         return replace(self, columns=self.columns[: len(self.columns) - count], rows=rows, origin=None, origin_rows=())
 
     def take(self, indices: Sequence[int]) -> "Table":
-        """The rows at `indices`, in that order."""
-        rows = [self.rows[k] for k in indices]
+        """The rows at `indices`, which ascend."""
+        whole = isinstance(self.rows, list)
+        rows = [self.rows[k] for k in indices] if whole else ChosenRows(self.rows, indices)
         return replace(self, rows=rows, origin_rows=[self.origin_rows[k] for k in indices] if self.origin else ())
 
     def records(self) -> Iterator[dict[str, Any]]:

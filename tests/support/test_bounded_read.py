@@ -2,19 +2,21 @@
 
 import gzip
 import io
+import shutil
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.support import memory
-from dlcli.support.bounded_read import read_whole
+from dlcli.support.bounded_read import read_content, read_whole
 from dlcli.support.errors import InputError, ResourceError
-from dlcli.support.read_tables import read_table
+from dlcli.support.read_tables import read_bytes, read_table
 from dlcli.support.table_format import TableFormat
 
 
@@ -75,19 +77,31 @@ def test_devices_and_pipes_without_an_end_are_refused():
         read_table("/dev/zero")
 
 
-def test_a_table_that_unpacks_to_more_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 300 << 20)
+def test_a_table_of_more_rows_than_memory_has_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 20 << 20)
     path = tmp_path / "t.csv.gz"
     path.write_bytes(packed(b"id,question\n", b"1,a\n" * (1 << 20), 64))
-    with memory_below(200 << 20), pytest.raises(ResourceError, match="a table of"):
+    with pytest.raises(ResourceError, match=r"a table of 26\d,\d\d\d rows or more needs 26\.\d MB of memory"):
         read_table(str(path))
 
 
-def test_a_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_the_disk_has_no_room_for_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 24))
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"id,question\n" + b"1,a\n" * (1 << 23))
+    with pytest.raises(ResourceError, match=r"the rows of a table of 33\.6 MB or more need 33\.6 MB there"):
+        read_table(str(path))
+    stream = Endless(b"1,a\n")
+    with pytest.raises(ResourceError, match=r"t\.csv: the rows of a table"):
+        read_content(stream, "t.csv", 100)
+    assert stream.given <= 80 << 20
+
+
+def test_a_file_that_is_read_as_a_whole_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 100)
     (tmp_path / "t.csv").write_text("a,b\n" * 10)
     with pytest.raises(ResourceError, match="a table of 40 bytes"):
-        read_table(str(tmp_path / "t.csv"))
+        read_bytes(str(tmp_path / "t.csv"))
 
 
 @given(st.lists(st.text("ab\u00fc\U0001f600", max_size=20), min_size=1), st.sampled_from(",;\t|\n~"))

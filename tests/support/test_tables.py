@@ -54,7 +54,7 @@ def test_jsonl_rows_keep_their_text(tmp_path_factory: pytest.TempPathFactory, ob
     table = read_table(write(tmp_path_factory.mktemp("jsonl") / "in.jsonl", "\n".join(lines)))
     backwards = range(len(lines) - 1, -1, -1)
     stream = io.StringIO()
-    write_jsonl(table.extend(["\0added"], [[k] for k in range(len(lines))]).take(backwards), stream)
+    write_jsonl(table.extend(["\0added"], lambda start, stop: [[k] for k in range(start, stop)]).take(backwards), stream)
     for line, k in zip(stream.getvalue().splitlines(), backwards, strict=True):
         assert line.startswith(lines[k][:-1])
         assert json.loads(line) == {**objects[k], "\0added": k}

@@ -52,11 +52,11 @@ def _joins(n: int, first: list[int], later: list[int], ends: list[int]) -> list[
     The pairs of text `later[k]` are those from `ends[k]` to `ends[k + 1]`. Whether a text is canonical is settled before any
     later text is looked at, so one pass in order suffices; it depends on the texts before, so it cannot be vectorised.
     """
-    canonical, found = [True] * n, []
+    canonical, found = bytearray(b"\1") * n, []
     for text, start, end in zip(later, ends, ends[1:], strict=False):
         place = next((k for k in range(start, end) if canonical[first[k]]), None)
         if place is not None:
-            canonical[text] = False
+            canonical[text] = 0
             found.append(place)
     return found
 

@@ -5,6 +5,7 @@ How often a cell is repeated does not count, since a table is deduplicated becau
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -94,7 +95,7 @@ def column_evidence(table: Table) -> list[Evidence]:
     return [_evidence(name, [row[place] for row in rows]) for place, name in enumerate(table.columns)]
 
 
-def _some_rows(rows: list[list[Any]]) -> list[list[Any]]:
+def _some_rows(rows: Sequence[list[Any]]) -> Sequence[list[Any]]:
     """About `_SOME_ROWS` rows, chosen by their content."""
     if len(rows) <= 2 * _SOME_ROWS:
         return rows

@@ -3,10 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dlcli.core.text.column_evidence import NAMES, Evidence, column_evidence, is_blank, name_weight
+from dlcli.core.text.stored_texts import collected
 from dlcli.support.errors import InputError
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table, cell_text
@@ -22,7 +23,7 @@ _FILLED = 0.1
 class ColumnTexts(NamedTuple):
     """The `texts` of a column, "" for null and NaN, and the indices of the rows that are null or NaN, `nulls`."""
 
-    texts: list[str]
+    texts: Sequence[str]
     nulls: list[int]
 
 
@@ -147,11 +148,7 @@ def _listed(table: Table) -> str:
 
 def texts_of(table: Table, place: int) -> ColumnTexts:
     """The texts of the column at index `place`."""
-    nulls = [k for k, row in enumerate(table.rows) if _is_null(row[place])]
-    texts = [cell_text(row[place]) for row in table.rows]
-    for k in nulls:
-        texts[k] = ""
-    return ColumnTexts(texts, nulls)
+    return joined_texts(table, (place,))
 
 
 def joined_texts(table: Table, places: Sequence[int]) -> ColumnTexts:
@@ -159,11 +156,17 @@ def joined_texts(table: Table, places: Sequence[int]) -> ColumnTexts:
 
     A row counts as null if all these cells are null.
     """
-    columns = [texts_of(table, place) for place in places]
-    if len(columns) == 1:
-        return columns[0]
-    texts = [", ".join(filter(str.strip, cells)) for cells in zip(*(column.texts for column in columns), strict=True)]
-    return ColumnTexts(texts, sorted(set.intersection(*(set(column.nulls) for column in columns))))
+    nulls: list[int] = []
+    return ColumnTexts(collected(_texts(table, places, nulls)), nulls)
+
+
+def _texts(table: Table, places: Sequence[int], nulls: list[int]) -> Iterator[str]:
+    """The text of each row; the numbers of those that are null are added to `nulls`."""
+    for number, row in enumerate(table.rows):
+        cells = ["" if _is_null(row[place]) else cell_text(row[place]) for place in places]
+        if not any(cells) and all(_is_null(row[place]) for place in places):
+            nulls.append(number)
+        yield cells[0] if len(cells) == 1 else ", ".join(filter(str.strip, cells))
 
 
 def blocks_of(table: Table, places: Sequence[int]) -> list[str | None]:
@@ -171,8 +174,10 @@ def blocks_of(table: Table, places: Sequence[int]) -> list[str | None]:
 
     Blocks are JSON, so they have no control characters and none begins with another one.
     """
-    cells = [[text.strip() for text in texts_of(table, place).texts] for place in places]
-    return [json.dumps(row) if all(row) else None for row in zip(*cells, strict=True)]
+    blocks: dict[tuple[str, ...], str] = {}
+    cells = (tuple("" if _is_null(row[k]) else cell_text(row[k]).strip() for k in places) for row in table.rows)
+    # One string for all rows of a block.
+    return [blocks.setdefault(row, json.dumps(row)) if all(row) else None for row in cells]
 
 
 def row_keys(table: Table, name: str, *, unique: bool = True) -> list[str]:

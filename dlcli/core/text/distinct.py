@@ -1,17 +1,27 @@
 """The distinct texts of a table, numbered in the order of their ids, so that no result depends on the order of the rows."""
 
-from collections.abc import Sequence
+import heapq
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.stored_texts import TextCollector, made_texts
 from dlcli.core.text.strict import strict_keys
 from dlcli.core.text.tokens import fold_all
+from dlcli.support.row_store import batches, stored_rows
 
 _AFTER_BLOCK = "\x1f"
 """Separates the block of a text from its key in its id; neither contains control characters."""
+_SORTED = 1 << 16
+"""Rows that are sorted in memory."""
+_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,8 @@ class Distinct:
         strict: Whether the keys in `ids` are strict ones, for code and formulas.
     """
 
-    ids: list[str]
-    texts: list[str]
+    ids: Sequence[str]
+    texts: Sequence[str]
     of_row: NDArray[np.int64]
     row: NDArray[np.int64]
     priority: NDArray[np.int64]
@@ -38,22 +48,26 @@ class Distinct:
         return len(self.ids)
 
     @cached_property
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         """The folded key of each text, (k); it occurs several times if it is in several blocks, or has several strict keys."""
-        return fold_all(self.keys_in_block) if self.strict else self.keys_in_block
+        return made_texts(fold_all, self.keys_in_block) if self.strict else self.keys_in_block
 
     @cached_property
-    def keys_in_block(self) -> list[str]:
+    def keys_in_block(self) -> Sequence[str]:
         """The key of each text without its block, (k): a strict one if texts are compared so."""
-        return [found.rpartition(_AFTER_BLOCK)[2] for found in self.ids]
+        return self.ids if self.block is None else made_texts(_without_block, self.ids)
 
     @cached_property
     def block(self) -> NDArray[np.int64] | None:
         """The block of each text, ascending from 0, (k,); None if all texts are compared with all."""
         if not self.ids or _AFTER_BLOCK not in self.ids[0]:
             return None
-        blocks = np.array([found.partition(_AFTER_BLOCK)[0] for found in self.ids], object)
-        return np.cumsum(np.append(False, blocks[1:] != blocks[:-1]))
+        sizes = [sum(1 for _ in same) for _, same in groupby(found.partition(_AFTER_BLOCK)[0] for found in self.ids)]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _without_block(ids: Sequence[str]) -> list[str]:
+    return [found.rpartition(_AFTER_BLOCK)[2] for found in ids]
 
 
 def distinct(
@@ -78,24 +92,55 @@ def distinct(
     Returns:
         The distinct texts.
     """
-    row_ids = strict_keys(texts) if strict else fold_all(texts)
-    if blocks is not None:
-        row_ids = [_id(block, key) for block, key in zip(blocks, row_ids, strict=True)]
-    written: dict[str, str] = {}
-    for found, text in zip(row_ids, texts, strict=True):
-        other = written.setdefault(found, text)
-        if other != text:
-            written[found] = min(other, text, key=spelling_rank)
-    written.pop("", None)
-    ids = sorted(written)
-    numbers = {found: number for number, found in enumerate(ids)} | {"": -1}
-    of_row = np.array([numbers[found] for found in row_ids], np.int64)
-    if priority is None:
-        priority = np.array([written.get(found) == text for found, text in zip(row_ids, texts, strict=True)], np.int64)
-    rows = np.flatnonzero(of_row >= 0)
-    rows = rows[np.lexsort((rows, -priority[rows], of_row[rows]))]
-    rows = rows[np.unique(of_row[rows], return_index=True)[1]]
-    return Distinct(ids, [written[found] for found in ids], of_row, rows, priority[rows], strict)
+    of_row, numbers = np.full(len(texts), -1, np.int64), [np.empty((0, 2), np.int64)]
+    ids, written = TextCollector(), TextCollector()
+    groups = groupby(_sorted_rows(texts, blocks, strict), key=itemgetter(0))
+    for some in batches((_chosen(found, same, priority) for found, same in groups), _AT_ONCE):
+        start = sum(map(len, numbers))
+        ids.extend(one.id for one in some)
+        written.extend(one.text for one in some)
+        numbers.append(np.array([(one.row, one.priority) for one in some], np.int64))
+        sizes = [len(one.rows) for one in some]
+        of_row[np.concatenate([one.rows for one in some])] = np.repeat(np.arange(start, start + len(some)), sizes)
+    row, highest = np.concatenate(numbers).T.copy()
+    return Distinct(ids.texts(), written.texts(), of_row, row, highest, strict)
+
+
+class _Chosen(NamedTuple):
+    """A distinct text: its id and spelling, the row that represents it, the priority of that, and all of its rows."""
+
+    id: str
+    text: str
+    row: int
+    priority: int
+    rows: "array[int]"
+
+
+def _sorted_rows(texts: Sequence[str], blocks: Sequence[str | None] | None, strict: bool) -> Iterable[tuple[str, int, str]]:
+    """Id, number and text of each row that has an id, sorted by id and then by number; many are sorted in parts and merged."""
+    parts = []
+    for start in range(0, len(texts), _SORTED):
+        some = texts[start : start + _SORTED]
+        ids = strict_keys(some) if strict else fold_all(some)
+        if blocks is not None:
+            ids = [_id(block, key) for block, key in zip(blocks[start : start + _SORTED], ids, strict=True)]
+        found = sorted(one for one in zip(ids, range(start, start + len(some)), some, strict=True) if one[0])
+        parts.append(found if len(texts) <= _SORTED else stored_rows(found))
+    return parts[0] if len(parts) == 1 else heapq.merge(*parts)
+
+
+def _chosen(found: str, same: Iterable[tuple[str, int, str]], priority: NDArray[np.int64] | None) -> _Chosen:
+    """The distinct text of the rows with one id."""
+    rows, spellings = array("q"), dict[str, int]()
+    for _, row, text in same:
+        rows.append(row)
+        spellings.setdefault(text, row)
+    text = min(spellings, key=spelling_rank)
+    if priority is None:  # rows of other spellings come after those of this one
+        return _Chosen(found, text, spellings[text], 1, rows)
+    ranks = priority[rows]
+    highest = int(ranks.argmax())
+    return _Chosen(found, text, rows[highest], int(ranks[highest]), rows)
 
 
 def _id(block: str | None, key: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from dlcli.core.text.stored_texts import collected
 from dlcli.core.text.tokens import fold_all
 
 _DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
@@ -30,7 +31,7 @@ _SAMPLED, _FEWEST, _MORE = 2_000, 20, 0.3
 """Texts looked at, the fewest that tell something, and the least fraction of them that masks must make equal."""
 
 
-def mask_texts(texts: Sequence[str], kinds: Collection[str]) -> list[str]:
+def mask_texts(texts: Sequence[str], kinds: Collection[str]) -> Sequence[str]:
     """The texts with each part of one of these kinds replaced by a word in angle quotes, such as ‹number›.
 
     A time consists of numbers, so it is masked with them: its parts one by one would make unlike texts look alike.
@@ -44,7 +45,7 @@ def mask_texts(texts: Sequence[str], kinds: Collection[str]) -> list[str]:
     """
     kinds = {*kinds, "times"} if "numbers" in kinds else kinds
     masks = [(re.compile(pattern, re.IGNORECASE), f"‹{_WORDS[kind]}›") for kind, pattern in _PATTERNS if kind in kinds]
-    return [_mask(text, masks) for text in texts]
+    return collected(_mask(text, masks) for text in texts)
 
 
 def _mask(text: str, masks: Sequence[tuple[re.Pattern[str], str]]) -> str:

@@ -1,8 +1,11 @@
 """Objects inside the cells of a table, as columns of their own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from dlcli.support.row_store import made_rows
 from dlcli.support.tables import Table
 
 _MOST_KEYS = 100
@@ -18,19 +21,24 @@ def flatten(table: Table) -> Table:
     while place is not None:
         keys = _keys(table, place)
         names = [f"{table.columns[place]}.{key}" for key in keys]
-        rows = [[*row[:place], *((row[place] or {}).get(key) for key in keys), *row[place + 1 :]] for row in table.rows]
+        rows = made_rows(partial(_spread, place, keys), table.rows)
         columns = [*table.columns[:place], *names, *table.columns[place + 1 :]]
         table = replace(table, columns=columns, rows=rows, origin_columns=table.origin_columns + len(keys) - 1)
         place = next((place for place in range(place, len(table.columns)) if _keys(table, place)), None)
     return table
 
 
+def _spread(place: int, keys: list[str], start: int, rows: Sequence[list[Any]]) -> list[list[Any]]:
+    return [[*row[:place], *((row[place] or {}).get(key) for key in keys), *row[place + 1 :]] for row in rows]
+
+
 def _keys(table: Table, place: int) -> list[str]:
     """The keys of the objects in a column, none if it holds anything else."""
-    cells: list[Any] = [row[place] for row in table.rows]
-    kinds = set(map(type, cells))
-    if dict not in kinds or not kinds <= {dict, type(None)}:
-        return []
-    keys = list(dict.fromkeys(key for cell in cells if cell for key in cell))
+    keys: dict[str, None] = {}
+    for row in table.rows:
+        if isinstance(row[place], dict):
+            keys.update(dict.fromkeys(row[place]))
+        elif row[place] is not None:
+            return []
     taken = any(f"{table.columns[place]}.{key}" in table.columns for key in keys)
-    return [] if taken or len(keys) > _MOST_KEYS else keys
+    return [] if taken or len(keys) > _MOST_KEYS else list(keys)

@@ -1,27 +1,35 @@
-"""Texts in a file, which several processes read without holding them all."""
+"""Texts in a file: those of a large table, which would not fit into memory, and those that several processes read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.on_disk import GrowingArray, release
+from dlcli.support.row_store import batches
+from dlcli.support.scratch import RawFile, new_file, opened, scratch_file
 
 _ENCODING = ("utf-8", "surrogatepass")
+_AT_ONCE = 1 << 13
+"""Texts that are read or written at a time."""
+_IN_MEMORY = 1 << 24
+"""Bytes of texts up to which they stay in memory."""
+_TEXT_BYTES = 64
+"""Bytes of a text beside its letters."""
 
 
-class StoredTexts(Sequence[str]):
-    """The texts that `store_texts` wrote; the files are mapped when a text is first read."""
+class SomeTexts(Sequence[str]):
+    """Texts of which some are made at a time, by `some`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._ends = np.load(_ends(path), mmap_mode="r", allow_pickle=False)
-        self._bytes = np.memmap(path, np.uint8, "r") if self._ends[-1] else np.empty(0, np.uint8)
+    def some(self, start: int, stop: int) -> list[str]:
+        """The texts from `start` to `stop`, which are in range."""
+        raise NotImplementedError
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return StoredTexts, (self._path,)
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self.some(start, min(start + _AT_ONCE, len(self)))
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -30,20 +38,119 @@ class StoredTexts(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | list[str]:
         """A text, or a list of those of a slice."""
         if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
+            start, stop, step = index.indices(len(self))
+            return self.some(start, max(start, stop)) if step == 1 else [self[k] for k in range(start, stop, step)]
+        index = index + len(self) if index < 0 else index
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self._bytes[self._ends[index] : self._ends[index + 1]].tobytes().decode(*_ENCODING)
+        return self.some(index, index + 1)[0]
 
 
-def store_texts(path: Path, texts: Iterable[str]) -> StoredTexts:
+class StoredTexts(SomeTexts):
+    """Texts in a file, of which text k ends at `ends[k + 1]` (texts + 1,)."""
+
+    def __init__(self, file: RawFile, ends: NDArray[np.int64]) -> None:
+        self._file, self._ends = file, ends
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        release(self._ends)
+
+    def some(self, start: int, stop: int) -> list[str]:
+        """See `SomeTexts`."""
+        ends = (self._ends[start : stop + 1] - self._ends[start]).tolist()
+        found = self._file.read(int(self._ends[start]), int(self._ends[stop]))
+        if found.isascii():
+            text = found.decode()
+            return [text[one:other] for one, other in zip(ends, ends[1:], strict=False)]
+        return [found[one:other].decode(*_ENCODING) for one, other in zip(ends, ends[1:], strict=False)]
+
+
+class TextFile(StoredTexts):
+    """The texts that `store_texts` wrote to files with names, which every process opens for itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        super().__init__(opened(path), np.load(_ends(path), mmap_mode="r", allow_pickle=False))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TextFile, (self._path,)
+
+
+class MadeTexts(SomeTexts):
+    """Texts that are made of others, some at a time, whenever they are read."""
+
+    def __init__(self, make: Callable[[Sequence[str]], list[str]], texts: Sequence[str]) -> None:
+        self._make, self._texts = make, texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def some(self, start: int, stop: int) -> list[str]:
+        """See `SomeTexts`."""
+        return self._make(self._texts[start:stop])
+
+
+class TextCollector:
+    """Collects texts: in a list, or in a file once they are many."""
+
+    def __init__(self, file: RawFile | None = None) -> None:
+        self._file, self._ends = file, GrowingArray(np.int64)
+        self._held: list[str] = []
+        self._size = 0
+        self._ends.append(np.zeros(1, np.int64))
+
+    def extend(self, texts: Iterable[str]) -> None:
+        """Add texts, not too many at a time."""
+        before = len(self._held)
+        self._held.extend(texts)
+        self._size += sum(map(len, self._held[before:])) + _TEXT_BYTES * (len(self._held) - before)
+        if self._size > _IN_MEMORY:
+            self._spill()
+
+    def _spill(self) -> None:
+        self._file = self._file or scratch_file()
+        for start in range(0, len(self._held), _AT_ONCE):
+            some = [text.encode(*_ENCODING) for text in self._held[start : start + _AT_ONCE]]
+            self._ends.append(self._file.size + np.cumsum([*map(len, some)], dtype=np.int64))
+            self._file.append(b"".join(some))
+        self._held, self._size = [], 0
+
+    def texts(self) -> Sequence[str]:
+        """All of them."""
+        if self._file is None:
+            return self._held
+        return StoredTexts(self._file, self.ends())
+
+    def ends(self) -> NDArray[np.int64]:
+        """Where each text begins in the file, and the last one ends, once all are there."""
+        self._spill()
+        return self._ends.array()
+
+
+def store_texts(path: Path, texts: Iterable[str]) -> TextFile:
     """Write texts to a file, and where each ends to one beside it, and open them."""
-    ends = [0]
-    with path.open("wb") as stream:
-        for text in texts:
-            ends.append(ends[-1] + stream.write(text.encode(*_ENCODING)))
-    np.save(_ends(path), np.array(ends, np.int64))
-    return StoredTexts(path)
+    collector = TextCollector(new_file(path))
+    for some in batches(texts, _AT_ONCE):
+        collector.extend(some)
+    np.save(_ends(path), collector.ends())
+    return TextFile(path)
+
+
+def collected(texts: Iterable[str]) -> Sequence[str]:
+    """The texts, each of which is taken once: a list of them, or a scratch file if they are many."""
+    collector = TextCollector()
+    for some in batches(texts, _AT_ONCE):
+        collector.extend(some)
+    return collector.texts()
+
+
+def made_texts(make: Callable[[Sequence[str]], list[str]], texts: Sequence[str]) -> Sequence[str]:
+    """Texts that `make` makes of others: at once of a list, and otherwise whenever they are read."""
+    return make(texts) if isinstance(texts, list) else MadeTexts(make, texts)
 
 
 def _ends(path: Path) -> Path:

@@ -8,8 +8,9 @@ from dlcli.core.text.header_check import header_warning
 from dlcli.core.text.nested import flatten
 from dlcli.core.text.table_in_memory import table_in_memory
 from dlcli.core.workbook import read_workbook
+from dlcli.support.bounded_read import check_table
 from dlcli.support.in_memory import InMemory
-from dlcli.support.read_tables import kind_of, parse_table, read_bytes, read_table
+from dlcli.support.read_tables import content_kind, open_content, parse_table, read_table
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
 
@@ -37,11 +38,13 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
             table = read_table(str(path))
         table.name = SAMPLE
         return table
-    name, data = read_bytes(source, table_format, others=(SAMPLE,))
-    kind = kind_of(name, data)
+    name, content = open_content(source, table_format, others=(SAMPLE,))
+    kind = content_kind(name, content)
+    if kind in ("parquet", "xlsx"):
+        check_table(content.size, name)
     if kind == "parquet":
-        return flatten(read_parquet(name, data, table_format))
-    table = read_workbook(name, data, table_format) if kind == "xlsx" else parse_table(name, data, table_format)
+        return flatten(read_parquet(name, content.whole(), table_format))
+    table = read_workbook(name, content.whole(), table_format) if kind == "xlsx" else parse_table(name, content, table_format)
     if kind == "jsonl":
         return flatten(table)
     warning = "" if table_format.no_header else header_warning(table)

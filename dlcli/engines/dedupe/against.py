@@ -1,5 +1,6 @@
 """The option `against`: compare a table with another one. Merging texts with earlier ones, which `index` uses as well."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,7 +48,7 @@ class MergedTexts:
         return found
 
 
-def merge_texts(ids: list[str], texts: list[str], fresh: Distinct, start: int) -> MergedTexts:
+def merge_texts(ids: Sequence[str], texts: Sequence[str], fresh: Distinct, start: int) -> MergedTexts:
     """Merge the texts of earlier tables with those of the table.
 
     Args:
@@ -134,5 +135,5 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     rows = np.zeros(len(merged.texts), np.int64)
     rows[merged.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
     earlier = EarlierTexts(len(text_column.texts), their.row, len(their) * [other], rows, {})
-    extended = replace(text_column, texts=text_column.texts + their.texts)
+    extended = replace(text_column, texts=[*text_column.texts, *their.texts])
     return DedupeState(extended, merged.texts, candidates, scored, assign_rows(merged.texts, groups), earlier)

@@ -20,12 +20,13 @@ from dlcli import __version__
 from dlcli.core.compute.cores import available_cores
 from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.on_disk import release
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.cells import BlockFolder, join_seconds, matrix_bytes, write_blocks
 from dlcli.core.text.search.neighbours import in_row_order
-from dlcli.core.text.stored_texts import StoredTexts, store_texts
+from dlcli.core.text.stored_texts import TextFile, store_texts
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.candidates import Candidates, PairSearch, find_candidates, plan_search
 from dlcli.engines.dedupe.memory import check_will_fit, expected_pairs
@@ -39,7 +40,7 @@ from dlcli.support.reporter import Reporter, Unstoppable
 _MANY = 100_000
 """Distinct texts from which on several processes are used by default: the cells of as many take 3 CPU seconds, and starting a
 process takes half a second."""
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = 48 << 20
 _ON_CLUSTER = 16
 """For how many jobs at a time a table is cut on a cluster of unknown size."""
 _TEXTS = "texts"
@@ -52,6 +53,8 @@ _WORTH_S, _CELL_S = 20.0, 3.0
 """CPU seconds from which on a join is cut by time, and about those of a cell then."""
 _SCORE_S = 1e-5
 """CPU seconds of scoring a pair."""
+_DIGESTED = 1 << 20
+"""Values read at a time for their digest."""
 _WORKER_BYTES = 200_000_000
 """Memory of a worker beside its blocks: the program, word vectors, and the features of pairs."""
 
@@ -127,7 +130,7 @@ class _PairsOfCell:
 class _Texts(NamedTuple):
     """The texts of a table in a file."""
 
-    texts: StoredTexts
+    texts: TextFile
     strict: bool
 
     def __len__(self) -> int:
@@ -139,7 +142,7 @@ class _CellJob:
     """Joins two blocks and scores the pairs, in whatever process; all that is large it reads from files."""
 
     blocks: BlockFolder
-    texts: StoredTexts
+    texts: TextFile
     strict: bool
     kept: _PairsOfCell
 
@@ -168,7 +171,7 @@ class _SentCellJob:
 
 def _unpacked(files: Mapping[str, bytes], threshold: float, strict: bool, kept: _PairsOfCell) -> _SentCellJob:
     folder = write_files(files)
-    return _SentCellJob(_CellJob(BlockFolder(folder, threshold), StoredTexts(folder / _TEXTS), strict, kept), folder)
+    return _SentCellJob(_CellJob(BlockFolder(folder, threshold), TextFile(folder / _TEXTS), strict, kept), folder)
 
 
 @dataclass(frozen=True)
@@ -305,5 +308,7 @@ def _digest_of_vectors(vectors: Matrix) -> str:
     digest = hashlib.sha256()
     parts = (vectors,) if isinstance(vectors, np.ndarray) else (vectors.data, vectors.indices, vectors.indptr)
     for part in parts:
-        digest.update(np.ascontiguousarray(part).data)
+        for start in range(0, len(part), _DIGESTED):
+            digest.update(np.ascontiguousarray(part[start : start + _DIGESTED]).data)
+            release(part)
     return digest.hexdigest()

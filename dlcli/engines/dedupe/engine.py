@@ -64,6 +64,7 @@ from dlcli.support.finish import finish
 from dlcli.support.garbage import gc_disabled
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.scratch import scratch_beside
 from dlcli.support.tables import Table
 
 DedupeOutcome = DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult
@@ -80,7 +81,8 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeOutcome:
     are removed from an index. Raises the kinds of `dlcli.support.errors`.
     """
     check_no_rows_lost(config)
-    return _other_mode(config, report) or _run_on_table(config, report)
+    with scratch_beside(config.output):
+        return _other_mode(config, report) or _run_on_table(config, report)
 
 
 def _other_mode(config: DedupeConfig, report: Reporter) -> DedupeOutcome | None:

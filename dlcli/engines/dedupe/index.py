@@ -114,7 +114,7 @@ def _update_index(config: DedupeConfig, folder: Path, text_column: TextColumn, s
     notes = [*_precision_note(config, folder, stored), *removal_notes(folder, changes), *_notes(folder, membership, log)]
     for note in notes:
         report.note(note)
-    text_column = replace(text_column, texts=text_column.texts + stored.texts, notes=(*text_column.notes, *notes))
+    text_column = replace(text_column, texts=[*text_column.texts, *stored.texts], notes=(*text_column.notes, *notes))
     shown = _prefer_earlier(merged, groups, membership, scorer)
     assignments = assign_rows(merged.texts, shown)
     candidates = Candidates(scored.pairs, new.min_cosine, new.recall)
@@ -183,7 +183,7 @@ def _vectors(config: DedupeConfig, stored: StoredIndex, merged: MergedTexts) -> 
     if not merged.new.any():
         return stored.vectors
     places = np.flatnonzero(merged.new)
-    made = make_vectors(config.vectors, [keys[k] for k in places], config.device)
+    made = make_vectors(config.vectors, [keys[k] for k in places.tolist()], config.device)
     every = np.empty((len(keys), made.shape[1]), np.float32)
     every[merged.old], every[places] = stored.vectors, made
     return every

@@ -150,7 +150,7 @@ def extend_index(
         settings=membership.stored.settings,
         tables=membership.tables,
         log=membership.stored.log + log,
-        keys=merged.texts.ids,
+        keys=list(merged.texts.ids),
         ids=membership.ids,
         listed=listed,
         unlisted=_scatter(merged, membership.stored.unlisted, 0),

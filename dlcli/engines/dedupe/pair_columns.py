@@ -1,7 +1,7 @@
 """The option `pair_columns`: score the two texts within each row of a table."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from dlcli.engines.dedupe.stages import read_input_table
 from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, STRICT, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
+from dlcli.support.row_store import collected_rows
 from dlcli.support.tables import Table
 
 _DIGITS = 4
@@ -51,7 +52,8 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
     save_bad_rows(config.skip_bad, table)
     probability = _probabilities(scorer, left, right, config.fold == STRICT, report)
     predicted = probability >= effective_threshold(config)
-    extended = table.extend(_added(config), list(_cells(probability, predicted, left, right)))
+    cells = collected_rows(_cells(probability, predicted, left, right))
+    extended = table.extend(_added(config), lambda start, stop: cells[start:stop])
     duplicates, empty = int(predicted.sum()), int(np.isnan(probability).sum())
     return PairColumnsResult(
         source=table.name,
@@ -94,8 +96,8 @@ class _PairTable(NamedTuple):
 
     table: Table
     notes: list[str]
-    left: list[str]
-    right: list[str]
+    left: Sequence[str]
+    right: Sequence[str]
 
 
 def _read_pairs(config: DedupeConfig) -> _PairTable:
@@ -105,7 +107,7 @@ def _read_pairs(config: DedupeConfig) -> _PairTable:
     return _PairTable(table, notes, left, right)
 
 
-def _probabilities(scorer: Scorer, left: list[str], right: list[str], strict: bool, report: Reporter) -> Floats:
+def _probabilities(scorer: Scorer, left: Sequence[str], right: Sequence[str], strict: bool, report: Reporter) -> Floats:
     """The probability of each row, (rows,), NaN where a text folds to nothing."""
     empty = _blank if strict else _empty
     with report.task("scoring, pairs", total=len(left)) as task:
@@ -113,22 +115,24 @@ def _probabilities(scorer: Scorer, left: list[str], right: list[str], strict: bo
         for start in range(0, len(left), _BLOCK):
             a, b = left[start : start + _BLOCK], right[start : start + _BLOCK]
             found = rounded_probability(
-                scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)), PairContext(strict=strict)
+                scorer, [*a, *b], np.arange(len(a)), len(a) + np.arange(len(a)), PairContext(strict=strict)
             )
             parts.append(np.where(empty(a) | empty(b), np.nan, found))
             task.advance(len(a))
     return np.concatenate(parts)
 
 
-def _empty(texts: list[str]) -> NDArray[np.bool_]:
+def _empty(texts: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([not key for key in fold_all(texts)], bool)
 
 
-def _blank(texts: list[str]) -> NDArray[np.bool_]:
+def _blank(texts: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([not text.strip() for text in texts], bool)
 
 
-def _cells(probability: Floats, predicted: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:
+def _cells(
+    probability: Floats, predicted: NDArray[np.bool_], left: Sequence[str], right: Sequence[str]
+) -> Iterator[list[object]]:
     """The cells of `PAIR_VERDICT_COLUMNS`, one list per row."""
     shown = probability.round(_DIGITS).tolist()
     for score, verdict, a, b in zip(shown, predicted.tolist(), left, right, strict=True):
@@ -137,7 +141,7 @@ def _cells(probability: Floats, predicted: NDArray[np.bool_], left: list[str], r
 
 
 def _most_probable(
-    probability: Floats, predicted: NDArray[np.bool_], left: list[str], right: list[str]
+    probability: Floats, predicted: NDArray[np.bool_], left: Sequence[str], right: Sequence[str]
 ) -> tuple[DuplicatePair, ...]:
     """The most probable duplicates below a probability of 1, which only texts that are equal after folding have."""
     rows = np.flatnonzero(predicted & (probability < 1))

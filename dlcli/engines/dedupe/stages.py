@@ -5,6 +5,7 @@ compared once however often it is repeated. A cosine, which a join finds without
 only these are scored. Groups need all scores, since a text joins the canonical text with the highest one.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -54,8 +55,8 @@ class TextColumn:
 
     table: Table
     places: tuple[int, ...]
-    texts: list[str]
-    written: list[str]
+    texts: Sequence[str]
+    written: Sequence[str]
     notes: tuple[str, ...]
     blocks: list[str | None] | None = None
     keys: list[str] | None = None
@@ -64,6 +65,13 @@ class TextColumn:
     def name(self) -> str:
         """The names of the columns, as the option `column` takes them."""
         return listed_names([self.table.columns[place] for place in self.places])
+
+    @property
+    def masked(self) -> bool:
+        """Whether texts are compared otherwise than they are written."""
+        if self.written is self.texts:
+            return False
+        return any(one != other for one, other in zip(self.written, self.texts, strict=False))
 
 
 @dataclass(frozen=True)
@@ -199,7 +207,7 @@ def read_text_column(config: DedupeConfig, report: Reporter, preferred: str | No
     if config.column is None:
         also = f" (like text, too: {', '.join(map(repr, near))})" if near else ""
         notes.append(f"comparing column '{found.name}' of {table.name}{also}; another: `column=NAME`")
-    blank = bool(texts) and not any(map(str.strip, texts))
+    blank = len(texts) > 0 and not any(map(str.strip, texts))
     if nulls and not blank:
         where = f"{table.name}: row {nulls[0] + 1}, column '{found.name}'"
         notes.append(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")

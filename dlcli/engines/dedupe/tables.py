@@ -1,5 +1,8 @@
 """The output tables of `dlcli dedupe`: rows with their groups, or pairs; and the largest groups for the summary."""
 
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +17,7 @@ from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
 from dlcli.core.text.scoring.features import trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
+from dlcli.core.text.stored_texts import TextCollector
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
@@ -22,21 +26,29 @@ from dlcli.support.tables import Table
 
 _DIGITS = 4
 _SHOWN = 10
+_EXPLAINED = 1 << 14
+"""Duplicates that are explained at a time."""
 
 
 class Explanations(NamedTuple):
     """The cells of the columns match (the kind of match) and why (the words that differ)."""
 
-    match: list[str]
-    why: list[str]
+    match: Sequence[str]
+    why: Sequence[str]
 
 
 def explain_duplicates(text_column: TextColumn, texts: Distinct, assignments: RowAssignments) -> Explanations:
     """What each duplicate has in common with its canonical row, in the order of the rows of `assignments`."""
-    duplicate = ~assignments.is_canonical
-    left = _RowTexts(assignments.rows[duplicate], assignments.text[duplicate])
-    right = _RowTexts(assignments.canonical_row[duplicate], assignments.canonical_text[duplicate])
-    return _explain_rows(text_column, texts, left, right)
+    duplicate = np.flatnonzero(~assignments.is_canonical)
+    match, why = list[str](), TextCollector()
+    for start in range(0, len(duplicate), _EXPLAINED):
+        some = duplicate[start : start + _EXPLAINED]
+        left = _RowTexts(assignments.rows[some], assignments.text[some])
+        right = _RowTexts(assignments.canonical_row[some], assignments.canonical_text[some])
+        found = _explain_rows(text_column, texts, left, right)
+        match += map(sys.intern, found.match)
+        why.extend(found.why)
+    return Explanations(match, why.texts())
 
 
 def grouped_table(
@@ -64,23 +76,69 @@ def grouped_table(
         The rows in their order.
     """
     columns = added_columns(prefix, earlier=earlier is not None)
-    ids = earlier.ids if earlier else {}
-    canonical_texts, place = compact_ids(len(texts), assignments.canonical_text)
-    names = [ids.get(text) or group_id(texts.ids[text]) for text in canonical_texts.tolist()]
-    duplicate = np.flatnonzero(~assignments.is_canonical)
-    row, of = assignments.rows[duplicate], assignments.canonical_row[duplicate]
-    numbers, *tables = earlier.places(of, text_column.table.name) if earlier else (of + 1,)
-    score = assignments.score[duplicate].round(_DIGITS)
+    cells = _AddedCells(text_column.table, texts, assignments, reasons, earlier)
+    grouped = text_column.table.extend(columns, cells)
+    if not keep:
+        return grouped
     canonical = np.ones(len(text_column.table.rows), bool)
-    canonical[row] = False
-    added = [
-        _cells(len(canonical), assignments.rows, np.array(names, object)[place[0]]),
-        _cells(len(canonical), assignments.rows, group_sizes(assignments, earlier)[assignments.canonical_text]),
-        canonical.tolist(),
-        *(_cells(len(canonical), row, cells) for cells in (numbers, score, *reasons, *tables)),
-    ]
-    grouped = text_column.table.extend(columns, zip(*added, strict=True))
-    return grouped.take(np.flatnonzero(canonical).tolist()) if keep else grouped
+    canonical[assignments.rows[~assignments.is_canonical]] = False
+    return grouped.take(array("q", np.flatnonzero(canonical).tolist()))
+
+
+class _AddedCells:
+    """The cells that are added to rows, made for some of them whenever these are read."""
+
+    def __init__(
+        self,
+        table: Table,
+        texts: Distinct,
+        assignments: RowAssignments,
+        reasons: Explanations,
+        earlier: EarlierTexts | None,
+    ) -> None:
+        self._table, self._found, self._reasons, self._earlier = table.name, assignments, reasons, earlier
+        self._canonical, self._names = _group_names(texts, assignments.canonical_text, earlier.ids if earlier else {})
+        self._sizes = group_sizes(assignments, earlier)
+        self._duplicate = np.flatnonzero(~assignments.is_canonical)
+
+    def __call__(self, start: int, stop: int) -> Iterator[tuple[Any, ...]]:
+        """The cells of the rows from `start` to `stop`."""
+        found, count = self._found, stop - start
+        first, last = np.searchsorted(found.rows, [start, stop])
+        rows, groups = found.rows[first:last] - start, found.canonical_text[first:last]
+        names = self._names[np.searchsorted(self._canonical, groups)].astype("U")
+        one, other = np.searchsorted(self._duplicate, [first, last]).tolist()
+        duplicate = self._duplicate[one:other]
+        row, of = found.rows[duplicate] - start, found.canonical_row[duplicate]
+        numbers, *tables = self._earlier.places(of, self._table) if self._earlier else (of + 1,)
+        canonical = np.ones(count, bool)
+        canonical[row] = False
+        reasons = (part[one:other] for part in self._reasons)
+        return zip(
+            _cells(count, rows, names),
+            _cells(count, rows, self._sizes[groups]),
+            canonical.tolist(),
+            *(_cells(count, row, cells) for cells in (numbers, found.score[duplicate].round(_DIGITS), *reasons, *tables)),
+            strict=True,
+        )
+
+
+class _GroupNames(NamedTuple):
+    """The numbers of the canonical texts, in order, and the id of the group of each, as bytes."""
+
+    canonical: Rows
+    names: NDArray[np.bytes_]
+
+
+def _group_names(texts: Distinct, canonical_text: Rows, known: dict[int, str]) -> _GroupNames:
+    used = np.zeros(len(texts), bool)
+    used[canonical_text] = True
+    parts = [np.empty(0, "S12")]  # 12 bytes each, of which a string of Python would need five times as many
+    for start in range(0, len(texts), _EXPLAINED):
+        ids = texts.ids[start : start + _EXPLAINED]
+        some = np.flatnonzero(used[start : start + _EXPLAINED]).tolist()
+        parts.append(np.array([known.get(start + k) or group_id(ids[k]) for k in some], "S"))
+    return _GroupNames(np.flatnonzero(used), np.concatenate(parts))
 
 
 def _cells(count: int, rows: Rows, values: Any) -> list[Any]:
@@ -130,7 +188,7 @@ class _RowTexts(NamedTuple):
 def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, right: _RowTexts) -> Explanations:
     """Explain each pair of rows; a pair of texts that occurs in several rows is explained once."""
     (rows_a, a), (rows_b, b) = left, right
-    written = text_column.written + text_column.texts[len(text_column.written) :]
+    written = _written(text_column)
     same_text = np.array([written[i] == written[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
     masked = equal_once_masked(text_column, rows_a, rows_b, a == b)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
@@ -154,14 +212,20 @@ def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: 
     Returns:
         A mask.
     """
-    if text_column.written == text_column.texts[: len(text_column.written)]:
+    if not text_column.masked:
         return np.zeros(len(rows), bool)
-    written = text_column.written + text_column.texts[len(text_column.written) :]
+    written = _written(text_column)
     places = np.flatnonzero(equal)
     sides = (fold_all([written[k] for k in side[places].tolist()]) for side in (rows, others))
     found = np.zeros(len(rows), bool)
     found[places] = [one != other for one, other in zip(*sides, strict=True)]
     return found
+
+
+def _written(text_column: TextColumn) -> Sequence[str]:
+    """The text of each row before masking; earlier rows are known as masked."""
+    written, texts = text_column.written, text_column.texts
+    return written if len(written) == len(texts) else [*written, *texts[len(written) :]]
 
 
 def largest_groups(
@@ -179,7 +243,7 @@ def largest_groups(
 def _group(
     text_column: TextColumn, assignments: RowAssignments, canonical_row: int, size: int, earlier: EarlierTexts | None
 ) -> DuplicateGroup:
-    row_texts = text_column.written + text_column.texts[len(text_column.written) :]
+    row_texts = _written(text_column)
     members = np.flatnonzero((assignments.canonical_row == canonical_row) & ~assignments.is_canonical)
     example = members[np.argmin(assignments.score[members])]
     return DuplicateGroup(

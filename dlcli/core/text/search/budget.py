@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.on_disk import release
 from dlcli.core.text.search.blocks import Blocks, all_pairs_within, pairs_within
 from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
@@ -77,6 +78,7 @@ def _largest(vectors: sp.csr_array, against: sp.csc_array, count: int) -> NDArra
     found = np.empty(0, np.float32)
     for start in range(0, vectors.shape[0], _ROWS):
         found = np.append(found, (vectors[start : start + _ROWS] @ against).data)
+        release(vectors)
         found = found if len(found) <= count else np.partition(found, len(found) - count)[-count:]
     return found
 
@@ -108,6 +110,7 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
         left, right = np.nonzero(vectors[start : start + _ROWS] @ against >= level)
         first.append((left + start).astype(np.int32))
         second.append(rows[right])
+        release(vectors)
     one, other = np.concatenate(first), np.concatenate(second)
     kept = np.flatnonzero((one != other) & (True if block is None else block[one] == block[other]))
     one, other = one.take(kept), other.take(kept)

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.on_disk import ArrayOfParts, release
 from dlcli.core.text.search.blocks import Blocks, pairs_within, searched
 from dlcli.core.text.search.neighbours import CPU_WORK, ROUNDING, SLACK, Pairs, cosines, in_row_order
 from dlcli.core.text.search.sparse_join import (
@@ -39,6 +40,8 @@ _ENTRY_BYTES = 12
 _PRODUCT_S, _CANDIDATE_S, _DENSE_S = 1.6e-8, 9e-7, 3e-11
 """CPU seconds of a multiplication of entries of heads, of the cosine of a candidate, and of a multiplication of dense rows."""
 _SMALL = 4096
+_ROWS = 1 << 14
+"""Rows that are moved to their blocks at a time."""
 
 
 class RowBlock(Protocol):
@@ -115,7 +118,8 @@ def join_seconds(vectors: Matrix, threshold: float, *, block: Blocks | None = No
     """
     if not sp.issparse(vectors):
         return float(_DENSE_S * pairs_within(len(vectors), block) * vectors.shape[1])
-    products, candidates = OrderedRows(searched(vectors, block), threshold - SLACK).work(CPU_WORK)
+    among = searched(vectors, block)
+    products, candidates = OrderedRows(among, threshold - SLACK).work(among, CPU_WORK)
     return _PRODUCT_S * products + _CANDIDATE_S * candidates
 
 
@@ -139,11 +143,39 @@ def write_blocks(folder: Path, vectors: Matrix, threshold: float, count: int, *,
             numbers = np.arange(part.start, part.stop, dtype=np.int32)
             _save(folder, number, {"numbers": numbers, "vectors": vectors[part], "block": of_row[part]})
         return len(parts)
-    rows = OrderedRows(searched(vectors, block), threshold - SLACK)
+    among = searched(vectors, block)
+    rows = OrderedRows(among, threshold - SLACK)
     parts = _equal_parts(np.diff(vectors.indptr)[rows.order] * _ENTRY_BYTES + _ROW_BYTES, count)
+    mine = cut_rows(vectors, rows.order, parts)
+    theirs = mine if among is vectors else cut_rows(among, rows.order, parts)
     for number, part in enumerate(parts):
-        _save(folder, number, _sparse_arrays(rows, vectors, part))
+        found = next(mine)
+        _save(folder, number, _sparse_arrays(rows, found, found if theirs is mine else next(theirs), part))
     return len(parts)
+
+
+def cut_rows(vectors: sp.csr_array, order: Numbers, parts: list[slice]) -> Iterator[sp.csr_array]:
+    """The rows `order[part]` of a matrix for each part, which are read once from the first to the last, not here and there."""
+    of_row = np.empty(len(order), np.int32)
+    for number, part in enumerate(parts):
+        of_row[order[part]] = number
+    lengths = np.diff(vectors.indptr)
+    ends = np.concatenate([[0], np.cumsum(np.bincount(of_row, weights=lengths, minlength=len(parts)).astype(np.int64))])
+    data, indices = (ArrayOfParts(array.dtype, ends) for array in (vectors.data, vectors.indices))
+    for start in range(0, len(order) if parts else 0, _ROWS):
+        some = np.argsort(of_row[start : start + _ROWS], kind="stable")
+        rows = vectors[start : start + _ROWS][some]
+        stops = rows.indptr[np.searchsorted(of_row[start + some], np.arange(len(parts) + 1))]
+        data.append(rows.data, stops)
+        indices.append(rows.indices, stops)
+        release(vectors)
+    place = np.empty(len(order), np.int32)
+    for number, part in enumerate(parts):
+        members = np.sort(order[part])
+        place[members] = np.arange(len(members))
+        within = np.concatenate([[0], np.cumsum(lengths[members])]).astype(vectors.indptr.dtype)
+        shape = (len(members), vectors.shape[1])
+        yield sp.csr_array((data.part(number), indices.part(number), within), shape=shape)[place[order[part]]]
 
 
 def _equal_parts(cost: NDArray[Any], count: int) -> list[slice]:
@@ -154,9 +186,10 @@ def _equal_parts(cost: NDArray[Any], count: int) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
 
 
-def _sparse_arrays(rows: OrderedRows, vectors: sp.csr_array, part: slice) -> dict[str, NDArray[Any]]:
-    bounds, numbers = rows.bounds_of(part), rows.order[part]
-    heads, mine = bounds.heads, vectors[numbers]
+def _sparse_arrays(rows: OrderedRows, mine: sp.csr_array, among: sp.csr_array, part: slice) -> dict[str, NDArray[Any]]:
+    numbers = rows.order[part]
+    bounds = rows.bounds_of(among, np.arange(len(numbers), dtype=np.int32), part)
+    heads = bounds.heads
     return {
         "numbers": numbers,
         "masses": bounds.masses,

@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.on_disk import release, rows_of
 from dlcli.core.text.ragged import sparse_rows
 from dlcli.core.text.vectors.weighting import inverse_document_frequency
 from dlcli.support.seeds import derive
@@ -54,7 +55,7 @@ def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterato
     takes about `work` multiplications.
     """
     order = OrderedRows(vectors, bound)
-    rows = order.bounds_of(slice(0, len(order.order)))
+    rows = order.bounds_of(vectors, order.order)
     none = np.empty(0, np.int32)
     tiles = row_tiles(len(order.order), order.tile)
     for number, tile in enumerate(tiles):
@@ -72,17 +73,30 @@ class OrderedRows:
     """
 
     def __init__(self, vectors: sp.csr_array, bound: float) -> None:
-        self._vectors, self._bound = vectors, bound
+        self._bound = bound
         self._scale, self._weights = _scales(vectors)
         self._groups = _feature_groups(self._weights)
         self.order = np.argsort(-self._scale, kind="stable").astype(np.int32)
         self.tile = int(np.clip(len(self.order) // _TILES, *_TILE))
 
-    def work(self, at_a_time: int) -> "JoinWork":
-        """About how much work the join is, from a sample of rows; a block takes about `at_a_time` multiplications."""
+    def work(self, vectors: sp.csr_array, at_a_time: int) -> "JoinWork":
+        """About how much work the join is, from a sample of rows.
+
+        Args:
+            vectors: All rows.
+            at_a_time: About how many multiplications a block takes.
+
+        Returns:
+            The work.
+        """
         n = len(self.order)
         picked = np.sort(np.random.default_rng(derive(0, "work")).permutation(n)[:_SAMPLED])
-        rows, tiles = self._bounds(self.order[picked]), row_tiles(len(picked), max(1, len(picked) // _TILES))
+        some = np.sort(self.order[picked])
+        places = np.searchsorted(some, self.order[picked]).astype(np.int32)
+        rows, tiles = (
+            self.bounds_of(rows_of(vectors, some), places, picked),
+            row_tiles(len(picked), max(1, len(picked) // _TILES)),
+        )
         products = candidates = 0.0
         for number, tile in enumerate(tiles):
             for other in tiles[number:]:
@@ -92,16 +106,22 @@ class OrderedRows:
         times = n * (n - 1) / max(1, len(picked) * (len(picked) - 1))
         return JoinWork(products * times, candidates * times)
 
-    def bounds_of(self, part: slice) -> "RowBounds":
-        """What the join needs of the rows `order[part]`, in that order."""
-        return self._bounds(self.order[part])
+    def bounds_of(self, vectors: sp.csr_array, places: Numbers, part: slice | NDArray[np.integer] = slice(None)) -> "RowBounds":
+        """What the join needs of the rows `order[part]`, in that order.
 
-    def _bounds(self, order: Numbers) -> "RowBounds":
-        chunks = [order[start : start + _CHUNK] for start in range(0, max(1, len(order)), _CHUNK)]
-        masses = [_mass_by_group(self._vectors[rows], self._groups, self._scale[rows]) for rows in chunks]
-        return RowBounds(
-            _heads(self._vectors, self._weights, self._scale, order, rest_after_heads(self._bound)), np.concatenate(masses)
-        )
+        Args:
+            vectors: Rows, these among them.
+            places: Where these are in `vectors`.
+            part: Which rows are meant.
+
+        Returns:
+            Their bounds.
+        """
+        scale = self._scale[self.order[part]]
+        chunks = [slice(start, start + _CHUNK) for start in range(0, max(1, len(places)), _CHUNK)]
+        masses = [_mass_by_group(vectors[places[some]], self._groups, scale[some]) for some in chunks]
+        heads = _heads(vectors, self._weights, scale, places, rest_after_heads(self._bound))
+        return RowBounds(heads, np.concatenate(masses))
 
 
 class JoinWork(NamedTuple):
@@ -159,6 +179,7 @@ def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
         block, filled = slice(ends[0], ends[-1]), np.flatnonzero(np.diff(ends))
         ratios = np.abs(vectors.data[block]) / weights.take(vectors.indices[block])
         scale[start + filled] = np.maximum.reduceat(ratios, ends[filled] - ends[0]) if len(filled) else 0
+        release(vectors)
     return scale, weights
 
 
@@ -224,7 +245,6 @@ def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers
     by_rarity = np.argsort(-weights, kind="stable")
     rank = np.empty(len(weights), np.int32)
     rank[by_rarity] = np.arange(len(weights), dtype=np.int32)
-    scale = scale[order]
     parts = []
     for start in range(0, max(1, len(order)), _CHUNK):
         rows = vectors[order[start : start + _CHUNK]]

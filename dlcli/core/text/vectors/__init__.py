@@ -6,7 +6,8 @@ packages on this machine), `devices` (what runs on an accelerator).
 
 A kind defines:
 
-- `vectors(keys, argument) -> Matrix`: one row per key. Keys are distinct folded texts (see `dlcli.core.text.tokens`), the
+- `vectors(keys, argument) -> Matrix`: one row per key. Keys are distinct folded texts (see `dlcli.core.text.tokens`), a list
+  of them or, where vectors are sparse and there are many, texts in a file. The
   argument is what follows the colon, and each row has L2 norm 1, or 0 if no part of the text is known.
 - `check(argument)`: raises what `vectors` would raise for that argument, without computing any vector.
 - `CANDIDATE_COSINE`: default cosine from which a pair becomes a candidate. It is set for each kind so that about the same
@@ -19,6 +20,7 @@ A kind defines:
 - `DTYPE`, where `DEVICE` is "vectors": the precision of the computation, as torch names it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dlcli.support.registry import Registry
@@ -31,14 +33,17 @@ __all__ = ["VECTORS", "candidate_cosine", "check_vectors", "make_vectors", "vect
 VECTORS = Registry("kind of vectors", "dlcli.core.text.vectors.encoders")
 
 
-def make_vectors(spec: str, keys: list[str], device: str = "auto") -> "Matrix":
+def make_vectors(spec: str, keys: Sequence[str], device: str = "auto") -> "Matrix":
     """Compute the vectors of `keys` with the kind `spec`, NAME or NAME:ARGUMENT, on `device` if the kind uses one.
 
     Raises UsageError if there is no such kind, and what the kind raises for its argument.
     """
     name, _, argument = spec.partition(":")
     kind = VECTORS.module(name)
-    return kind.vectors(keys, argument, device=device) if kind.DEVICE == "vectors" else kind.vectors(keys, argument)
+    if not kind.DEVICE:
+        return kind.vectors(keys, argument)
+    texts = list(keys)  # which are short beside their dense vectors
+    return kind.vectors(texts, argument, device=device) if kind.DEVICE == "vectors" else kind.vectors(texts, argument)
 
 
 def check_vectors(spec: str) -> None:

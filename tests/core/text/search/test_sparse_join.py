@@ -29,8 +29,9 @@ def test_all_that_brute_force_finds_is_among_the_candidates_and_once(matrix, bou
 
 @given(matrices())
 def test_no_product_is_more_than_what_two_rows_can_have_most_in_common(matrix):
-    rows = OrderedRows(sp.csr_array(matrix), 0.5)
-    matrix, bounds = matrix[rows.order], rows.bounds_of(slice(0, len(matrix)))
+    whole = sp.csr_array(matrix)
+    rows = OrderedRows(whole, 0.5)
+    matrix, bounds = matrix[rows.order], rows.bounds_of(whole, rows.order)
     first, second = (side.ravel() for side in np.indices((len(matrix), len(matrix))))
     most = _most_in_common(bounds, bounds, first, second)
     assert (np.abs(matrix @ matrix.T).ravel() <= most + 1e-5).all()
@@ -49,16 +50,16 @@ def test_many_tiles_lose_nothing_and_leave_few_pairs_to_look_at(bound):
 
 @given(matrices())
 def test_the_candidates_of_few_rows_are_between_the_pairs_and_all(matrix):
-    found = OrderedRows(sp.csr_array(matrix), 0.3).work(1 << 22)
+    found = OrderedRows(sp.csr_array(matrix), 0.3).work(sp.csr_array(matrix), 1 << 22)
     every = len(matrix) * (len(matrix) - 1) // 2
     assert len(brute_force(matrix, 0.3 + 1e-5)[1]) - 1e-6 <= found.candidates <= every + 1e-6
 
 
 def test_the_work_of_many_rows_is_estimated_from_some(monkeypatch):
     vectors = tfidf.vectors(generated_keys(3000))
-    whole = OrderedRows(vectors, 0.3).work(1 << 22)
+    whole = OrderedRows(vectors, 0.3).work(vectors, 1 << 22)
     monkeypatch.setattr(sparse_join, "_SAMPLED", 1000)
-    some = OrderedRows(vectors, 0.3).work(1 << 22)
+    some = OrderedRows(vectors, 0.3).work(vectors, 1 << 22)
     assert 0.5 < some.candidates / whole.candidates < 2
     assert 0.5 < some.products / whole.products < 2
 
@@ -71,7 +72,7 @@ def test_products_are_the_multiplications_of_the_heads(monkeypatch):
         done.append(int(np.diff(across.indptr)[left.indices].sum()))
         return real(left, across, work)
 
-    estimate = OrderedRows(vectors, 0.3).work(1 << 22).products
+    estimate = OrderedRows(vectors, 0.3).work(vectors, 1 << 22).products
     monkeypatch.setattr(sparse_join, "_blocks", counted)
     joined(vectors, 0.3)
     assert estimate == pytest.approx(sum(done), rel=0.2)

@@ -1,10 +1,12 @@
 """`tfidf`: TF-IDF of words and of character trigrams within words; needs no download."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse as sp
 
 from dlcli.core.text.tokens import ngrams, words
-from dlcli.core.text.vectors.weighting import count_features, count_pieces, sort_rare_first, tf_idf
+from dlcli.core.text.vectors.weighting import PiecesOfKeys, count_features, weighed_products
 from dlcli.support.errors import UsageError
 
 CANDIDATE_COSINE = 0.75
@@ -22,14 +24,14 @@ def check(argument: str) -> None:
         raise UsageError(f"`vectors`: tfidf takes no ':{argument}'", hint="`vectors=tfidf`")
 
 
-def vectors(keys: list[str], argument: str = "") -> sp.csr_array:
+def vectors(keys: Sequence[str], argument: str = "") -> sp.csr_array:
     """Unit rows whose dot product is the weighted mean of two TF-IDF cosines: words (`WORD_SHARE`) and trigrams (the rest).
 
     Each distinct piece of text is tokenized once: texts x features is (texts x pieces) times (pieces x features).
     """
     check(argument)
-    occurs, pieces = count_pieces(keys)
-    parts = [count_features(map(words, pieces)).counts, count_features(ngrams(piece, N, N) for piece in pieces).counts]
-    within = occurs @ sp.csr_array(sp.hstack(parts, format="csr"))
-    part = np.repeat(np.arange(len(parts)), [each.shape[1] for each in parts])
-    return tf_idf(within, part[sort_rare_first(within)], (WORD_SHARE, 1 - WORD_SHARE))
+    occurs = PiecesOfKeys(keys)
+    found = (count_features(map(words, occurs.pieces)), count_features(ngrams(piece, N, N) for piece in occurs.pieces))
+    within = sp.csr_array(sp.hstack([each.counts for each in found], format="csr"))
+    part = np.repeat(np.arange(len(found)), [each.counts.shape[1] for each in found])
+    return weighed_products(occurs, within, part, (WORD_SHARE, 1 - WORD_SHARE))
