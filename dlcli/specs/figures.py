@@ -1,7 +1,7 @@
 """Figures with their intervals as a terminal shows them: shares in percent, differences of shares in points.
 
-In cells of a table the unit stands in the head of the column: `96.3 [94.5, 97.7]`. In a sentence it stands behind the figure:
-`96.3% [94.5, 97.7]`, `+0.7 points [-1.1, +2.5]`.
+In cells of a table the unit stands in the head of the column: `96.3 [94.5, 97.6]`. In a sentence it stands behind the figure:
+`96.3% [94.5, 97.6]`, `+0.7 points [-1.1, +2.5]`.
 """
 
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
@@ -16,7 +16,7 @@ Figure = Estimate | PointEstimate | Difference
 
 
 def percent(figure: Figure | None, unit: str = "") -> str:
-    """`96.3 [94.5, 97.7]`, with a sign if it is a difference and `unit` after the value; empty for None."""
+    """`96.3 [94.5, 97.6]`, with a sign if it is a difference and `unit` after the value; empty for None."""
     return scaled(figure, 100, unit=unit)
 
 
@@ -35,7 +35,7 @@ def scaled(figure: Figure | None, scale: float = 1, decimals: int = 1, unit: str
         unit: What stands behind the value.
 
     Returns:
-        `96.3 [94.5, 97.7]`, with a sign if it is a difference.
+        `96.3 [94.5, 97.6]`, with a sign if it is a difference.
     """
     if figure is None:
         return ""

@@ -155,11 +155,11 @@ def test_the_p_value_of_two_proportions_goes_with_their_interval(a, b):
         assert (p < 0.05) == gap.established
 
 
-def test_the_p_value_against_a_known_proportion_is_that_of_the_binomial_distribution():
-    """Of as many hits, three quarters count to the tail."""
+def test_the_p_value_against_a_known_proportion_is_that_of_the_score_test():
+    """The interval of one proportion inverts the score test, so a gap to an exact value has its p-value."""
     known = Estimate(0.1, 0.1, 0.1, 0)
-    beyond = 0.75 * peer.binom.pmf(30, 200, 0.1) + peer.binom.sf(30, 200, 0.1)
-    assert p_of_independent(proportion(30, 200), known) == pytest.approx(2 * beyond, rel=1e-6)
+    z = (0.15 - 0.1) / (0.1 * 0.9 / 200) ** 0.5
+    assert p_of_independent(proportion(30, 200), known) == pytest.approx(2 * peer.norm.sf(z), rel=1e-6)
 
 
 def test_the_p_value_of_proportions_that_are_far_apart_is_a_number():

@@ -57,7 +57,7 @@ def test_a_perfect_order_is_bounded_by_the_number_of_groups():
     found = grouped_areas(positive.astype(float), positive, group, seed=0)
     assert (found.auc.value, found.ap.value) == (1, 1)
     assert found.auc.low == auc(np.arange(30.0), np.arange(30) >= 20).low
-    assert found.ap.low == pytest.approx((0.025 / 0.75) ** (1 / 10), abs=1e-6)  # 10 of 10 groups
+    assert found.ap.low == pytest.approx(10 / (10 + 1.959964**2), abs=1e-6)  # the score interval of 10 of 10 groups
     worst = grouped_areas(-positive.astype(float), positive, group, seed=0).auc
     assert (worst.low, worst.value) == (0, 0) and worst.high == pytest.approx(1 - found.auc.low)
 

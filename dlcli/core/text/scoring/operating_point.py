@@ -5,7 +5,7 @@ by component: pairs that share texts, or are linked by pairs that do, resemble e
 independent pairs that would vary as much (`effective_size`). Choosing the best of many thresholds favours lucky ones. Two
 things limit this: only the few thresholds of `GRID`, fixed in advance, are tried, and the pairs predicted to be duplicates at
 one threshold are so at all lower ones, so that the estimates are correlated. A single estimate has the true precision below its
-lower bound in at most 3.3 of 100 draws of held-out pairs; docs/statistics.md has how often the choice among all does, for
+lower bound in 2.5 of 100 draws of held-out pairs; docs/statistics.md has how often the choice among all does, for
 independent pairs and for components of 15. One thing is not accounted for: where a precision is hardly reachable, only lucky
 draws have a point. `benchmarks/dedupe_quora.py` checks the points on other questions than those they were chosen on.
 """

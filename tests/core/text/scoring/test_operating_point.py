@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import chi2
 
 from dlcli.core.text.scoring.operating_point import GRID, choose_threshold, count_by_threshold
 from dlcli.support.errors import CheckFailedError
 
 
 def reaches(right: int, called: int, wanted: float) -> bool:
-    """Whether the lower bound is `wanted` or more: at that precision more hits, and 3/4 of as many, are 2.5% or less."""
-    beyond = binom.sf(right, called, wanted) + 0.75 * binom.pmf(right, called, wanted)
-    return right / called >= wanted and beyond <= 0.025 * (1 + 1e-9)
+    """Whether the lower bound is `wanted` or more: that of the score test, of one to three hits that of a Poisson variable."""
+    if 1 <= right <= 3:
+        return chi2.ppf(0.05, 2 * right) / (2 * called) >= wanted - 1e-12
+    share = right / called
+    return share >= wanted and share - wanted >= 1.959963984540054 * (wanted * (1 - wanted) / called) ** 0.5 - 1e-12
 
 
 @given(
