@@ -76,7 +76,7 @@ def read_csv(name: str, content: Content, table_format: TableFormat, *, tabs: bo
 
 def _parsed(name: str, found: CsvText, table_format: TableFormat, mark: bool, *, tabs: bool) -> Table:
     dialect = find_dialect(name, found, table_format, tabs=tabs)
-    table = Table([], [], name=name, delimiter=dialect.delimiter or ",", newline=_newline(found.head))
+    table = Table([], [], name=name, delimiter=dialect.delimiter or ",", newline=_newline(found))
     table.mark = mark
     table.quoted = dialect.quoting != "none" or dialect.delimiter == SINGLE
     _finish(table, _read_rows(table, found, dialect, table_format), found, dialect, table_format)
@@ -265,9 +265,9 @@ def _stream_lines(text: str) -> Iterator[str]:
     return iter(io.StringIO(text, newline=""))
 
 
-def _newline(text: str) -> str:
+def _newline(found: CsvText) -> str:
     """How the first line ends; a cell further down may hold other line ends."""
-    return "\r\n" if _lines(text, 0, 1).endswith("\r\n") else "\n"
+    return "\r\n" if next(iter(found.lines()), "").endswith("\r\n") else "\n"
 
 
 def _bad_quotes(table: Table, rows: int, broken: str, line: int, dialect: CsvDialect) -> InputError:
