@@ -1,5 +1,6 @@
 """The data of a command that names none: those that its run directory was trained on."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ RUN_FILES = ("model.json", "ensemble.json")
 """One of these is in every run directory."""
 
 DEFAULT = "digits"
-_NAMED = (DEFAULT, "moving-digits", *DATASETS)
+_NAMED = (DEFAULT, *DATASETS)
+_MOVING = re.compile(r"moving-digits(-\d+)?")
 _HINT = "name them with `data`"
 
 
@@ -38,7 +40,7 @@ def _usual_data(model: str | None) -> str:
     data = DEFAULT if trained.get("task") == "pairs" else trained.get("data")
     if not isinstance(data, str):
         raise UsageError(f"`data`: {model} does not tell what it was trained on", hint=_HINT)
-    if data in _NAMED or ":" in data or Path(data).exists():
+    if data in _NAMED or ":" in data or _MOVING.fullmatch(data) or Path(data).exists():
         return data
     raise MissingInputError(f"`data`: {model} was trained on {data}, which are not here", hint=_HINT)
 

@@ -79,3 +79,9 @@ def test_data_that_are_gone_or_unknown_are_asked_for(dlcli: Run, home: Path, tmp
     (tmp_path / "pairs" / "model.json").write_text(json.dumps({"data": "arrays in memory"}), encoding="utf-8")
     with pytest.raises(MissingInputError, match="arrays in memory"):
         AttackConfig(model=str(tmp_path / "pairs"))
+
+
+@pytest.mark.parametrize("data", ["moving-digits", "moving-digits-4", "digits", "torchvision:mnist"])
+def test_data_that_are_no_files_are_those_of_the_run(tmp_path: Path, data: str):
+    (tmp_path / "model.json").write_text(json.dumps({"data": data, "task": "images"}))
+    assert EvalConfig(model=str(tmp_path)).data == data

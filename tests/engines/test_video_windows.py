@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlcli.cli.commands.predict import COMMAND
 from dlcli.core.data.base import Sampling
 from dlcli.core.data.video_windows import video_windows
 from dlcli.core.data.videos import Videos
 from dlcli.engines import predict, train
-from dlcli.specs.predict import PredictConfig
+from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.video_windows import Duration, is_duration
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.tables import Table
 from tests.core.data.videos import film
 
 pytest.importorskip("av")
@@ -86,6 +88,24 @@ def test_rows_are_the_predictions_of_the_windows(run: Path, tmp_path: Path) -> N
     overlapping = predicted(run, long, every="500ms", window="1s")
     assert [row[1] for row in overlapping] == [k / 2 for k in range(7)]
     assert [row[3:] for row in overlapping[::2]] == [row[3:] for row in rows]
+
+
+def test_a_terminal_shows_times_in_seconds(run: Path, tmp_path: Path) -> None:
+    long = film(tmp_path / "long.mkv", 25, rate=RATE)
+    config = PredictConfig(model=str(run / "run"), data=str(long), device="cpu", trust_code=True, every="500ms", window="1s")
+    table = COMMAND.table(predict.run(config))
+    assert table.columns[:4] == ("index", "begin, s", "end, s", "label")
+    assert [row[:3] for row in table.rows] == [("0", "0", "1"), ("1", "0.5", "1.5"), ("2", "1", "2"), ("3", "1.5", "2.5")]
+    shares = [[float(part) for part in (row[4], row[5].partition("(")[2].rstrip(")"))] for row in table.rows]
+    assert all(sum(both) == pytest.approx(100, abs=0.11) for both in shares)
+
+
+def test_a_terminal_shows_the_seconds_of_a_sound() -> None:
+    rows = [[0, "a.wav", 4000, 0.25, "yes", 0.75], [0, "a.wav", 48000, 3.0, "no", 0.5]]
+    columns = ["index", "file", "steps", "seconds", "label", "probability"]
+    facts = {"data": "a.wav", "split": "", "unit": "beginning", "model": "tcn", "model_sha256": "", "device": "cpu"}
+    table = COMMAND.table(PredictResult(**facts, n_images=2, seconds=0.0, table=Table(columns, rows)))
+    assert [row[2:] for row in table.rows] == [("4000", "0.25", "yes", "75.0"), ("48000", "3", "no", "50.0")]
 
 
 def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:

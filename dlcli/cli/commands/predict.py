@@ -13,6 +13,8 @@ from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.plural import count
 
 _LEAST_SURE = 0.5
+_SECONDS = ("begin", "end", "seconds")
+"""Columns of windows of a video and of beginnings of a sound, which are times; other fractions are shown in percent."""
 _LABEL = re.compile("^(probability|share)_")
 
 
@@ -38,6 +40,8 @@ def _is_further_probability(column: str) -> bool:
 def _head(column: str) -> str:
     if column.startswith("label_"):
         return f"{column.replace('_', ' ')} (%)"
+    if column in ("begin", "end"):
+        return f"{column}, s"
     return column.replace("probability", "probability, %").replace("share", "share, %")
 
 
@@ -48,11 +52,16 @@ def _score_cells(record: Mapping[str, Any]) -> tuple[str, ...]:
 def _cells(record: Mapping[str, Any]) -> tuple[str, ...]:
     beside = {_LABEL.sub("label_", name): value for name, value in record.items() if _is_further_probability(name)}
     alone = {name: value for name, value in record.items() if not _is_further_probability(name)}
-    return tuple(f"{_cell(value)} ({_cell(beside[name])})" if name in beside else _cell(value) for name, value in alone.items())
+    shown = {name: _seconds(value) if name in _SECONDS else _cell(value) for name, value in alone.items()}
+    return tuple(f"{cell} ({_cell(beside[name])})" if name in beside else cell for name, cell in shown.items())
 
 
 def _cell(value: object) -> str:
     return f"{100 * value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
 
 
 def _answer(result: PredictResult) -> str:

@@ -61,7 +61,8 @@ def read_record(folder: Path) -> RunRecord:
     """
     path = folder / RECORD
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder", hint="name the folder that a command wrote")
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}", hint="name the folder that a command wrote with `output`")
     if not path.is_file():
         hint = "name the folder that a command wrote with `output`"
         raise InputError(f"{folder}: holds no {RECORD}", hint=hint)
