@@ -7,6 +7,7 @@ from dlcli.engines.verify.repeat_attack import repeat_attack
 from dlcli.engines.verify.repeat_ensemble import repeat_ensemble
 from dlcli.engines.verify.repeat_eval import repeat_eval
 from dlcli.engines.verify.repeat_train import repeat_train
+from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, VerifyConfig
 
 Repeat = Callable[[RunRecord, VerifyConfig], Iterator[Check]]
@@ -38,4 +39,6 @@ def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
 
 def description(record: RunRecord) -> str:
     """Which part was repeated, in a phrase."""
+    if record.command == "eval" and is_prediction_file(str(record.content["config"].get("model"))):
+        return "figures were computed again from the table of predictions, which was not made again"
     return DESCRIPTIONS.get(record.command, "only hashes were compared")

@@ -76,6 +76,13 @@ def test_each_figure_of_an_evaluation_is_computed_again(ran, dlcli, name):
 def test_what_is_not_repeated_is_not_said_to_be(ran, dlcli):
     done = dlcli("verify", "body", cwd=ran)
     assert done.returncode == 0 and b"nothing was repeated, only hashes were compared" in done.stderr
+    assert dlcli("eval", "eval/predictions.csv", "-o", "table", cwd=ran).returncode == 0
+    done = dlcli("verify", "table", cwd=ran)
+    assert (
+        done.returncode == 0
+        and b"from the table of predictions, which was not" in done.stderr
+        and b"tenth of" not in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
