@@ -18,7 +18,7 @@ def frame(result: Any) -> "pd.DataFrame":
     import pandas as pd
 
     if result.KIND == "rows":
-        found = pd.DataFrame(result.table.rows, columns=result.table.columns, dtype=object)
+        found = pd.DataFrame(list(result.table.rows), columns=result.table.columns, dtype=object)
     else:
         found = pd.DataFrame.from_records(result.records()).astype(object)
     whole = {name: "Int64" for name in found.columns if {type(cell) for cell in found[name]} == {int, type(None)}}

@@ -41,10 +41,9 @@ class RawFile:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` to `stop`."""
-        os.lseek(self._handle, start, os.SEEK_SET)
-        found = os.read(self._handle, stop - start)
+        found = os.pread(self._handle, stop - start, start)
         while len(found) < stop - start:
-            more = os.read(self._handle, stop - start - len(found))
+            more = os.pread(self._handle, stop - start - len(found), start + len(found))
             if not more:
                 raise OSError(errno.EIO, "a file got shorter while it was read")
             found += more
@@ -52,10 +51,9 @@ class RawFile:
 
     def write(self, start: int, data: bytes) -> None:
         """Write bytes at `start`."""
-        os.lseek(self._handle, start, os.SEEK_SET)
         rest = memoryview(data)
         while len(rest):
-            written = os.write(self._handle, rest)
+            written = os.pwrite(self._handle, rest, start)
             start, rest = start + written, rest[written:]
         self.size = max(self.size, start)
 

@@ -234,7 +234,7 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _Pairs
     if stored:
         stored.begin(_determined_by(config, texts, search, kept), blocks, resume=config.resume)
     with _files(folder) as place:
-        check_disk(place, size, "the vectors of the texts")
+        check_disk(place, 2 * size, "the vectors of the texts")  # as they are and, while they are cut, their copy
         number = write_blocks(place, search.vectors, level, blocks, block=search.block)
         del search  # from here on the vectors are read from files
         job = _CellJob(BlockFolder(place, level), store_texts(place / _TEXTS, texts.texts), texts.strict, kept)

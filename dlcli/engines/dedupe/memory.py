@@ -18,8 +18,8 @@ _KEPT_BYTES = 150
 """Bytes of a pair that is kept, with those of its copies while pairs are sorted and grouped."""
 _FOUND_BYTES = 100
 """Bytes of a candidate in the cell in which it is scored, beside the features of some pairs."""
-_ROW_BYTES = 500
-"""Bytes of a row of the output: its cells in the added columns, and its group; 285 among 200,000 questions."""
+_ROW_BYTES = 250
+"""Bytes of a row: its number, its text and its group, with their copies while texts are grouped. Its cells are on disk."""
 
 
 def expected_pairs(
