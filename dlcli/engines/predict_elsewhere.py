@@ -1,7 +1,7 @@
 """Predictions for a split by other processes, of this machine or of a cluster: some hundred examples a job.
 
-An example meets the same others in its batch as in one process, and each job has the same number of threads, so the logits are
-the same bit for bit whatever the number of processes.
+An example meets the same others in its batch as in one process, and each job has one thread, so the logits are the same bit for
+bit whatever the number of processes.
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ class SpreadLogits:
             _Prediction(config, replace(loaded, spread=None), self.unlabelled),
             [_Job(split, part) for part in parts],
             workers=processes.workers,
-            threads=processes.threads,
+            threads=1 if device.type == "cpu" else processes.threads,
             gpus=processes.gpus,
             cluster=Cluster.of(getattr(config, "cluster", None), getattr(config, "workers", None), device),
             report=Unstoppable(self.report),

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import dlcli
 from dlcli.support.errors import UsageError
@@ -58,6 +59,10 @@ class Driver:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("work")
     (found / "nets.py").write_text(NETS)
+    digits = load_digits()
+    x, y = (digits.images[:, None] * (255 / 16)).astype(np.uint8), digits.target.astype(np.int64)
+    # So many that a set of images is made in two parts.
+    np.savez(found / "many.npz", x_train=x[:500], y_train=y[:500], x_test=x[500:1000], y_test=y[500:1000])
     return found
 
 
@@ -177,8 +182,8 @@ def test_objects_in_memory_are_refused(cluster: LocalCluster):
         dlcli.ensemble(data=data, members=2, cluster=cluster.address)
 
 
-ATTACK = ("attack", "--data", "digits", "--ensemble", "max", "--members", "2", "--epochs", "2", "--limit", "100")
-METHODS = ("--method", "fgsm,pgd", "--eps", "0.1,0.2", "--save")
+ATTACK = ("attack", "--data", "many.npz", "--ensemble", "max", "--members", "2", "--epochs", "2")
+METHODS = ("--method", "fgsm,pgd", "--eps", "0.1", "--save")
 
 
 def images(file: Path) -> dict[str, bytes]:
@@ -192,7 +197,7 @@ def test_an_attack_is_that_of_one_machine_though_a_node_is_lost(
     here, _ = start(*ATTACK, *METHODS, "here.npz", XDG_CACHE_HOME=str(tmp_path / "a")).result()
     arguments = (*ATTACK, *METHODS, "there.npz", "--cluster", cluster.address)
     driver = start(*arguments, XDG_CACHE_HOME=str(tmp_path / "b"))
-    driver.await_file(folder / "there.npz.parts" / "fgsm-0.1-baseline.safetensors")
+    driver.await_file(folder / "there.npz.parts" / "fgsm-0.1-baseline-part-1-of-2.safetensors")
     cluster.ask("kill", "0")
     there, _ = driver.result()
     cluster.replace_node()
@@ -207,6 +212,16 @@ def test_a_comparison_is_that_of_one_machine(cluster: LocalCluster, start: Calla
     rows = timeless(here)["rows"]
     assert len({row["weights_sha256"] for row in rows}) == 4
     assert timeless(there)["rows"] == rows
+
+
+def test_predictions_are_those_of_one_machine(start: Callable[..., Driver], cluster: LocalCluster, folder: Path):
+    start("train", "many.npz", "--model", "mlp", "--epochs", "1", "-o", "mlp").result()
+    there = ("--cluster", cluster.address)
+    rows = [start("predict", "mlp", "many.npz", "--split", "test", *where).result()[0] for where in (("--workers", "1"), there)]
+    assert rows[0] == rows[1] and len(rows[0].splitlines()) == 501
+    figures = [timeless(start("eval", "mlp", "many.npz", *where).result()[0]) for where in (("--workers", "1"), there)]
+    assert figures[0] == figures[1]
+    assert not [file for file in folder.rglob("*") if file.is_file() and file.stat().st_mode & 0o044 != 0o044]
 
 
 WORDS = (

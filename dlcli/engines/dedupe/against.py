@@ -10,7 +10,7 @@ from dlcli.core.text.clusters import group_in_order
 from dlcli.core.text.distinct import Distinct, spelling_rank
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.scorer import Scorer
-from dlcli.core.text.search.budget import pairs_from
+from dlcli.core.text.search.budget import check_pairs_fit, pairs_from
 from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
 from dlcli.core.text.search.neighbours import Pairs, finds_all
 from dlcli.core.text.vectors import make_vectors
@@ -96,6 +96,8 @@ def find_new_candidates(
         pairs = pairs_from(vectors, level, block=block)
         kept = merged.new[pairs.first] | merged.new[pairs.second]
         return Candidates(Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept]), level, None)
+    if uses_full_join(vectors, merged.new):
+        check_pairs_fit(vectors, level, block=block)
     with report.task("comparing, texts", total=int(merged.new.sum())) as task:
         device = search_device(config.vectors, config.device)
         pairs = cross_pairs(vectors, merged.new, level, block=block, device=device, advance=task.advance)

@@ -13,7 +13,7 @@ from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.sentence_score import chance_cosine
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.search.blocks import Blocks
-from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from, united
+from dlcli.core.text.search.budget import check_pairs_fit, cosine_within, pair_budget, pairs_from, united
 from dlcli.core.text.search.neighbours import Pairs, finds_all, sampled_recall
 from dlcli.core.text.vectors import candidate_cosine, make_vectors, vectors_are_scored
 from dlcli.core.text.vectors.devices import search_device
@@ -115,6 +115,8 @@ def find_candidates(config: DedupeConfig, texts: Distinct, search: PairSearch | 
         return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)
     vectors, level = search.vectors, search.level
     lower = next_level(vectors, texts, level, candidate_cosine(config.vectors)) if search.twice else level
+    if lower > 0:
+        check_pairs_fit(vectors, lower, block=texts.block)
     with report.task("comparing, texts", total=len(texts)) as task:
         more = pairs_from(vectors, lower, block=texts.block, device=search.device, advance=task.advance)
     pairs = more.from_cosine(level) if lower < level else more

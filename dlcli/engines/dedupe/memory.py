@@ -6,7 +6,7 @@ from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
 from dlcli.core.text.search.budget import sample_pairs
-from dlcli.core.text.search.neighbours import Pairs
+from dlcli.core.text.search.neighbours import PAIR_BYTES, Pairs
 from dlcli.engines.dedupe.candidates import PairSearch
 from dlcli.engines.dedupe.scores import score_pairs
 from dlcli.support.memory import check_memory
@@ -14,8 +14,6 @@ from dlcli.support.seeds import derive
 
 _SCORED = 4_000
 """Pairs of the sample that are scored."""
-_KEPT_BYTES = 150
-"""Bytes of a pair that is kept, with those of its copies while pairs are sorted and grouped."""
 _FOUND_BYTES = 100
 """Bytes of a candidate in the cell in which it is scored, beside the features of some pairs."""
 _ROW_BYTES = 250
@@ -59,6 +57,6 @@ def check_will_fit(rows: int, expected: tuple[int, int], cells: int, *, workers:
     """
     found, kept = expected
     in_cells = workers * (worker_bytes + _FOUND_BYTES * found // cells)
-    needed = max(in_cells, rows * _ROW_BYTES) + _KEPT_BYTES * kept
+    needed = max(in_cells, rows * _ROW_BYTES) + PAIR_BYTES * kept
     what = f"comparing {rows:,} rows, with about {found:,} candidate pairs of which {kept:,} are kept,"
     check_memory(needed, what, hint="raise `candidates` or `threshold`, or compare within a column: `within=COLUMN`")

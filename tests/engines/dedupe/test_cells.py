@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlcli.core.text.search import budget
 from dlcli.core.text.vectors.encoders import tfidf
+from dlcli.engines.dedupe import against as against_table
 from dlcli.engines.dedupe import candidates, cells, resume
 from dlcli.engines.dedupe.candidates import PairSearch
 from dlcli.engines.dedupe.engine import run
@@ -100,6 +102,26 @@ def test_a_join_that_takes_long_is_cut_into_cells_of_seconds(table: Path, monkey
     monkeypatch.setattr(cells, "write_blocks", lambda *args, **more: cut.append(args[3]) or real(*args, **more))
     assert same_but_for_time(table) == whole
     assert cut[0] > 3
+
+
+@pytest.mark.parametrize("against", [False, True])
+def test_in_one_search_too_what_will_not_fit_is_said_before_it(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, against: bool
+):
+    other = None
+    if against:
+        (tmp_path / "other.csv").write_text("text\nsomething else\n")
+        other = str(tmp_path / "other.csv")
+    found = run(DedupeConfig(table=str(table), column="text", candidates=0.4, against=other))
+    monkeypatch.setattr(PairSearch, "in_cells", False)
+    monkeypatch.setattr(budget, "PAIR_BYTES", 1 << 50)
+    monkeypatch.setattr(budget, "similar_pairs", None)
+    monkeypatch.setattr(against_table, "cross_pairs", None)
+    with pytest.raises(MemoryLimitError, match="pairs that have a cosine of 0.4 or more, needs") as error:
+        run(DedupeConfig(table=str(table), column="text", candidates=0.4, against=other))
+    said = re.search("about ([0-9,]+) pairs", str(error.value))
+    assert said is not None
+    assert int(said[1].replace(",", "")) == pytest.approx(found.candidates, rel=0.5)
 
 
 def test_the_review_page_is_the_same(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import release
 from dlcli.core.text.search.blocks import Blocks, all_pairs_within, pairs_within
-from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
+from dlcli.core.text.search.neighbours import PAIR_BYTES, Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.support.memory import check_memory
 from dlcli.support.seeds import derive
 
 if TYPE_CHECKING:
@@ -116,6 +117,20 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
     one, other = one.take(kept), other.take(kept)
     pairs = Pairs(np.minimum(one, other), np.maximum(one, other), cosines(vectors, one, other))
     return PairSample(pairs, n / (2 * len(rows)))
+
+
+def check_pairs_fit(vectors: Matrix, level: float, *, block: Blocks | None = None) -> None:
+    """Raise ResourceError if the pairs with a cosine of `level` or more will not fit into memory, before they are searched.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0, (n, d).
+        level: Smallest cosine, above 0.
+        block: The block of each row, ascending, (n,): only pairs within a block count. None counts all.
+    """
+    found, times = sample_pairs(vectors, level, block=block)
+    expected = round(len(found) * times)
+    what = f"comparing {vectors.shape[0]:,} texts, with about {expected:,} pairs that have a cosine of {level:g} or more,"
+    check_memory(PAIR_BYTES * expected, what, hint="raise `candidates`, or compare within a column: `within=COLUMN`")
 
 
 def pairs_from(

@@ -4,6 +4,7 @@ Sparse rows are joined exactly, however many there are, and so are dense rows up
 accelerator; otherwise dense rows are joined by cells, which is approximate.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +19,14 @@ from dlcli.core.text.search.cell_join import cell_candidates
 from dlcli.core.text.search.sparse_join import sparse_candidates
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.support.errors import ResourceError
+from dlcli.support.memory import available_memory
 from dlcli.support.seeds import derive
 
 if TYPE_CHECKING:
     import torch
 
-MAX_PAIRS = 20_000_000
-"""More pairs than this are refused: they would take about 500 MB, and mean that the threshold is too low."""
+PAIR_BYTES = 150
+"""Bytes of a pair, with those of its copies while pairs are sorted, scored and grouped."""
 
 EXACT_ROWS = 50_000
 """Up to this many dense rows all are multiplied with all on a CPU; for more, that costs more than the search by cells."""
@@ -72,7 +74,7 @@ def similar_pairs(
     block: Blocks | None = None,
     work: int | None = None,
     exact_rows: int = EXACT_ROWS,
-    max_pairs: int = MAX_PAIRS,
+    max_pairs: int | None = None,
     device: "torch.device | None" = None,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Pairs:
@@ -88,7 +90,7 @@ def similar_pairs(
         work: Multiplications per block, which bounds the memory to about 50 bytes each; it does not change the result.
             None chooses it for the method.
         exact_rows: Most dense rows to join exactly without a device.
-        max_pairs: Most pairs to return.
+        max_pairs: Most pairs to return; None for as many as fit into memory.
         device: Where to multiply dense rows with torch. None uses numpy, which is faster on a CPU.
         advance: Called with the number of rows done since the last call.
 
@@ -103,17 +105,23 @@ def similar_pairs(
         raise ValueError(f"threshold {threshold} is not in (0, 1]")
     candidates, usual = _method(vectors, exact_rows, device, block)
     found: list[Pairs] = []
-    count = 0
+    count, most = 0, _room() if max_pairs is None else max_pairs
     for first, second, rows in candidates(searched(vectors, block), threshold - SLACK, usual if work is None else work):
         first, second = in_one_block(block, first, second)
         found.append(confirm_pairs(vectors, first, second, threshold))
         count += len(found[-1])
-        if count > max_pairs:
-            raise ResourceError(
-                f"more than {max_pairs:,} pairs have a cosine of {threshold:g} or more", hint="raise `candidates`"
-            )
+        if count > most:
+            why = ", and memory holds no more" if max_pairs is None else ""
+            message = f"more than {most:,} pairs have a cosine of {threshold:g} or more{why}"
+            raise ResourceError(message, hint="raise `candidates`")
         advance(rows)
     return in_row_order(found)
+
+
+def _room() -> float:
+    """How many pairs fit into memory."""
+    there = available_memory()
+    return math.inf if there is None else there // PAIR_BYTES
 
 
 class _Method(NamedTuple):

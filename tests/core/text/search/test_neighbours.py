@@ -129,6 +129,12 @@ def test_too_many_pairs_are_refused_early():
         assert "`candidates`" in error.value.hint
 
 
+def test_more_pairs_than_memory_holds_are_refused(monkeypatch):
+    monkeypatch.setattr("dlcli.core.text.search.neighbours.available_memory", lambda: 150_000)
+    with pytest.raises(ResourceError, match="more than 1,000 pairs .*, and memory holds no more"):
+        similar_pairs(unit(np.ones((300, 3))), 0.9, work=900)
+
+
 @pytest.mark.parametrize("threshold", [0, -0.5, 1.1, float("nan")])
 def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(ValueError, match="threshold"):
