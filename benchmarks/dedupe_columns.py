@@ -32,11 +32,12 @@ from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import count_words
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.tokens import fold
 from dlcli.engines.dedupe.candidates import find_candidates, plan_search
-from dlcli.engines.dedupe.scores import score_pairs, table_words
+from dlcli.engines.dedupe.scores import table_words
 from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 from dlcli.support.reporter import SILENT
 

@@ -36,9 +36,10 @@ from scipy.optimize import nnls
 
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.search.cells import BlockFolder, write_blocks
 from dlcli.core.text.vectors import make_vectors
-from dlcli.engines.dedupe.scores import score_pairs, table_words
+from dlcli.engines.dedupe.scores import table_words
 from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 
 SEED = 0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dlcli.core.text.clusters import group_in_order
 from dlcli.core.text.distinct import Distinct, spelling_rank
 from dlcli.core.text.keep_rule import canonical_order
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.budget import check_pairs_fit, pairs_from
 from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
@@ -18,7 +19,7 @@ from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.candidates import Candidates, chance, choose_level, estimate_recall
 from dlcli.engines.dedupe.other_table import read_other_table
-from dlcli.engines.dedupe.scores import effective_threshold, resolve_in_table, score_pairs, table_words
+from dlcli.engines.dedupe.scores import effective_threshold, resolve_in_table, table_words
 from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, TextColumn, assign_rows, distinct_texts
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.reporter import Reporter

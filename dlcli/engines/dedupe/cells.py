@@ -19,10 +19,12 @@ import numpy as np
 from dlcli import __version__
 from dlcli.core.compute.cores import available_cores
 from dlcli.core.compute.executor import Cluster, run_jobs
+from dlcli.core.text.cell_job import CellJob, CellPairs, PairsOfCell
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.on_disk import release
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs, score_pairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.cells import BlockFolder, join_seconds, matrix_bytes, write_blocks
 from dlcli.core.text.search.neighbours import in_row_order
@@ -30,16 +32,15 @@ from dlcli.core.text.stored_texts import TextFile, store_texts
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.candidates import Candidates, PairSearch, find_candidates, plan_search
 from dlcli.engines.dedupe.memory import check_will_fit, expected_pairs
-from dlcli.engines.dedupe.resume import MOST_BLOCKS, CellPairs, StoredCells, parts_folder
-from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled, score_pairs
+from dlcli.engines.dedupe.resume import MOST_BLOCKS, StoredCells, parts_folder
+from dlcli.engines.dedupe.scores import effective_threshold, lowest_labelled
 from dlcli.engines.dedupe.sent_files import read_files, write_files
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.memory import available_memory, check_disk
 from dlcli.support.reporter import Reporter, Unstoppable
 
-_MANY = 100_000
-"""Distinct texts from which on several processes are used by default: the cells of as many take 3 CPU seconds, and starting a
-process takes half a second."""
+_SPREAD_S = 3.0
+"""CPU seconds of all cells from which on several processes are used by default; starting one takes half a second."""
 _BLOCK_BYTES = 48 << 20
 _ON_CLUSTER = 16
 """For how many jobs at a time a table is cut on a cluster of unknown size."""
@@ -47,7 +48,7 @@ _TEXTS = "texts"
 """The file of the texts, beside the blocks."""
 _CELLS_EACH = 6
 """Cells per process at the least, so that none of them waits long for the last one."""
-_RESUMABLE = 4
+_MANY, _RESUMABLE = 100_000, 4
 """Blocks at the least of a table with many texts, so that an interrupted run has something to continue from."""
 _WORTH_S, _CELL_S = 20.0, 3.0
 """CPU seconds from which on a join is cut by time, and about those of a cell then."""
@@ -87,7 +88,7 @@ def find_and_score(
             report.note("`cluster` is not used: rows of such a table or search are compared on this machine")
         candidates = find_candidates(config, texts, search, report)
         return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
-    kept = _PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
+    kept = PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
     level = search.level
     with _cut(config, texts, search, kept) as cut:
         del search  # the vectors are in files by now
@@ -111,55 +112,10 @@ def lowest_kept(config: DedupeConfig) -> float:
 
 
 @dataclass(frozen=True)
-class _PairsOfCell:
-    """What is kept of the pairs of a cell.
-
-    Attributes:
-        scored: Whether pairs are scored in the cell, by the built-in score. Networks score them where they are loaded.
-        words: How frequent words are in the table.
-        chance: The mean cosine of any two texts, if the score uses cosines.
-        lowest: Smallest probability of a pair that is kept.
-    """
-
-    scored: bool
-    words: TableWords | None
-    chance: float | None
-    lowest: float
-
-
-class _Texts(NamedTuple):
-    """The texts of a table in a file."""
-
-    texts: TextFile
-    strict: bool
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-@dataclass(frozen=True)
-class _CellJob:
-    """Joins two blocks and scores the pairs, in whatever process; all that is large it reads from files."""
-
-    blocks: BlockFolder
-    texts: TextFile
-    strict: bool
-    kept: _PairsOfCell
-
-    def __call__(self, cell: tuple[int, int], report: Reporter) -> CellPairs:
-        pairs = self.blocks.join(*cell)
-        if not self.kept.scored:
-            return CellPairs(pairs, None, len(pairs))
-        texts = _Texts(self.texts, self.strict)
-        found = score_pairs(built_in(), texts, pairs, self.kept.words, self.kept.chance).duplicates(self.kept.lowest)
-        return CellPairs(found.pairs, found.probability, len(pairs))
-
-
-@dataclass(frozen=True)
 class _SentCellJob:
-    """A `_CellJob` for nodes of a cluster: pickled it holds the files."""
+    """A `CellJob` for nodes of a cluster: pickled it holds the files."""
 
-    job: _CellJob
+    job: CellJob
     folder: Path
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -169,9 +125,9 @@ class _SentCellJob:
         return self.job(cell, report)
 
 
-def _unpacked(files: Mapping[str, bytes], threshold: float, strict: bool, kept: _PairsOfCell) -> _SentCellJob:
+def _unpacked(files: Mapping[str, bytes], threshold: float, strict: bool, kept: PairsOfCell) -> _SentCellJob:
     folder = write_files(files)
-    return _SentCellJob(_CellJob(BlockFolder(folder, threshold), TextFile(folder / _TEXTS), strict, kept), folder)
+    return _SentCellJob(CellJob(BlockFolder(folder, threshold), TextFile(folder / _TEXTS), strict, kept), folder)
 
 
 @dataclass(frozen=True)
@@ -186,7 +142,7 @@ class _CutTable:
         cluster: Where they are joined in place of this machine; None for here.
     """
 
-    job: _CellJob | _SentCellJob
+    job: CellJob | _SentCellJob
     cells: list[tuple[int, int]]
     stored: StoredCells | None
     workers: int
@@ -217,16 +173,16 @@ class _CutTable:
 
 
 @contextmanager
-def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _PairsOfCell) -> Iterator[_CutTable]:
+def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: PairsOfCell) -> Iterator[_CutTable]:
     """Cut a table into cells, whose files are there inside the block."""
     folder = parts_folder(config)
     stored = None if folder is None else StoredCells(folder, len(texts))
     size, level = matrix_bytes(search.vectors), search.level
-    wanted = _worker_count(config, len(texts))
     expected = expected_pairs(search, texts, kept.words, kept.lowest, scored=kept.scored)
+    seconds = join_seconds(search.vectors, level, block=search.block) + _SCORE_S * expected[0]
+    wanted = _worker_count(config, seconds)
     blocks = stored.blocks() if stored and config.resume else None
     if blocks is None:
-        seconds = join_seconds(search.vectors, level, block=search.block) + _SCORE_S * expected[0]
         blocks = max(_block_count(size, len(texts), wanted), _blocks_for_time(seconds))
     here = wanted if config.cluster is None else 1
     workers, bytes_each = _memory_bound(here, 2 * size // blocks), _WORKER_BYTES + 2 * size // blocks
@@ -237,16 +193,17 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _Pairs
         check_disk(place, 2 * size, "the vectors of the texts")  # as they are and, while they are cut, their copy
         number = write_blocks(place, search.vectors, level, blocks, block=search.block)
         del search  # from here on the vectors are read from files
-        job = _CellJob(BlockFolder(place, level), store_texts(place / _TEXTS, texts.texts), texts.strict, kept)
+        job = CellJob(BlockFolder(place, level), store_texts(place / _TEXTS, texts.texts), texts.strict, kept)
         cluster = None if config.cluster is None else Cluster(config.cluster, config.workers)
         sent = job if cluster is None else _SentCellJob(job, place)
         yield _CutTable(sent, list(combinations_with_replacement(range(number), 2)), stored, workers, cluster)
 
 
-def _worker_count(config: DedupeConfig, texts: int) -> int:
+def _worker_count(config: DedupeConfig, seconds: float) -> int:
+    """How many processes to use for cells that take `seconds` together."""
     if config.cluster is not None:
         return config.workers or _ON_CLUSTER
-    return config.workers or (available_cores() if texts >= _MANY else 1)
+    return config.workers or (available_cores() if seconds >= _SPREAD_S else 1)
 
 
 def _memory_bound(workers: int, blocks: int) -> int:
@@ -281,7 +238,7 @@ def _remove_files(folder: Path) -> None:
     folder.rmdir()
 
 
-def _determined_by(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: _PairsOfCell) -> Mapping[str, object]:
+def _determined_by(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: PairsOfCell) -> Mapping[str, object]:
     """Everything that the pairs of a cell depend on, in the terms of JSON."""
     return {
         "version of dlcli": __version__,

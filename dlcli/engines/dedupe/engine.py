@@ -10,6 +10,7 @@ import numpy as np
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.mask import masks_that_help
 from dlcli.core.text.scoring.explanation import KINDS
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
@@ -33,7 +34,6 @@ from dlcli.engines.dedupe.scores import (
     precision_of,
     resolve_alone,
     resolve_in_table,
-    score_pairs,
     scores_alone,
     table_words,
 )

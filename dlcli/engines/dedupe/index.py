@@ -10,6 +10,7 @@ import numpy as np
 
 from dlcli.core.text.clusters import Groups, group_in_order
 from dlcli.core.text.index_dir import StoredIndex, read_index, write_index
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors import make_vectors, vectors_depend_on
@@ -32,7 +33,7 @@ from dlcli.engines.dedupe.index_groups import (
     score_all,
     with_rows,
 )
-from dlcli.engines.dedupe.scores import effective_threshold, score_pairs
+from dlcli.engines.dedupe.scores import effective_threshold
 from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, RowAssignments, TextColumn, assign_rows, distinct_texts
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError

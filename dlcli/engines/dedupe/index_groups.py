@@ -13,11 +13,12 @@ from dlcli.core.text.index_dir import StoredIndex
 from dlcli.core.text.index_rows import IndexedRows, TextPlaces
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.arrays import Floats
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs, score_pairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.engines.dedupe.against import MergedTexts, Numbers, merge_texts
 from dlcli.engines.dedupe.index_changes import RemovedRows
-from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, score_pairs
+from dlcli.engines.dedupe.scores import effective_threshold
 from dlcli.engines.dedupe.stages import TextColumn
 from dlcli.specs.dedupe import STRICT, DedupeConfig
 

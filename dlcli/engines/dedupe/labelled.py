@@ -13,10 +13,11 @@ from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.review.sampling import LabelledSample, Stratum, draw, shuffled, strata
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.operating_point import GRID, smallest_reaching
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.strict import strict_keys
 from dlcli.core.text.table_input import open_table
 from dlcli.core.text.tokens import fold_all
-from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled
+from dlcli.engines.dedupe.scores import effective_threshold, lowest_labelled
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import InputError, UsageError

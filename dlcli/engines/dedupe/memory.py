@@ -5,10 +5,10 @@ import numpy as np
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.search.budget import sample_pairs
 from dlcli.core.text.search.neighbours import PAIR_BYTES, Pairs
 from dlcli.engines.dedupe.candidates import PairSearch
-from dlcli.engines.dedupe.scores import score_pairs
 from dlcli.support.memory import check_memory
 from dlcli.support.seeds import derive
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from dlcli.core.hypergeometric import hypergeometric_bounds
 from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.search.budget import cosine_within, pair_budget
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.specs.dedupe import Unscored
 from dlcli.support.seeds import derive
 

@@ -12,17 +12,10 @@ from dlcli.core.text.columns import find_column, texts_of
 from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.scoring.explanation import explain
+from dlcli.core.text.scoring.scored_pairs import PairContext, rounded_probability
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
-from dlcli.engines.dedupe.scores import (
-    PairContext,
-    choose_scorer,
-    describe_threshold,
-    effective_threshold,
-    precision_of,
-    resolve_alone,
-    rounded_probability,
-)
+from dlcli.engines.dedupe.scores import choose_scorer, describe_threshold, effective_threshold, precision_of, resolve_alone
 from dlcli.engines.dedupe.stages import read_input_table
 from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, STRICT, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
 from dlcli.support.plural import count

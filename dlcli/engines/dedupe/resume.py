@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.cell_job import CellPairs
 from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.engines.other_options import other_options
@@ -34,14 +35,6 @@ _FOLLOW = {
     "threshold": ("smallest probability that is kept",),
 }
 """What else may differ where one fact does."""
-
-
-class CellPairs(NamedTuple):
-    """What is kept of a cell: pairs with their probability, none if they are not scored yet; and how many were found."""
-
-    pairs: Pairs
-    probability: Floats | None
-    found: int
 
 
 def parts_folder(config: DedupeConfig) -> Path | None:

@@ -7,7 +7,8 @@ import numpy as np
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.review.page import MAX_PAIRS, ReviewPage
-from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
+from dlcli.engines.dedupe.scores import effective_threshold, lowest_labelled
 from dlcli.engines.dedupe.stages import TextColumn
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.atomic import write_text

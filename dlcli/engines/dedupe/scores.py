@@ -1,23 +1,18 @@
 """Scores of candidate pairs, and the threshold from which on a pair is a duplicate."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from dataclasses import replace
+from typing import NamedTuple
 
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.ragged import compact_ids
-from dlcli.core.text.scoring.arrays import Floats, Rows
 from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
-from dlcli.core.text.scoring.pair_score import PairScore, built_in, built_in_threshold_counts
+from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.rarity import TableWords, count_words
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.scoring.scorer import Scorer
-from dlcli.core.text.scoring.sentence_score import cosine_above_chance, sentence_score
+from dlcli.core.text.scoring.sentence_score import sentence_score
 from dlcli.core.text.search.blocks import comparable_texts
-from dlcli.core.text.search.neighbours import Pairs
-from dlcli.core.text.strict import differ_in_form_alone, spell_out
+from dlcli.core.text.strict import spell_out
 from dlcli.core.text.vectors import vectors_are_scored
 from dlcli.core.text.vectors.devices import check_device, device_use
 from dlcli.specs.dedupe import THRESHOLD, THRESHOLD_ALONE, DedupeConfig
@@ -25,26 +20,6 @@ from dlcli.specs.estimates import Estimate
 
 _COUNTED = 20_000
 """Texts of a table whose words are counted."""
-_DIGITS = 6
-"""Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
-
-
-@dataclass(frozen=True)
-class ScoredPairs:
-    """Candidates with the `probability` of each, (pairs,), that its texts are duplicates."""
-
-    pairs: Pairs
-    probability: Floats
-
-    def duplicates(self, threshold: float) -> "ScoredPairs":
-        """The pairs at or above the threshold."""
-        kept = self.probability >= threshold
-        pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
-        return ScoredPairs(pairs, self.probability[kept])
-
-    def by_probability(self) -> Pairs:
-        """The pairs with their probability as the score."""
-        return Pairs(self.pairs.first, self.pairs.second, self.probability.astype(np.float32))
 
 
 class ResolvedThreshold(NamedTuple):
@@ -155,43 +130,6 @@ def choose_scorer(config: DedupeConfig) -> Scorer:
     return scorer
 
 
-class Texts(Protocol):
-    """The distinct texts of a table: `Distinct`, or stored ones."""
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Their spelling."""
-
-    @property
-    def strict(self) -> bool:
-        """Whether marks and case count as `dlcli.core.text.strict` describes."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-
-def score_pairs(
-    scorer: Scorer, texts: Texts, pairs: Pairs, table: TableWords | None = None, chance: float | None = None
-) -> ScoredPairs:
-    """Score each pair; only texts that are in a pair are tokenized.
-
-    Args:
-        scorer: Scorer of pairs.
-        texts: The distinct texts.
-        pairs: Numbers of the texts of each pair, with their cosines.
-        table: How frequent words are in the table; None omits that.
-        chance: The mean cosine of any two texts, if cosines count; None omits them.
-
-    Returns:
-        The pairs with their probabilities.
-    """
-    needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
-    some = [texts.texts[k] for k in needed]
-    above_chance = None if chance is None else cosine_above_chance(pairs.score, chance)
-    context = PairContext(table, above_chance, texts.strict)
-    return ScoredPairs(pairs, rounded_probability(scorer, some, first, second, context))
-
-
 def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
     """How frequent words are in a table; None if that does not count.
 
@@ -203,39 +141,3 @@ def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
     step = -(-len(texts) // _COUNTED)
     words = count_words(spell_out(texts.texts) if texts.strict else texts.texts, step=max(1, step))
     return words if texts.block is None else replace(words, size=comparable_texts(texts.block))
-
-
-class PairContext(NamedTuple):
-    """What is known of pairs beside their texts.
-
-    Attributes:
-        table: How frequent words are in the table; None omits that.
-        above_chance: The cosine of a sentence model above chance, (pairs,); None omits that.
-        strict: Whether marks and case count as `dlcli.core.text.strict` describes.
-    """
-
-    table: TableWords | None = None
-    above_chance: Floats | None = None
-    strict: bool = False
-
-
-def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows, context: PairContext) -> Floats:
-    """Score pairs, rounded so that every machine and number of threads gives the same probability.
-
-    Args:
-        scorer: Scorer of pairs.
-        texts: Texts that pairs refer to by index.
-        first: Index of the first text of each pair, (pairs,).
-        second: Index of the second text, (pairs,).
-        context: What else is known of the pairs.
-
-    Returns:
-        The probability that the texts are duplicates, (pairs,).
-    """
-    table, above_chance, strict = context
-    if not strict:
-        return np.round(scorer.score(texts, first, second, table, above_chance), _DIGITS)
-    # A model that was trained on texts as they are has not seen marks spelled out.
-    compared = spell_out(texts) if isinstance(scorer, PairScore) else texts
-    found = np.round(scorer.score(compared, first, second, table, above_chance), _DIGITS)
-    return np.where(differ_in_form_alone(texts, first, second), 0.0, found)

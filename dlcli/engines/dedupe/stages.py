@@ -28,10 +28,10 @@ from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.keep_rule import canonical_order, row_priorities
 from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.scoring.arrays import Floats
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines.dedupe.candidates import Candidates
 from dlcli.engines.dedupe.labelled import LabelledEstimates
-from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, STRICT, DedupeConfig, Unscored
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError

@@ -16,10 +16,10 @@ from dlcli.core.text.scoring.arrays import Rows
 from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
 from dlcli.core.text.scoring.features import trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.stored_texts import TextCollector
 from dlcli.core.text.tokens import fold_all
-from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup
 from dlcli.support.tables import Table

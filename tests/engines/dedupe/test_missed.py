@@ -8,12 +8,12 @@ import pytest
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import count_words
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.search import budget
 from dlcli.core.text.search.budget import pairs_from
 from dlcli.core.text.vectors import make_vectors
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import missed
-from dlcli.engines.dedupe.scores import score_pairs
 from dlcli.specs.dedupe import DedupeConfig
 
 STREETS = ["Mill", "Church", "Station", "Park", "Bridge", "Castle", "Market", "School", "Forest", "Garden"]

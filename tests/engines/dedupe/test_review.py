@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from dlcli.core.text.clusters import Groups
+from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
 from dlcli.engines.dedupe.candidates import find_candidates, plan_search
 from dlcli.engines.dedupe.review import make_review
-from dlcli.engines.dedupe.scores import choose_scorer, score_pairs, table_words
+from dlcli.engines.dedupe.scores import choose_scorer, table_words
 from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_column
 from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 from dlcli.support.errors import UsageError

@@ -33,6 +33,8 @@ _GRACE_S = 5.0
 """Seconds that jobs have to stop before they are ended."""
 _FACTS_S = 60.0
 """Seconds in which a node has to answer."""
+_JOINED_S = 15.0
+"""Seconds after which a node that has joined is known to all others."""
 
 
 def on_cluster(
@@ -106,15 +108,33 @@ class _Nodes:
         try:
             ask = self.ray.remote(num_cpus=0, max_retries=0)(facts_module.node_facts)
             asked = {node: ask.options(scheduling_strategy=self.on(node)).remote() for node in self.workers}
+            answers = {node: self._answer(node, ref, ask) for node, ref in asked.items()}
         finally:
             cloudpickle.unregister_pickle_by_value(facts_module)
+        self.workers = [node for node in self.workers if answers[node] is not None]
+        if not self.workers:
+            raise ResourceError("`cluster`: all its nodes were lost", hint="start Ray on one, with the address of the head")
         here = facts_module.node_facts()
-        for node, ref in asked.items():
-            found = _answer(self.ray, ref, self.names[node])
+        for node in self.workers:
+            found = answers[node]
             other = [f"{name} {found.get(name)}, here {value}" for name, value in here.items() if found.get(name) != value]
             if other:
                 hint = "install the same on all nodes, and use nodes with the same kind of CPU"
                 raise InputError(f"node {self.names[node]} ({node[:8]}) differs: {'; '.join(other)}", hint=hint)
+
+    def _answer(self, node: str, ref: Any, ask: Any) -> Any:
+        """What a node answers; None if it has been lost. One that has just joined may not be known yet, and is asked again."""
+        deadline = time.monotonic() + _JOINED_S
+        while True:
+            try:
+                return _answer(self.ray, ref, self.names[node])
+            except ResourceError:
+                if node not in {one["NodeID"] for one in self.ray.nodes() if one["Alive"]}:
+                    return None
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
+            ref = ask.options(scheduling_strategy=self.on(node)).remote()
 
 
 def _answer(ray: ModuleType, ref: Any, name: str) -> Any:
@@ -165,7 +185,7 @@ class _Run:
         from dlcli.core.compute.executor import ray_worker
 
         packed, resources = self.ray.put(pickle.dumps(function)), {"num_cpus": setting.threads, "num_gpus": int(setting.gpu)}
-        if max(nodes.cpus.values()) < setting.threads:
+        if max(nodes.cpus[node] for node in nodes.workers) < setting.threads:
             message = f"`cluster`: no node has {count(setting.threads, 'CPU')}, as many as each job has threads"
             raise ResourceError(message, hint="set OMP_NUM_THREADS=1 for less threads")
         self._open_everywhere(packed, nodes, setting)
