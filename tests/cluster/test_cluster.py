@@ -35,6 +35,13 @@ _LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "000000000000000000
 ENSEMBLE = ("ensemble", "--data", "digits", "--model", "nets.py:net", "--members", "3", "--epochs", "40")
 
 
+def commands_of(page: str) -> list[str]:
+    """The commands of a page of the documentation that run as they stand."""
+    found: list[str] = re.findall(r"^\$ (dlcli .*)$", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE)
+    assert any("--cluster auto" in line for line in found)
+    return found
+
+
 class Driver:
     """`dlcli ARGUMENTS` in a process of its own."""
 
@@ -266,7 +273,6 @@ def test_a_wrong_token_is_refused(cluster: LocalCluster, start: Callable[..., Dr
     assert "cannot be used" in err and "RAY_AUTH_TOKEN_PATH" in err
 
 
-@pytest.mark.parametrize("line", re.findall(r"^\$ (dlcli .*)$", (ROOT / "docs" / "cluster.md").read_text(), flags=re.MULTILINE))
+@pytest.mark.parametrize("line", [*commands_of("cluster.md"), *commands_of("scale.md")])
 def test_the_commands_of_the_documentation_run(line: str, cluster: LocalCluster, start: Callable[..., Driver]):
-    assert "--cluster auto" in line
     start(*shlex.split(line)[1:], RAY_ADDRESS=cluster.address).result()

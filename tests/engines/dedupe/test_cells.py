@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -122,6 +123,25 @@ def test_in_one_search_too_what_will_not_fit_is_said_before_it(
     said = re.search("about ([0-9,]+) pairs", str(error.value))
     assert said is not None
     assert int(said[1].replace(",", "")) == pytest.approx(found.candidates, rel=0.5)
+
+
+def test_the_commands_of_the_documentation_run(tmp_path: Path):
+    page = (ROOT / "docs" / "scale.md").read_text()
+    lines = [
+        line for line in re.findall(r"(?:^\$ |`)(dlcli dedupe [^`\n]+)", page, flags=re.MULTILINE) if "--cluster" not in line
+    ]
+    assert len(lines) == 3
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(line)],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {"marked.csv", "distinct.csv"}
 
 
 def test_the_review_page_is_the_same(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
