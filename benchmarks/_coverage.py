@@ -108,6 +108,13 @@ def _members(random: Random, members: int, p: float, n: int) -> NDArray[np.bool_
     return ndtri(p) + hard + random.normal(size=(members, n)) * sqrt(0.4) > 0
 
 
+def of_drive(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """A figure of masks of the frames of a drive, in the blocks that dlcli makes."""
+    figure, frames, lasting = setting
+    counts, group = _masks.driven(random, int(frames), lasting)
+    return holds(_masks.estimated(counts, group, int(figure)), _masks.truths(1.0)[int(figure)])
+
+
 def of_masks(random: Random, setting: tuple[float, ...]) -> bool | None:
     """A figure of masks, whose pictures come in blocks."""
     figure, blocks, pictures, spread, there = setting
@@ -405,6 +412,9 @@ def _sets() -> Iterator[Figure]:
     method = "bootstrap by block, widened as Student's t is"
     blocks = tuple((b, p, s, t) for b, p in ((12.0, 20.0), (40.0, 5.0)) for s in (5.0, 30.0) for t in (1.0, 0.5))
     settings = tuple((float(k), *one) for k in range(len(_masks.FIGURES)) for one in blocks)
+    drives = tuple((float(k), f, s) for k in range(3) for f, s in ((120.0, 2.0), (240.0, 5.0), (600.0, 5.0), (600.0, 15.0)))
+    names = tuple(one.replace("by block", "of a drive") for one in _masks.FIGURES)
+    yield Figure("masks of a drive", method, "Kunsch (1989)", drives, of_drive, 30, 0.92, 0.985, names, 600)
     yield Figure("masks by block", method, "Kunsch (1989)", settings, of_masks, 30, 0.92, 0.985, _masks.FIGURES, 600)
 
 

@@ -17,6 +17,8 @@ Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution."""
 _HALVINGS = 45
 """Of an interval of standard errors, until a p-value is known to rounding."""
+_WHOLE = 5
+"""Differences of 1 that are counted with those of fractions: a few small ones do not tell that there are no larger ones."""
 _FARTHEST = 37.0
 """Standard errors beyond which a probability is below the smallest number of double precision."""
 
@@ -26,7 +28,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
 
     Each value is 0 or 1 (wrong, right) or in [0, 1] (a mean over several classifiers). The interval is the adjusted Wald
     interval of Bonett and Price (2012, J. Educ. Behav. Stat. 37(4)), which keeps its coverage when few pairs disagree: a pair
-    that differs by 1 and one that differs by -1 are added. Fractions are treated alike. Bounds are clipped to [-1, 1].
+    that differs by 1 and one that differs by -1 are added. Of fractions the two added differ by as much as others do: by the
+    root mean square of the differences that are not 0, with five of 1 among them. Bounds are clipped to [-1, 1].
     Raises ValueError if the lengths differ or are 0, or a value is outside [0, 1].
     """
     left, right = _column(a), _column(b)
@@ -99,8 +102,10 @@ def _column(values: ArrayLike) -> NDArray[np.float64]:
 
 def _bonett_price(differences: NDArray[np.float64]) -> tuple[float, float]:
     """Centre and half-width: one pair of each kind of disagreement is added, then Wald with the variance of n + 2 pairs."""
-    n = len(differences) + 2
-    mean, square = float(differences.sum()) / n, (float((differences**2).sum()) + 2) / n
+    n, squares = len(differences) + 2, float((differences**2).sum())
+    # Of binary outcomes exactly 1.
+    added = (squares + _WHOLE) / (np.count_nonzero(differences) + _WHOLE)
+    mean, square = float(differences.sum()) / n, (squares + 2 * added) / n
     return mean, Z * sqrt((square - mean**2) / n)
 
 

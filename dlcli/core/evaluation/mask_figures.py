@@ -1,7 +1,8 @@
 """Figures of masks with intervals: IoU, accuracy and boundary F by class, and their means, of a set and of single pictures.
 
 A class that no pixel has and that is predicted nowhere has no figure, and does not count in means. Intervals are of a bootstrap
-over pictures or over groups of them, such as blocks of frames (Kunsch 1989, Ann. Stat. 17), widened as Student's t is for few.
+over pictures or over groups of them, such as blocks of frames (Kunsch 1989, Ann. Stat. 17), widened as Student's t is for few,
+and by how much a block is like the next one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,9 +67,9 @@ def mask_metrics(counts: MaskCounts, group: Groups, *, seed: int) -> tuple[MaskM
     found, draws, why = _bootstrapped(counts, group, seed)
     figures = found.overall() | {"mean-miou": np.array(_mean_of(picture_mious(counts)))}
     drawn = {} if draws is None else draws.overall() | {"mean-miou": _drawn_means(counts, group, seed)}
-    n = len(counts.confusion)
+    n, wider = len(counts.confusion), _widening(_unit_values(counts, group), group)
     return tuple(
-        MaskMetric(name=name, estimate=_estimate(float(figures[name]), drawn.get(name), n, _units(counts, group), why))
+        MaskMetric(name=name, estimate=_estimate(float(figures[name]), drawn.get(name), n, wider, why))
         for name in MASK_METRICS
         if np.isfinite(figures[name])
     )
@@ -113,13 +114,13 @@ def mask_gains(one: MaskCounts, others: Sequence[MaskCounts], group: Groups, *, 
         return {}
     values = {name: float(value - np.mean([found[name] for found in second])) for name, value in first.overall().items()}
     gaps = {name: found - np.mean([each[name] for each in again], axis=0) for name, found in drawn.overall().items()}
-    units, n = _units(one, group), len(one.confusion)
-    return {name: _gap(value, gaps[name], units, n) for name, value in values.items() if np.isfinite(value)}
+    more = _unit_values(one, group) - np.mean([_unit_values(counts, group) for counts in others], axis=0)
+    wider, n = _widening(more, group), len(one.confusion)
+    return {name: _gap(value, gaps[name], wider, n) for name, value in values.items() if np.isfinite(value)}
 
 
-def _gap(value: float, drawn: Floats, units: int, n: int) -> Difference:
+def _gap(value: float, drawn: Floats, wider: float, n: int) -> Difference:
     low, high = np.quantile(drawn[np.isfinite(drawn)], (0.025, 0.975))
-    wider = _widening(units)
     return Difference(value, value + wider * (min(low, value) - value), value + wider * (max(high, value) - value), n)
 
 
@@ -133,12 +134,13 @@ def class_masks(counts: MaskCounts, classes: tuple[str, ...], group: Groups, *, 
         seed: Seed of the bootstrap.
     """
     found, draws, why = _bootstrapped(counts, group, seed)
-    n, units, matrix = len(counts.confusion), _units(counts, group), counts.confusion.sum(0)
+    n, matrix = len(counts.confusion), counts.confusion.sum(0)
+    wider = _widening(_unit_values(counts, group), group)
 
     def figure(kind: str, k: int) -> Estimate | PointEstimate | None:
         value = float(getattr(found, kind)[k])
         drawn = None if draws is None else getattr(draws, kind)[:, k]
-        return _estimate(value, drawn, n, units, why) if np.isfinite(value) else None
+        return _estimate(value, drawn, n, wider, why) if np.isfinite(value) else None
 
     wrong = matrix - np.diag(np.diag(matrix))
     return tuple(
@@ -161,20 +163,24 @@ def pseudo_values(counts: MaskCounts, group: Groups) -> Floats:
     be averaged over pictures and seeds. The value of a group is spread over its pictures so that the mean over all pictures is
     that over groups, and so is the variance of a mean by group.
     """
-    parts = counts.summed(group)
-    confusion, edges = parts.confusion.astype(np.float64), parts.edges.astype(np.float64)
-    m = len(confusion)
-    whole = float(_mean(_shares(confusion.sum(0), edges.sum(0)).iou))
-    n = len(counts.confusion)
-    if m < 2:
-        return np.full(n, whole)
-    without = _mean(_shares(confusion.sum(0) - confusion, edges.sum(0) - edges).iou)
-    found: Floats = m * whole - (m - 1) * np.where(np.isfinite(without), without, whole)
+    found, n = _unit_values(counts, group), len(counts.confusion)
     if group is None:
         return found
-    mean, sizes = found.mean(), np.bincount(group)
+    m, mean, sizes = len(found), found.mean(), np.bincount(group)
     spread: Floats = mean + (n / (m * sizes) * (found - mean))[group]
     return spread
+
+
+def _unit_values(counts: MaskCounts, group: Groups) -> Floats:
+    """The pseudo-values of the mIoU of pictures, (n,), or of groups, (m,)."""
+    parts = counts.summed(group)
+    confusion, edges = parts.confusion.astype(np.float64), parts.edges.astype(np.float64)
+    m, whole = len(confusion), float(_mean(_shares(confusion.sum(0), edges.sum(0)).iou))
+    if m < 2:
+        return np.full(m, whole)
+    without = _mean(_shares(confusion.sum(0) - confusion, edges.sum(0) - edges).iou)
+    found: Floats = m * whole - (m - 1) * np.where(np.isfinite(without), without, whole)
+    return found
 
 
 def _units(counts: MaskCounts, group: Groups) -> int:
@@ -242,22 +248,42 @@ def _drawn_means(counts: MaskCounts, group: Groups, seed: int) -> Floats:
     return _ratio(weights @ values, weights @ there)
 
 
-def _estimate(value: float, drawn: Floats | None, n: int, units: int, why: str) -> Estimate | PointEstimate:
+def _estimate(value: float, drawn: Floats | None, n: int, wider: float, why: str) -> Estimate | PointEstimate:
     values = np.empty(0) if drawn is None else drawn[np.isfinite(drawn)]
     if len(values) < _RESAMPLES // 2:
         return PointEstimate(value=value, n=n, why=why or "too few pictures have it")
     low, high = np.quantile(values, (0.025, 0.975))
     if values.min() == values.max():
         return PointEstimate(value=value, n=n, why="the same in every resample")
-    wider = _widening(units)
     ends = value + wider * (min(low, value) - value), value + wider * (max(high, value) - value)
     return Estimate(value, max(0.0, ends[0]), min(1.0, ends[1]), n)
 
 
-def _widening(units: int) -> float:
-    """By how much intervals are widened: the bootstrap divides by n, and its quantiles are too near for few units."""
-    found: float = float(stdtrit(units - 1, 0.975)) / Z * (units / (units - 1)) ** 0.5
+def _widening(values: Floats, group: Groups) -> float:
+    """By how much intervals are widened: the bootstrap divides by m, and its quantiles are too near for few units.
+
+    Blocks that follow each other are not independent where what makes frames hard outlasts a block. The variance of a mean is
+    larger by 1 + 2 r for the correlation r of neighbours.
+
+    Args:
+        values: What each picture or group adds, (m,).
+        group: The group of each picture, (n,), if they come in groups.
+    """
+    m = len(values)
+    found: float = float(stdtrit(m - 1, 0.975)) / Z * (m / max(1, m - 1) * (1 + 2 * _likeness(values, group))) ** 0.5
     return found
+
+
+def _likeness(values: Floats, group: Groups) -> float:
+    """The correlation of groups that follow each other, at least 0, corrected for its bias of -1 / m; 0 for others."""
+    if group is None or len(values) < LEAST_GROUPS:
+        return 0.0
+    first = np.append(0, np.flatnonzero(np.diff(group)) + 1)
+    if len(first) > len(values):
+        return 0.0
+    away = values[group[first]] - values.mean()
+    squares = float((away**2).sum())
+    return 0.0 if squares == 0 else min(1.0, max(0.0, float((away[1:] * away[:-1]).sum()) / squares + 1 / len(values)))
 
 
 def named_figures(counts: MaskCounts) -> Mapping[str, float]:

@@ -129,3 +129,20 @@ def test_intervals_by_block_hold_where_those_by_picture_do_not():
             held[name] += one.low <= truth <= one.high
     assert held["block"] >= 120 * 0.88
     assert held["picture"] < 120 * 0.65
+
+
+def test_blocks_that_are_like_the_next_one_have_wider_intervals_than_the_same_in_another_order():
+    """Frames of a drive that gets harder, in twelve blocks, and the same blocks in disorder."""
+    random = np.random.default_rng(0)
+    share = np.repeat(np.linspace(0.5, 0.95, 12), 10)
+    right = random.binomial(1000, share)
+    confusion = np.zeros((120, 2, 2), dtype=np.int64)
+    confusion[:, 0, 0], confusion[:, 0, 1], confusion[:, 1, 1] = right, 1000 - right, 500
+    block = np.arange(120) // 10
+    mixed = np.argsort(random.permutation(12)[block], kind="stable")
+    widths = []
+    for order in (np.arange(120), mixed):
+        counts = MaskCounts(confusion[order], np.zeros((120, 2, 4), dtype=np.int64))
+        named = {one.name: one.estimate for one in mask_metrics(counts, block[order], seed=0)}
+        widths.append(named["miou"].high - named["miou"].low)
+    assert widths[0] > 1.2 * widths[1]
