@@ -175,10 +175,9 @@ def draw(cards: Sequence[Card], path: Path) -> None:
     plt.rcParams["svg.hashsalt"] = "dlcli"
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     rows = [card["rows"] / 1e6 for card in cards]
-    axes.plot(rows, [card["peak"] / 2**30 for card in cards], "o-", label="the process that reads and writes")
-    axes.plot(rows, [card["all"] / 2**30 for card in cards], "s--", label="with its workers")
-    axes.set(xlabel="million rows", ylabel="largest memory, GiB", xlim=(0, None), ylim=(0, None))
-    axes.legend()
+    axes.plot(rows, [card["peak"] / 2**30 for card in cards], "o-")
+    axes.set(xlabel="million rows", ylabel="memory, GiB", xlim=(0, None), ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
 
 
