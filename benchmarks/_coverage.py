@@ -184,10 +184,11 @@ def likelihood(random: Random, setting: tuple[float, ...]) -> bool | None:
 
 
 def area(random: Random, setting: tuple[float, ...]) -> bool | None:
-    """Normal scores of two groups with this area between them."""
-    truth, m, n = setting
+    """Normal scores of two groups with this area between them; those of positives have this standard deviation."""
+    truth, m, n, spread = setting
     positive = np.arange(int(m + n)) < m
-    return holds(metrics.auc(random.normal(size=int(m + n)) + sqrt(2) * ndtri(truth) * positive, positive), truth)
+    scores = random.normal(size=int(m + n)) * np.where(positive, spread, 1) + sqrt(1 + spread**2) * ndtri(truth) * positive
+    return holds(metrics.auc(scores, positive), truth)
 
 
 _MIDDLES = (np.arange(5) + 0.5) / 5 * 0.7 + 0.3
@@ -384,9 +385,10 @@ def _sets() -> Iterator[Figure]:
         100,
         0.92,
     )
-    sizes = ((10, 10), (10, 90), (50, 50), (20, 980), (500, 500))
-    tried = tuple((a, float(m), float(n)) for a in (0.5, 0.8, 0.95, 0.99, 0.999) for m, n in sizes)
-    yield Figure("AUC", "Newcombe, method 5", "Newcombe (2006), Stat. Med. 25", tried, area, 300, 0.93)
+    sizes = ((10, 90), (50, 50), (20, 980), (100, 900), (500, 500))
+    tried = tuple((a, float(m), float(n), s) for s in (1.0, 2.0, 0.5) for a in (0.7, 0.9, 0.97, 0.998) for m, n in sizes)
+    delong = "DeLong et al. (1988), Biometrics 44"
+    yield Figure("AUC", "a proportion with DeLong's variance", delong, tried, area, 100, 0.93, longer=1000)
     debiased = "test inversion, debiased"
     yield Figure("ECE", debiased, "Kumar et al. (2019), NeurIPS", _grid((0.02, 0.05, 0.18), (100, 600)), calibration, 80, 0.9)
     exact = "Clopper-Pearson at 0.05 / k"

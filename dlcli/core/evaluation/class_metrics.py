@@ -6,13 +6,12 @@ are those of shares, by group where there are groups.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.effective import effective_by_influence
-from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.confusion_figures import FEWEST, PSEUDO, group_size
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.ranked import Smoothed, rank, smoothed
@@ -135,9 +134,6 @@ class _Areas:
             mean.add(value, one)
         self.fewest = min(self.fewest, int(positive.sum()))
         area, precision = (self._estimate(value, one) for value, one in zip(values, usual, strict=True))
-        alone = metrics.auc(scores, positive)
-        if alone is not None:
-            area = alone if self.group is None else replace(area, low=min(area.low, alone.low), high=max(area.high, alone.high))
         return area, precision
 
     def means(self) -> dict[str, Estimate | PointEstimate]:

@@ -4,16 +4,17 @@ A network may have more outputs than the data has classes; labels are then below
 """
 
 from dataclasses import replace
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from scipy.stats import rankdata
 
 from dlcli.core.bootstrap import bootstrap_t
+from dlcli.core.effective import effective_by_influence
+from dlcli.core.evaluation.confusion_figures import PSEUDO
+from dlcli.core.evaluation.ranked import rank, smoothed
 from dlcli.core.grouped import share_of
-from dlcli.core.stats import Z
+from dlcli.core.proportion import effective_share
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.support.plural import count
 
@@ -22,9 +23,6 @@ Labels = NDArray[np.int64]
 
 FEWEST_MISTAKES = 30
 """With fewer of them the negative log-likelihood has no interval."""
-
-_HALVINGS = 60
-"""Of a bisection in [0, 1], to the last bit."""
 
 
 def log_probabilities(logits: NDArray[np.floating]) -> Floats:
@@ -128,28 +126,22 @@ def brier(log_p: Floats, y: Labels, group: Labels | None = None) -> Estimate:
 def auc(scores: Floats, positive: NDArray[np.bool_]) -> Estimate | None:
     """The area under the ROC curve: how often a positive example scores above a negative one, a tie counting half.
 
-    The interval is that of Newcombe (2006, Stat. Med. 25, 559-573), method 5: the areas that differ from this one by at most
-    1.96 of their own standard errors (Hanley and McNeil 1982, both groups counted with their mean size). It keeps its coverage
-    where the order is nearly perfect and where one group is small. None without both groups.
+    The variance is that of DeLong et al. (1988, Biometrics 44) once a quarter of an example of either kind is added at the
+    median of both kinds, since scores in perfect order by chance would seem never to be out of order; Student's t allows for
+    the few examples that it comes from. The interval is that of a proportion with this variance, which holds near 1. Variances
+    that follow from the area alone (Hanley and McNeil 1982; Newcombe 2006, method 5) are too small where positives vary more
+    than negatives and are fewer.
+
+    Args:
+        scores: The scores, (n,).
+        positive: Which examples are positive, (n,).
+
+    Returns:
+        The area; None without both kinds.
     """
-    m, n = int(positive.sum()), int((~positive).sum())
-    if not m or not n:
+    if positive.all() or not positive.any():
         return None
-    above = float(rankdata(scores)[positive].sum()) - m * (m + 1) / 2
-    area = above / (m * n)
-    return Estimate(area, _farthest(area, 0.0, m, n), _farthest(area, 1.0, m, n), m + n)
-
-
-def _farthest(area: float, end: float, m: int, n: int) -> float:
-    """The area between `area` and `end` that is as far from `area` as the interval reaches, by bisection."""
-    near, far = area, end
-    for _ in range(_HALVINGS):
-        middle = (near + far) / 2
-        within = abs(middle - area) <= Z * sqrt(_area_variance(middle, m, n))
-        near, far = (middle, far) if within else (near, middle)
-    return near
-
-
-def _area_variance(area: float, m: int, n: int) -> float:
-    others = (m + n) / 2 - 1
-    return area * (1 - area) * (1 + others * ((1 - area) / (2 - area) + area / (1 + area))) / (m * n)
+    n, value = len(scores), rank(scores, positive).auc().value
+    usual, _ = smoothed(scores, positive, PSEUDO, 1.0)
+    independent = effective_by_influence(usual.value, usual.influence, more=usual.more)
+    return effective_share(min(1.0, max(0.0, value)) * n, n, independent)
