@@ -1,6 +1,7 @@
 """Compare a classifier with another one on the same examples: `dlcli eval NEW --against OLD`. Needs torch for networks only."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from dlcli.support.seeds import derive
 from dlcli.support.tables import Table, write_csv
 
 FLIPS = "flips.csv"
+_WHOLE = re.compile(r"\A0*(\d+)(?:\.0*)?\Z")
+"""A whole number, which other programs write as 7.0 or 007."""
 _MOST_FLIPS = 24
 """Of each kind, in a result and on its page; the table has all."""
 
@@ -40,8 +43,8 @@ class Side:
         predictions: Its predictions.
         files: The file of each example, (n,); None without files.
         pictures: Makes pictures (m, c, h, w) of examples by their indices; None for a table.
-        ids: What a table without files calls each example, (n,), no two alike; None where it calls them nothing. A network has
-            the examples of the data in their order, which are called by their numbers.
+        ids: What the column `index` of a table calls each example, (n,), no two alike; None without one. A network has the
+            examples of the data in their order, which are called by their numbers.
     """
 
     name: str
@@ -158,19 +161,11 @@ def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Sid
 
 def _matched(new: Side, old: Side) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """The row of the old classifier for each example of the new one, and what is to be said about it."""
+    if new.files is not None and old.files is not None and _each_once(new.files) and _each_once(old.files):
+        return _matched_by_name(new, old, _ends_of_paths(new.files, old.files), "{}")
+    if new.ids is not None and old.ids is not None:
+        return _matched_by_name(new, old, _numbers_or_names(new.ids, old.ids), "index {}")
     n, m = len(new.predictions.y), len(old.predictions.y)
-    if new.files is not None and old.files is not None:
-        for short in (False, True):
-            place = {_file_name(file, short=short): row for row, file in enumerate(old.files)}
-            mine = [_file_name(file, short=short) for file in new.files]
-            if len(place) == m and len(set(mine)) == n and all(file in place for file in mine):
-                left = (f"Not compared: {count(m - n, 'more example')} of {old.name}.",) if m > n else ()
-                return np.array([place[file] for file in mine], dtype=np.intp), left
-        missing = next((file for file in new.files if file not in set(old.files)), None)
-        if missing is not None:
-            raise InputError(f"{old.name}: has no prediction for {missing}", hint="both need predictions for the same files")
-    if new.files is None and old.files is None and new.ids is not None and old.ids is not None:
-        return _matched_by_id(new, new.ids, old, old.ids)
     if n != m:
         raise InputError(
             f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
@@ -179,21 +174,51 @@ def _matched(new: Side, old: Side) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     return np.arange(n), ("Examples are matched by their order: not both have names of files, or an index, each once.",)
 
 
-def _matched_by_id(new: Side, ids: Names, old: Side, known: Names) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The same for tables with a column `index`, and for networks, whose examples are numbered."""
-    place = {one: row for row, one in enumerate(known)}
-    missing = next((one for one in ids if one not in place), None)
+def _matched_by_name(new: Side, old: Side, names: tuple[Names, Names], said: str) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """The same, by what both call each example.
+
+    Args:
+        new: The new classifier.
+        old: The old one.
+        names: Of the examples of the new one, and of the old one, each once.
+        said: A format of how a name is told.
+
+    Raises:
+        InputError: If the old one lacks an example.
+    """
+    mine, theirs = names
+    place = {name: row for row, name in enumerate(theirs)}
+    missing = next((name for name in mine if name not in place), None)
     if missing is not None:
         hint = "both need predictions for the same examples"
-        raise InputError(f"{old.name}: has no prediction of index {missing}", hint=hint)
-    rows = np.array([place[one] for one in ids], dtype=np.intp)
-    more = len(known) - len(ids)
-    return rows, (f"Not compared: {count(more, 'more example')} of {old.name}.",) if more else ()
+        raise InputError(f"{old.name}: has no prediction for {said.format(missing)}", hint=hint)
+    more = len(theirs) - len(mine)
+    left = (f"Not compared: {count(more, 'more example')} of {old.name}.",) if more else ()
+    return np.array([place[name] for name in mine], dtype=np.intp), left
 
 
-def _file_name(file: str, *, short: bool) -> str:
-    """The path of a file, or its name alone."""
-    return file.replace("\\", "/").rpartition("/")[2] if short else file
+def _each_once(names: Names) -> bool:
+    return len(set(names)) == len(names)
+
+
+def _ends_of_paths(mine: Names, theirs: Names) -> tuple[Names, Names]:
+    """Names of files, cut to the longest ends of their paths by which all of the first are among the second, each once.
+
+    Whole paths where there are no such ends: the same files may lie in other folders.
+    """
+    parts = [[file.replace("\\", "/").strip("/").split("/") for file in files] for files in (mine, theirs)]
+    deepest = max((len(one) for files in parts for one in files), default=1)
+    for kept in range(deepest, 0, -1):
+        ends = [["/".join(one[-kept:]) for one in files] for files in parts]
+        if all(map(_each_once, ends)) and set(ends[0]) <= set(ends[1]):
+            return ends[0], ends[1]
+    return mine, theirs
+
+
+def _numbers_or_names(mine: Names, theirs: Names) -> tuple[Names, Names]:
+    """What two tables call their examples; whole numbers without the zeros before or behind them that programs add."""
+    plain = [[_WHOLE.sub(r"\1", name.strip()) for name in names] for names in (mine, theirs)]
+    return (plain[0], plain[1]) if all(map(_each_once, plain)) else (mine, theirs)
 
 
 def _check_truth(new: Side, old: Side, rows: NDArray[np.intp]) -> None:

@@ -143,5 +143,47 @@ def test_tables_are_matched_by_their_index(both: dict[str, str], tmp_path: Path)
     assert result.comparison is None
     cut = [head, *rows[1:]]
     (tmp_path / "cut.csv").write_text("\n".join(map(",".join, cut)) + "\n")
-    with pytest.raises(InputError, match="has no prediction of index 0"):
+    with pytest.raises(InputError, match="has no prediction for index 0"):
         eval.run(EvalConfig(**options | {"against": str(tmp_path / "cut.csv")}))
+
+
+SAME = [("cat", "cat"), ("cat", "dog"), ("cat", "cat"), ("dog", "dog"), ("dog", "cat")]
+"""Truth and the new label of five examples; the old classifier has the first of each class wrong."""
+OTHER = ["dog", "cat", "cat", "cat", "dog"]
+
+
+@pytest.mark.parametrize("files", ["none", "new", "old", "both, one name twice"])
+@pytest.mark.parametrize("write", ["{}", "{}.0", "{:03d}"])
+def test_an_index_in_both_tables_decides_whatever_else_they_have(tmp_path: Path, files: str, write: str):
+    """The old table is in another order, which true classes do not tell."""
+
+    def written(name: str, rows: list[tuple[int, str, str]], form: str, *, named: bool) -> str:
+        head = ["file"] * named + ["index", "truth", "label"]
+        lines = [[*(["same.png"] * named), form.format(k), truth, label] for k, truth, label in rows]
+        (tmp_path / name).write_text("\n".join(map(",".join, [head, *lines])) + "\n")
+        return str(tmp_path / name)
+
+    new = written("new.csv", [(k, *one) for k, one in enumerate(SAME)], "{}", named=files in ("new", "both, one name twice"))
+    before = [(k, SAME[k][0], OTHER[k]) for k in (2, 0, 1, 4, 3)]
+    old = written("old.csv", before, write, named=files in ("old", "both, one name twice"))
+    found = eval.run(EvalConfig(model=new, against=old))
+    assert [(one.index, one.change) for one in found.comparison.flips] == [
+        (1, "broken"),
+        (4, "broken"),
+        (0, "fixed"),
+        (3, "fixed"),
+    ]
+    assert not any("by their order" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("root", ["", "/data/test/", "C:\\data\\", "../x/"])
+def test_files_whose_names_repeat_in_folders_are_told_apart_by_the_ends_of_their_paths(tmp_path: Path, root: str):
+    paths = ["cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png", "dog/2.png"]
+    new = table(tmp_path / "new.csv", [(path, *one) for path, one in zip(paths, SAME, strict=True)])
+    slash = "\\" if "\\" in root else "/"
+    before = [(root + paths[k].replace("/", slash), SAME[k][0], OTHER[k]) for k in (2, 0, 1, 4, 3)]
+    old = table(tmp_path / "old.csv", before)
+    for one, other, (worse, better) in ((new, old, ("broken", "fixed")), (old, new, ("fixed", "broken"))):
+        flips = eval.run(EvalConfig(model=one, against=other)).comparison.flips
+        named = {(flip.file.replace("\\", "/").removeprefix(root.replace("\\", "/")), flip.change) for flip in flips}
+        assert named == {("cat/2.png", worse), ("dog/2.png", worse), ("cat/1.png", better), ("dog/1.png", better)}
