@@ -14,7 +14,7 @@ from dlcli.core.evaluation.predictions import Predictions
 from dlcli.engines.eval.against import FLIPS
 from dlcli.engines.eval.prediction_file import eval_prediction_file
 from dlcli.engines.leaks import MOST_LISTED, without_duplicates
-from dlcli.engines.verify.claims import RunRecord, skipped
+from dlcli.engines.verify.claims import RunRecord, same, skipped
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, Verdict
@@ -23,7 +23,7 @@ from dlcli.support.tables import Table, write_csv
 
 _NEAR = 1e-4
 """Figures of probabilities with nine digits differ by less from those of all digits."""
-_ASKED = ("abstain", "detect", "no_worse")
+_ASKED = ("abstain", "detect", "no_worse", "fail_under")
 _OF_NAMES = ("against", "against_sha256", "flips")
 """Entries of a comparison that a table of which only the flips are known does not have."""
 
@@ -42,6 +42,8 @@ def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], pre
     """
     config, result = record.content["config"], record.result
     asked = {name: config[name] for name in _ASKED if config.get(name) is not None}
+    if "fail_under" in asked:
+        asked["fail_under"] = tuple(asked["fail_under"])  # JSON has lists
     asked |= {"suspects": True} if result.get("suspects") and predictions.log_p is not None else {}
     with TemporaryDirectory() as folder:
         if result.get("comparison") is not None:
@@ -78,8 +80,15 @@ def derived_again(record: RunRecord, found: EvalResult) -> Iterator[Check]:
         A check for each part that the record has.
     """
     claimed = record.result
+    yield _compared("names of figures", _names(claimed), _names(_plain(found)))
+    yield _compared("confusion", *(_cells(one["confusion"]) for one in (claimed, _plain(found))))
+    yield _compared("calibration", claimed["bins"], found.bins)
+    yield _compared("mistakes", claimed["mistakes"], found.mistakes)
+    if not claimed.get("stopped"):
+        yield same("gate", "passed" if not claimed["failed"] else "failed", "passed" if not found.failed else "failed")
     if claimed.get("slices"):
         yield _compared("slices", _by_name(claimed["slices"]), _by_name(found.slices))
+        yield same("worst slice", claimed["worst_slice"], found.worst_slice)
     if claimed.get("comparison") is not None and found.comparison is not None:
         unknown = () if is_prediction_file(record.content["config"]["against"]) else _OF_NAMES
         both = [dict(_plain(one)) for one in (claimed["comparison"], found.comparison)]
@@ -104,7 +113,7 @@ def leaks_again(record: RunRecord, predictions: Predictions) -> Iterator[Check]:
         A check where the record has duplicates and lists all of them.
     """
     claimed = record.result.get("leaks")
-    if not claimed or not claimed["count"]:
+    if not claimed:
         return
     inside = np.zeros(len(predictions.y), bool)
     inside[[one["index"] for one in claimed["pairs"]]] = True
@@ -128,6 +137,20 @@ def _suspects(claimed: Mapping[str, Any], found: EvalResult) -> Check:
 def _suspected(one: Mapping[str, Any]) -> dict[str, Any]:
     labels = {str(row["index"]): [row["given"], row["suggested"], row["score"]] for row in one["suspects"]}
     return {"rows": labels, **{name: one[name] for name in ("n", "count", "estimated", "right")}}
+
+
+def _names(result: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The figures and the classes that there are, each as often as it is there; classes may be in another order."""
+    figures, classes = ([one["name"] for one in result[part]] for part in ("metrics", "per_class"))
+    return {"figures": figures, "classes": sorted(classes)}
+
+
+def _cells(rows: Any) -> dict[str, list[int]]:
+    """The counts of a confusion matrix by true and predicted class."""
+    counts: dict[str, list[int]] = {}
+    for row in rows:
+        counts.setdefault(f"{row['true']} as {row['predicted']}", []).append(row["count"])
+    return counts
 
 
 def _by_name(rows: Any) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _repeated(record: RunRecord, config: VerifyConfig) -> list[Check]:
     found: list[Check] = []
     try:
         found.extend(repeat(record, config))
-    except (DlcliError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (DlcliError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         found.append(Check(what="what the record names", claimed="can be repeated", found=what, verdict=Verdict.REFUSED))
     return found

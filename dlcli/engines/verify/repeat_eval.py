@@ -28,7 +28,7 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """Count the accuracy again, and predict a tenth of the examples."""
     path = record.folder / PREDICTIONS
     claimed = {one["name"]: one["estimate"] for one in record.result.get("metrics", ())}
-    if "top-1" not in claimed:
+    if "top-1" not in claimed and not path.is_file():
         yield skipped("figures", "only evaluations of classes leave predictions to check")
         return
     if is_prediction_file(str(record.content["config"].get("model"))):
@@ -52,6 +52,8 @@ def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[st
     loaded = open_model_and_data(given, SILENT, look=False)
     split = _seen(loaded.split(given.split), record)
     yield same("SHA-256 of the network", record.result["model_sha256"], loaded.trained.sha256)
+    yield same("network", record.result["model"], loaded.trained.name)
+    yield same("data", [record.result[name] for name in ("data", "split")], [loaded.data.name, given.split])
     if len(split.y) != len(rows):
         yield same("number of examples in the data", len(rows), len(split.y))
         return

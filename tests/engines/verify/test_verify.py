@@ -27,7 +27,7 @@ from dlcli.support.errors import InputError
 from dlcli.support.fingerprints import SEAL, file_sha256, path_sha256, seal
 from dlcli.support.record import Start
 
-RUNS = ("train", "eval", "attack", "corruptions", "compared", "methods", "table")
+RUNS = ("train", "eval", "gate", "stopped", "attack", "corruptions", "compared", "methods", "table")
 
 
 def do(name: str, **options: Any) -> Path:
@@ -54,6 +54,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     do("train", data=data, model="mlp", epochs=1, output=place / "old")
     model = str(place / "train")
     do("eval", model=model, data=data, output=place / "eval")
+    do("eval", model=model, data=data, fail_under=("top-1", 0.999), output=place / "gate")
+    gate = {"fail_under": ("top-1", 0.1), "stop_when_sure": True}
+    do("eval", model=model, data=data, **gate, output=place / "stopped")
     do("attack", model=model, data=data, method="fgsm", eps="0.2", output=place / "attack")
     do("attack", model=model, data=data, method="corruptions", corruptions="fog,contrast", output=place / "corruptions")
     asked = {"slices": "class", "abstain": 0.4, "detect": 0.01, "no_worse": 0.05, "suspects": True}
@@ -211,12 +214,32 @@ def at(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def before(place: str, **entry: Any) -> Callable[[dict[str, Any]], None]:
+    """Put a changed copy of the first entry of a list in front of it."""
+
+    def change(content: dict[str, Any]) -> None:
+        rows = content["result"][place]
+        rows.insert(0, {**json.loads(json.dumps(rows[0])), **entry})
+
+    return change
+
+
+def without(place: str, number: int) -> Callable[[dict[str, Any]], None]:
+    """Take an entry out of a list."""
+    return lambda content: content["result"][place].pop(number) and None
+
+
+def other_gate(content: dict[str, Any]) -> None:
+    content["result"]["failed"] = "" if content["result"]["failed"] else "top-1 is too low"
+
+
 def fewer_flips(runs: Path) -> None:
     path = runs / "compared" / "flips.csv"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]))
 
 
+NO_LEAKS = {"n": 120, "count": 0, "without": {"value": 0.999, "low": 0.99, "high": 1.0, "n": 120}, "gain": None, "pairs": []}
 BESIDE = {
     "flips": ("compared", fewer_flips),
     "label": ("eval", better_label),
@@ -259,6 +282,26 @@ INSIDE = {
     "suggestion": ("table", at("result", "suspects", "suspects", 0, "suggested", to="9")),
     "accuracy without duplicates": ("eval", at("result", "leaks", "without", "value", to=0.999)),
     "number of duplicates": ("eval", at("result", "leaks", "count", to=1)),
+    "no duplicates, and a better accuracy": ("eval", at("result", "leaks", to=NO_LEAKS)),
+    "a figure twice": ("eval", before("metrics", estimate={"value": 0.99, "low": 0.98, "high": 0.995, "n": 120})),
+    "a figure that there is not": ("eval", before("metrics", name="auc")),
+    "a figure of another name": ("eval", at("result", "metrics", 1, "name", to="accuracy")),
+    "a figure removed": ("eval", without("metrics", 0)),
+    "a class twice": ("eval", before("per_class", n=1000)),
+    "a class removed": ("eval", without("per_class", 2)),
+    "no confusion": ("eval", at("result", "confusion", to=[])),
+    "a cell of the confusion": ("compared", at("result", "confusion", 0, "count", to=7)),
+    "bin": ("eval", at("result", "bins", 9, "accuracy", to=0.123)),
+    "no mistakes": ("compared", at("result", "mistakes", to=[])),
+    "gate": ("compared", other_gate),
+    "gate of a table": ("table", other_gate),
+    "gate that failed": ("gate", other_gate),
+    "name of the network": ("eval", at("result", "model", to="resnet50")),
+    "name of the data": ("eval", at("result", "data", to="cifar10")),
+    "set": ("eval", at("result", "split", to="train")),
+    "comparison that is a number": ("table", at("result", "comparison", to=0.5)),
+    "slices that are a number": ("compared", at("result", "slices", to=3)),
+    "figures that are text": ("eval", at("result", "metrics", to="top-1")),
 }
 
 
