@@ -91,9 +91,9 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
             result = engine.run(config, report=reporter)
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
         reporter.close()
-        output.show(command, config, result, run, reporter)
-        if config.output is not None and result.KIND == "single":
+        if config.output is not None and result.KIND == "single":  # first, for the reader of the output may have gone
             record(command, config, result, started, status, sys.argv[1:])
+        output.show(command, config, result, run, reporter)
     output.name_files(config, started.time.timestamp(), reporter)
     if result.failed:
         sys.stderr.write(folded(with_flags(f"dlcli {command.name}: {result.failed}", command.name)) + "\n")

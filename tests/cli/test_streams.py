@@ -39,6 +39,14 @@ def test_streams(tmp_path: Path, line: str, status: int):
         assert (tmp_path / "o.csv").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(("where", "status"), [("> /dev/full", 5), ("| true", 0), (">&-", 0)])
+def test_the_record_is_there_whatever_becomes_of_the_output(tmp_path: Path, where: str, status: int):
+    (tmp_path / "t.csv").write_text("truth,label\na,a\nb,a\n")
+    assert shell(f"{COMMAND} eval t.csv -o out {where}", tmp_path).returncode == status
+    checked = shell(f"{COMMAND} verify out", tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_standard_output_named_as_the_output_is_written_to(tmp_path: Path):
     named = shell(f"{COMMAND} dedupe questions -q -o /dev/stdout --format csv | cat", tmp_path)
     assert named.stdout == shell(f"{COMMAND} dedupe questions -q --format csv", tmp_path).stdout != ""

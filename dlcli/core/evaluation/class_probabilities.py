@@ -18,8 +18,8 @@ _STYLES = {
     "around": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[(\[])(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL),
 }
 """How the names of columns are made from those of classes."""
-_ROUNDED = 0.01
-"""How far the sum of rounded probabilities may be from 1."""
+_ROUNDED, _MOST_ROUNDED = 0.01, 0.05
+"""How far the sum of probabilities may be from 1 in any case, and at most, where they have few digits."""
 _NOTED = 1e-4
 """From here on it is said."""
 
@@ -74,7 +74,7 @@ def class_columns(
     p = np.stack([numbers(source, column, cells[column]) for column in names], axis=1)
     sums = p.sum(1)
     away = np.abs(sums - 1)
-    if (wrong := np.flatnonzero(away > _ROUNDED)).size:
+    if (wrong := np.flatnonzero(away > _rounding([cells[column] for column in names]) + 1e-9)).size:
         row = int(wrong[0])
         shown = ", ".join(list(names)[:3]) + (" ..." if len(names) > 3 else "")
         hint = "are these logits, or is a column missing? write probabilities; `columns` names the columns, as classes=PREFIX"
@@ -83,6 +83,12 @@ def class_columns(
     if away.max() > _NOTED:
         notes = (f"Probabilities are divided by their sum, which is {sums.min():.4f} to {sums.max():.4f}.",)
     return ClassColumns(tuple(names), tuple(names.values()), p / sums[:, None], notes)
+
+
+def _rounding(columns: Sequence[Texts]) -> float:
+    """How far sums of probabilities may be from 1 by their rounding: half of a last digit each, within the limits."""
+    digits = max(len(text.strip().partition(".")[2]) for column in columns for text in column)
+    return max(_ROUNDED, min(_MOST_ROUNDED, 0.5 * len(columns) * 10.0**-digits))
 
 
 def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) -> ClassColumns | None:
@@ -145,7 +151,16 @@ def _named(source: str, columns: Sequence[str], seen: Sequence[str], prefix: str
         if not named:
             raise InputError(f"{source}: no column begins with '{prefix}' (`columns`: classes)")
         return named
-    styles: dict[tuple[str, str, str], dict[str, str]] = {("", "", ""): {name: name for name in columns if name in seen}}
+    styles = [{name: name for name in columns if name in seen}, *_by_style(columns)]
+    known = set(seen)
+    best = max(styles, key=lambda one: len(known & set(one.values())))
+    matched = len(known & set(best.values()))
+    return best if matched >= min(2, len(known)) and len(best) > 1 else {}
+
+
+def _by_style(columns: Sequence[str]) -> list[dict[str, str]]:
+    """Columns with the same words before or behind, and the name that each has beside these."""
+    styles: dict[tuple[str, str, str], dict[str, str]] = {}
     # label_2 and probability_2 are the second most probable class and its probability.
     ranks = {name.casefold().removeprefix("label_") for name in columns if name.casefold().startswith("label_")}
     for side, pattern in _STYLES.items():
@@ -155,10 +170,24 @@ def _named(source: str, columns: Sequence[str], seen: Sequence[str], prefix: str
             ):
                 key = (side, found["word"].casefold(), found["joint"])
                 styles.setdefault(key, {})[column] = found["name"]
-    known = set(seen)
-    best = max(styles.values(), key=lambda one: len(known & set(one.values())))
-    matched = len(known & set(best.values()))
-    return best if matched >= min(2, len(known)) and len(best) > 1 else {}
+    return list(styles.values())
+
+
+def unused_notes(cells: Mapping[str, Texts], seen: Sequence[str]) -> list[str]:
+    """That columns look like probabilities of classes, but are called like none.
+
+    Args:
+        cells: The columns in which none were found, (n,) each.
+        seen: The labels that occur.
+    """
+    for columns in _by_style(list(cells)):
+        if len(columns) > 1 and all(_are_shares(cells[column]) for column in columns):
+            sums = sum(np.array([_number(text) for text in cells[column]]) for column in columns)
+            if (np.abs(sums - 1) <= _MOST_ROUNDED).all():
+                there = ", ".join(list(columns)[:3]) + (" ..." if len(columns) > 3 else "")
+                labels = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
+                return [f"Not used: the columns {there} look like probabilities, but are not called like the labels {labels}."]
+    return []
 
 
 def _are_shares(texts: Texts) -> bool:

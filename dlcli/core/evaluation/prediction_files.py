@@ -4,7 +4,8 @@ Every framework writes such tables under names of its own. A column of true labe
 or one of probabilities per class; all other columns are metadata.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.class_labels import differing_in_case
 from dlcli.core.data.column_names import known_columns, plain_name
-from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers, second_column
+from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers, second_column, unused_notes
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
@@ -25,6 +26,8 @@ LOSS = "loss"
 INDEX = "index"
 DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
+WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
+"""A whole number, which other programs write as 7.0 or 007."""
 _POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"), ("neg", "pos"))
 """Two classes of which the second is the one whose probability a single column holds."""
 _CLOSE = 0.01
@@ -41,6 +44,7 @@ class PredictionTable:
         predictions: The predictions, without groups.
         files: The file of each example, (n,); None without such a column.
         ids: What the column `index` calls each example, (n,), no two alike; None without such a column.
+        numbers: The same as whole numbers, (n,); the places of the rows from 0 on if they are none.
         metadata: The other columns as text, (n,) each.
         notes: How the columns were read, where that is not plain.
     """
@@ -50,6 +54,14 @@ class PredictionTable:
     ids: Texts | None = None
     metadata: dict[str, Texts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """See the class."""
+        found = [] if self.ids is None else [WHOLE.fullmatch(str(one).strip()) for one in self.ids]
+        if not found or not all(found):
+            return np.arange(len(self.predictions.y))
+        return np.array([int(one[1]) for one in found if one], dtype=np.int64)
 
 
 def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable:
@@ -77,8 +89,10 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
     if found is None and roles.sure is None:
         found = second_column(table.name, free, seen)
+    _check_once(table, {*taken, *(found.columns if found else ())})
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
-    notes = (*rival_notes(roles, cells, truth, label), *_case_notes(predictions.outputs), *notes)
+    unused = unused_notes(free, seen) if found is None else []
+    notes = (*rival_notes(roles, cells, truth, label), *_case_notes(predictions.outputs), *unused, *notes)
     _check_correct(table, cells, predictions)
     own = set() if found is None else set(found.columns)
     metadata = {name: column for name, column in free.items() if name not in own}
@@ -86,6 +100,14 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     if roles.file is not None:
         metadata["file"] = cells[roles.file]
     return PredictionTable(predictions, files, _ids(cells), metadata, notes)
+
+
+def _check_once(table: Table, used: Collection[str]) -> None:
+    """Raise InputError if one of the columns in use is there several times."""
+    twice = next((name for name in table.columns if table.columns.count(name) > 1 and name in used), None)
+    if twice is not None:
+        hint = "rename the others, so that it is clear which is meant"
+        raise InputError(f"{table.name}: has several columns called '{twice}'", hint=hint)
 
 
 def _case_notes(classes: Sequence[str]) -> list[str]:

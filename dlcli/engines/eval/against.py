@@ -1,7 +1,6 @@
 """Compare a classifier with another one on the same examples: `dlcli eval NEW --against OLD`. Needs torch for networks only."""
 
 import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.comparison import compare_parts, gate_power, no_worse, p_of_pairs
+from dlcli.core.evaluation.prediction_files import WHOLE
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.slices import CLASS, ExampleSlice
 from dlcli.core.grouped import difference_of, share_of
@@ -25,8 +25,6 @@ from dlcli.support.seeds import derive
 from dlcli.support.tables import Table, write_csv
 
 FLIPS = "flips.csv"
-_WHOLE = re.compile(r"\A0*(\d+)(?:\.0*)?\Z")
-"""A whole number, which other programs write as 7.0 or 007."""
 _MOST_FLIPS = 24
 """Of each kind, in a result and on its page; the table has all."""
 
@@ -66,6 +64,13 @@ class ComparedClassifiers:
     flips: tuple[Flip, ...]
     notes: tuple[str, ...]
     pictures: NDArray[np.floating] | None = None
+
+    def numbered(self, numbers: NDArray[np.int64]) -> "ComparedClassifiers":
+        """The same with what a table calls its examples, (n,), in place of the places of their rows."""
+        flips, shown = (
+            tuple(replace(one, index=int(numbers[one.index])) for one in rows) for rows in (self.flips, self.comparison.flips)
+        )
+        return replace(self, flips=flips, comparison=replace(self.comparison, flips=shown))
 
     def change(self, n: int) -> NDArray[np.int64]:
         """1 where only the new one is right, -1 where only the old one is, else 0, (n,)."""
@@ -217,7 +222,7 @@ def _ends_of_paths(mine: Names, theirs: Names) -> tuple[Names, Names]:
 
 def _numbers_or_names(mine: Names, theirs: Names) -> tuple[Names, Names]:
     """What two tables call their examples; whole numbers without the zeros before or behind them that programs add."""
-    plain = [[_WHOLE.sub(r"\1", name.strip()) for name in names] for names in (mine, theirs)]
+    plain = [[found[1] if (found := WHOLE.fullmatch(name.strip())) else name for name in names] for names in (mine, theirs)]
     return (plain[0], plain[1]) if all(map(_each_once, plain)) else (mine, theirs)
 
 

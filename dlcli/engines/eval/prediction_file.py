@@ -1,5 +1,7 @@
 """Evaluate predictions that are in a table, whatever made them: `dlcli eval predictions.csv`. Needs no torch."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,11 +50,13 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     cuts = [one for part in parts for one in part]
     files = _as_list(table.files)
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
-    side = Side(str(config.model), opened.sha256, predictions, _as_list(table.files), ids=opened.ids)
+    mistakes = tuple(replace(one, index=int(table.numbers[one.index])) for one in measured.mistakes)
+    side = Side(str(config.model), opened.sha256, predictions, files, ids=opened.ids)
     compared = compare_with(config, side, cuts, report)
-    found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)
-    suspects = _suspects(config, predictions, files)
+    compared = None if compared is None else compared.numbered(table.numbers)
+    found = None if compared is None else compared.comparison
+    suspects = _suspects(config, opened, files)
     difference = None if found is None else found.difference
     gates = failed_gate(config, measured, str(config.model), difference), failed_margin(config, found)
     result = EvalResult(
@@ -66,7 +70,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
         per_class=measured.per_class,
         confusion=measured.confusion,
         bins=measured.bins,
-        mistakes=measured.mistakes,
+        mistakes=mistakes,
         diagnosis=None,
         summary=None,
         slices=measured.slices,
@@ -124,13 +128,16 @@ def plan_prediction_file(config: EvalConfig) -> list[str]:
     return [*lines, what, *compared, *([f"write {', '.join(WRITTEN)} in {config.output}"] if config.output else [])]
 
 
-def _suspects(config: EvalConfig, predictions: Predictions, files: list[str] | None) -> Suspects | None:
+def _suspects(config: EvalConfig, opened: OpenedPredictions, files: list[str] | None) -> Suspects | None:
+    predictions = opened.predictions
     if not config.suspects:
         return None
     if predictions.log_p is None:
         hint = "add a column for each class, or omit `suspects`"
         raise InputError(f"`suspects`: {config.model} has no probabilities of all classes", hint=hint)
-    return find_suspects(predictions.log_p, predictions.y, predictions.outputs, files, split="")
+    found = find_suspects(predictions.log_p, predictions.y, predictions.outputs, files, split="")
+    numbers = opened.table.numbers
+    return replace(found, suspects=tuple(replace(one, index=int(numbers[one.index])) for one in found.suspects))
 
 
 def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:

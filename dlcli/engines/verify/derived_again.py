@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.engines.eval.against import FLIPS
+from dlcli.engines.eval.opened_predictions import OpenedPredictions
 from dlcli.engines.eval.prediction_file import eval_prediction_file
 from dlcli.engines.leaks import MOST_LISTED, without_duplicates
 from dlcli.engines.verify.claims import RunRecord, same, skipped
@@ -28,19 +30,19 @@ _OF_NAMES = ("against", "against_sha256", "flips")
 """Entries of a comparison that a table of which only the flips are known does not have."""
 
 
-def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], predictions: Predictions) -> EvalResult:
+def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], opened: OpenedPredictions) -> EvalResult:
     """The evaluation of a table of predictions, with what the record derives from it as well.
 
     Args:
         record: The record of the evaluation.
         path: The table that it left, or that it read.
         given: The options of the configuration that concern tables.
-        predictions: What the table holds.
+        opened: The table.
 
     Raises:
         DlcliError: If the table cannot be evaluated.
     """
-    config, result = record.content["config"], record.result
+    config, result, predictions = record.content["config"], record.result, opened.predictions
     asked = {name: config[name] for name in _ASKED if config.get(name) is not None}
     if "fail_under" in asked:
         asked["fail_under"] = tuple(asked["fail_under"])  # JSON has lists
@@ -50,23 +52,30 @@ def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], pre
             asked["against"] = config["against"]
             if not is_prediction_file(config["against"]):
                 asked["against"] = str(Path(folder) / "old.csv")
-                _write_old(Path(asked["against"]), predictions, record.folder / FLIPS)
+                called = opened.table.numbers if is_prediction_file(config["model"]) else np.arange(len(predictions.y))
+                _write_old(Path(asked["against"]), opened, called, record.folder / FLIPS)
         return eval_prediction_file(EvalConfig(model=str(path), **given, **asked), SILENT)
 
 
-def _write_old(path: Path, predictions: Predictions, flips: Path) -> None:
+def _write_old(path: Path, opened: OpenedPredictions, called: NDArray[np.int64], flips: Path) -> None:
     """The table of the classifier that was compared with, of which the changed rows are known, and that the others are alike.
 
-    A row without a name is matched by its order.
+    Args:
+        path: Where to write it.
+        opened: The table of the new classifier.
+        called: What the flips call each example, (n,).
+        flips: The examples that changed.
     """
-    names = predictions.outputs
+    predictions = opened.predictions
+    names, places = predictions.outputs, {number: k for k, number in enumerate(called.tolist())}
     labels = [names[k] for k in predictions.predicted]
     with flips.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            labels[int(row["index"])] = row["old"]
+            labels[places[int(row["index"])]] = row["old"]
     truth = [names[k] for k in predictions.y]
     with path.open("w", encoding="utf-8", newline="") as stream:
-        write_csv(Table(["truth", "predicted"], [list(row) for row in zip(truth, labels, strict=True)]), stream)
+        rows = [list(row) for row in zip(opened.table.numbers.tolist(), truth, labels, strict=True)]
+        write_csv(Table(["index", "truth", "predicted"], rows), stream)
 
 
 def derived_again(record: RunRecord, found: EvalResult) -> Iterator[Check]:

@@ -33,8 +33,9 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
         del given["limit"]  # the table that a run leaves has only what it saw
     if record.result.get("n_groups") is not None and "group" not in given:
         given["group"] = task_of(config["model"]).group  # that of the training
-    predictions = open_predictions(EvalConfig(model=str(path), **given), str(path)).predictions
-    found = evaluated_again(record, path, given, predictions)
+    opened = open_predictions(EvalConfig(model=str(path), **given), str(path))
+    predictions = opened.predictions
+    found = evaluated_again(record, path, given, opened)
     whole = {one.name: vars(one.estimate) for one in found.metrics}
     yield _compared("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole)
     each = {f"{row.name} {name}": vars(value) for row in found.per_class for name, value in _of_class(vars(row)).items()}

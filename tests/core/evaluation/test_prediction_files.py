@@ -138,6 +138,10 @@ BAD = {
         "row 3, column 'truth': 'c' is none of the classes",
     ),
     "no sum": ("truth,p_a,p_b\na,0.5,0.5\nb,0.5,0.3\n", "row 2: the probabilities .p_a, p_b. sum to 0.8, not 1"),
+    "no sum, few digits": ("truth,p_a,p_b\na,0.5,0.5\nb,0.6,0.3\n", "row 2: the probabilities .p_a, p_b. sum to 0.9, not 1"),
+    "two truths": ("truth,truth,label\na,b,a\nb,a,b\n", "has several columns called 'truth'"),
+    "two labels": ("truth,label,label\na,b,a\nb,a,b\n", "has several columns called 'label'"),
+    "a class twice": ("truth,p_a,p_b,p_b\na,1,0,0\nb,0,1,0\n", "has several columns called 'p_b'"),
     "logits": ("truth,p_a,p_b\na,0.5,0.5\nb,-3.5,0.3\n", "row 2, column 'p_a': '-3.5' is not a probability"),
     "no number": ("truth,p_a,p_b\na,0.5,0.5\nb,n/a,0.3\n", "row 2, column 'p_a': 'n/a' is not a probability"),
     "not correct": (
@@ -152,6 +156,30 @@ BAD = {
 def test_what_cannot_be_is_refused_by_row(text: str, message: str):
     with pytest.raises(InputError, match=message):
         read_predictions(table(text))
+
+
+@given(st.integers(2, 10), st.integers(2, 4), st.integers(0, 1000))
+def test_rounded_probabilities_are_read_and_divided_by_their_sum(classes: int, digits: int, seed: int):
+    p = np.random.default_rng(seed).dirichlet(np.ones(classes), 40)
+    names = [chr(ord("a") + k) for k in range(classes)]
+    lines = [f"{names[k % classes]},{','.join(f'{value:.{digits}f}' for value in row)}" for k, row in enumerate(p)]
+    found = read_predictions(table("\n".join(["truth," + ",".join(f"p_{name}" for name in names), *lines]) + "\n"))
+    assert found.predictions.outputs == tuple(names)
+    assert np.exp(found.predictions.log_p) == pytest.approx(p, abs=2 * classes * 10.0**-digits)
+    assert np.exp(found.predictions.log_p).sum(1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("names", [("p_A", "p_B"), ("p_x", "p_y"), ("A_prob", "B_prob")])
+def test_probabilities_of_classes_of_other_names_are_told(names: tuple[str, str]):
+    text = "truth,label,{},{},size_1,size_2\na,a,0.9,0.1,1,1\nb,a,0.7,0.3,1,1\n".format(*names)
+    found = read_predictions(table(text))
+    assert found.predictions.log_p is None
+    assert [note for note in found.notes if "Not used" in note and names[0] in note and "a, b" in note]
+    assert not [note for note in read_predictions(table(text.replace("0.3", "3"))).notes if "Not used" in note]
+
+
+def test_several_columns_of_a_name_that_is_not_used_are_no_matter():
+    assert read_predictions(table("truth,note,note,label\na,x,y,a\nb,x,y,a\n")).predictions.correct.tolist() == [True, False]
 
 
 def test_columns_by_name():

@@ -176,6 +176,38 @@ def test_an_index_in_both_tables_decides_whatever_else_they_have(tmp_path: Path,
     assert not any("by their order" in note for note in found.notes)
 
 
+def test_rows_are_called_by_the_index_of_their_table(tmp_path: Path):
+    """In flips, mistakes and suspects, in the result and in the files, whatever the order of the rows."""
+    drawn = np.random.default_rng(0)
+    n, truth = 300, np.arange(300) % 3
+    p = drawn.dirichlet(np.ones(3) * 0.3, n)
+    p[np.arange(n), truth] += 1.5
+    p[::20] = np.roll(p[::20], 1, axis=1)  # surely another class
+    p /= p.sum(1, keepdims=True)
+    order = drawn.permutation(n)
+
+    def written(name: str, rows: np.ndarray, label: np.ndarray) -> str:
+        lines = [f"{7000 + k},{truth[k]},{label[k]},{','.join(f'{value:.9f}' for value in p[k])}" for k in rows.tolist()]
+        (tmp_path / name).write_text("\n".join(["index,truth,label,p_0,p_1,p_2", *lines]) + "\n")
+        return str(tmp_path / name)
+
+    label = p.argmax(1)
+    old = np.where(np.arange(n) % 7 == 0, (truth + 1) % 3, truth)
+    options = {"suspects": True, "against": written("old.csv", np.arange(n), old)}
+    plain, mixed = (written(f"{name}.csv", rows, label) for name, rows in (("plain", np.arange(n)), ("mixed", order)))
+    one, other = (eval.run(EvalConfig(model=new, output=tmp_path / f"{new}.out", **options)) for new in (plain, mixed))
+    wrong = {7000 + k for k in np.flatnonzero(label != truth).tolist()}
+    assert wrong and {row.index for row in one.mistakes} <= wrong and {row.index for row in other.mistakes} <= wrong
+    changed = {7000 + k for k in np.flatnonzero((label == truth) != (old == truth)).tolist()}
+    for new in (plain, mixed):
+        with (Path(f"{new}.out") / "flips.csv").open(newline="") as stream:
+            assert {int(row["index"]) for row in csv.DictReader(stream)} == changed
+        with (Path(f"{new}.out") / "suspects.csv").open(newline="") as stream:
+            found = {int(row["index"]): int(row["given"]) for row in csv.DictReader(stream)}
+        assert found and all(truth[number - 7000] == given for number, given in found.items())
+    assert {row.index for row in one.suspects.suspects} == {row.index for row in other.suspects.suspects}
+
+
 @pytest.mark.parametrize("root", ["", "/data/test/", "C:\\data\\", "../x/"])
 def test_files_whose_names_repeat_in_folders_are_told_apart_by_the_ends_of_their_paths(tmp_path: Path, root: str):
     paths = ["cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png", "dog/2.png"]
