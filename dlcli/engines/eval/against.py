@@ -186,7 +186,7 @@ def _matched_by_name(new: Side, old: Side, names: tuple[Names, Names], said: str
         new: The new classifier.
         old: The old one.
         names: Of the examples of the new one, and of the old one, each once.
-        said: A format of how a name is told.
+        said: How a message has a name, as a format.
 
     Raises:
         InputError: If the old one lacks an example.
