@@ -55,7 +55,8 @@ def member(data, device):
 
 def network(data, device):
     arch = open_model(None, data)
-    return json.loads(cached._description(cached._Plan(arch, data, arch.recipe, 0, "baseline", False, device)))
+    plan = cached.MemberPlan(arch=arch, data=data, recipe=arch.recipe, seed=0, name="baseline", device=device)
+    return json.loads(cached._description(plan))
 
 
 def images(data, device):
