@@ -421,7 +421,7 @@ def _sets() -> Iterator[Figure]:
 
 
 def _class_figures() -> Iterator[Figure]:
-    method = "shares, Newcombe, or Wilson on the effective number of examples"
+    method = "a proportion, on the effective number of examples"
     for kind, settings, name in (
         ("", _classes.SINGLE, "figures of classes"),
         (" by group", _classes.GROUPED, "the same, by group"),

@@ -4,8 +4,9 @@ import marshal
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, overload
+from typing import Any
 
+from dlcli.support.in_parts import InParts
 from dlcli.support.memory import check_memory
 from dlcli.support.scratch import RawFile, scratch_file
 
@@ -23,30 +24,12 @@ _CHECKED = 1 << 18
 """Rows after which it is first checked whether they will fit."""
 
 
-class SomeRows(Sequence[Row]):
-    """Rows of which some are read at a time, by `some`."""
+class SomeRows(InParts[Row]):
+    """Rows of which some are read at a time."""
 
-    def some(self, start: int, stop: int) -> list[Row]:
-        """The rows from `start` to `stop`, which are in range."""
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[Row]:
-        for start in range(0, len(self), AT_ONCE):
-            yield from self.some(start, min(start + AT_ONCE, len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        """A row, or a list of those of a slice."""
-        if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            return self.some(start, max(start, stop)) if step == 1 else [self[k] for k in range(start, stop, step)]
-        index = index + len(self) if index < 0 else index
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self.some(index, index + 1)[0]
+    def at_once(self) -> int:
+        """See `InParts`."""
+        return AT_ONCE
 
 
 class StoredRows(SomeRows):
@@ -60,7 +43,7 @@ class StoredRows(SomeRows):
         return self._firsts[-1]
 
     def some(self, start: int, stop: int) -> list[Row]:
-        """See `SomeRows`."""
+        """See `InParts`."""
         found: list[Row] = []
         pack = bisect_right(self._firsts, start) - 1
         while start < stop:
@@ -90,7 +73,7 @@ class MadeRows(SomeRows):
         return len(self._rows)
 
     def some(self, start: int, stop: int) -> list[Row]:
-        """See `SomeRows`."""
+        """See `InParts`."""
         return self._make(start, self._rows[start:stop])
 
 
@@ -104,7 +87,7 @@ class ChosenRows(SomeRows):
         return len(self._indices)
 
     def some(self, start: int, stop: int) -> list[Row]:
-        """See `SomeRows`."""
+        """See `InParts`."""
         chosen = self._indices[start:stop]
         if not len(chosen) or chosen[-1] - chosen[0] > 8 * AT_ONCE:
             return [self._rows[k] for k in chosen]

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import GrowingArray, release
+from dlcli.support.in_parts import InParts
 from dlcli.support.row_store import batches
 from dlcli.support.scratch import RawFile, new_file, opened, scratch_file
 
@@ -20,30 +21,12 @@ _TEXT_BYTES = 64
 """Bytes of a text beside its letters."""
 
 
-class SomeTexts(Sequence[str]):
-    """Texts of which some are made at a time, by `some`."""
+class SomeTexts(InParts[str]):
+    """Texts of which some are made at a time."""
 
-    def some(self, start: int, stop: int) -> list[str]:
-        """The texts from `start` to `stop`, which are in range."""
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), _AT_ONCE):
-            yield from self.some(start, min(start + _AT_ONCE, len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        """A text, or a list of those of a slice."""
-        if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            return self.some(start, max(start, stop)) if step == 1 else [self[k] for k in range(start, stop, step)]
-        index = index + len(self) if index < 0 else index
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self.some(index, index + 1)[0]
+    def at_once(self) -> int:
+        """See `InParts`."""
+        return _AT_ONCE
 
 
 class StoredTexts(SomeTexts):
@@ -60,7 +43,7 @@ class StoredTexts(SomeTexts):
         release(self._ends)
 
     def some(self, start: int, stop: int) -> list[str]:
-        """See `SomeTexts`."""
+        """See `InParts`."""
         ends = (self._ends[start : stop + 1] - self._ends[start]).tolist()
         found = self._file.read(int(self._ends[start]), int(self._ends[stop]))
         if found.isascii():
@@ -90,7 +73,7 @@ class MadeTexts(SomeTexts):
         return len(self._texts)
 
     def some(self, start: int, stop: int) -> list[str]:
-        """See `SomeTexts`."""
+        """See `InParts`."""
         return self._make(self._texts[start:stop])
 
 
