@@ -43,7 +43,7 @@ def test_fields_of_the_command_become_flags_and_other_text_stays(command, messag
 
 
 def test_every_word_in_backticks_is_an_option_or_a_parameter():
-    """Messages name options as fields; a name that is none would be printed in its backticks, as nobody can type it."""
+    """Messages name options as fields; a name that is none would be printed in backticks, and is no option of any command."""
     options = {name for command in COMMANDS for name in _typed(command)}
     package = Path(dlcli.__file__).parent
     unknown = [
