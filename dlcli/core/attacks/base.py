@@ -176,7 +176,8 @@ class Attack(ABC):
             batch_size: How many images are attacked at a time.
             seed: The seed of all random numbers.
             first: The place of the first image in the whole set, or the places of all, (n,): the random numbers of an image
-                depend on its place and the seed, so that parts of a set are attacked as the whole is.
+                depend on its place and the seed, so that parts of a set are attacked as the whole is. What may differ are the
+                last bits of a network's products, which libraries round otherwise for batches of a few images.
             task: Is advanced by one per image.
 
         Returns:
