@@ -49,7 +49,8 @@ class _Crafting:
     own: _Weights
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (self.run.setup.config, self.run.setup.data.fingerprint, _networks_sha256(self.run), self.own)
+        setup = self.run.setup
+        return _reopened, (setup.config, setup.data.fingerprint, setup.origin, _networks_sha256(self.run), self.own)
 
     def __call__(self, job: _Job, report: Reporter) -> PartialResult:
         run = replace(self.run, setup=replace(self.run.setup, report=report), partial=None, made={})
@@ -113,10 +114,12 @@ def _networks_sha256(run: AttackRun) -> str:
     return combined_sha256([weights_sha256(one) for one in run.networks])
 
 
-def _reopened(config: AttackConfig, fingerprint: str, sha256: str, own: _Weights) -> _Crafting:
+def _reopened(config: AttackConfig, fingerprint: str, origin: str, sha256: str, own: _Weights) -> _Crafting:
     setup = open_setup(config, SILENT)
     if setup.data.fingerprint != fingerprint:
         raise InputError(f"{setup.data.name}: the data are others there", hint="start again when nothing writes to them")
+    if setup.origin != origin:
+        raise InputError(f"{config.surrogate}: the surrogate is another there", hint="start again when nothing writes to it")
     fitted = {name: _member(setup, name, weights) for name, weights in own.items()}
     run = opened_run(setup, assembled(setup.networks, setup.data, setup.outputs, fitted))
     if _networks_sha256(run) != sha256:

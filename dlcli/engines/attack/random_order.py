@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.engines.anytime import Watch, parts, random_order
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation
 from dlcli.engines.attack.rows import PerImage
@@ -71,7 +72,8 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
 def _only(attack_run: AttackRun, picked: np.ndarray) -> AttackRun:
     """The run of the images at the indices `picked`."""
     setup, index = attack_run.setup, torch.from_numpy(picked)
-    some = replace(setup, x=setup.x[index], y=setup.y[index], places=setup.places[index])
+    attacks = tuple(one.rows(index) if isinstance(one, Transfer) else one for one in setup.attacks)
+    some = replace(setup, attacks=attacks, x=setup.x[index], y=setup.y[index], places=setup.places[index])
     return replace(attack_run, setup=some, targets=None if attack_run.targets is None else attack_run.targets[index])
 
 

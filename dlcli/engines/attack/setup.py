@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from dlcli.engines.attack.trained_networks import LoadedNetworks, load_networks
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.corruptions import METHOD
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.fingerprints import file_sha256
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
@@ -220,7 +222,7 @@ def _with_transfer(setup: AttackSetup, source: str) -> AttackSetup:
     notes: tuple[str, ...] = (_STOPPED,)
     if setup.config.surrogate_is_file:
         given: dict[str, Any] = {"saved": load_saved_images(source, setup.x, setup.y, setup.eps)}
-        origin = f"saved in {source}"
+        origin = f"saved in {source}, SHA-256 {file_sha256(Path(source))[:12]}"
     else:
         found = open_surrogate(source, setup.data, setup.device)
         for warning in found.warnings:

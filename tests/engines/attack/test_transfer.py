@@ -1,5 +1,6 @@
 """Images made on a surrogate, or saved before, handed to the network under `dlcli attack`."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import torch
 from torch import nn
 
 from dlcli.core.attacks import load_attack
+from dlcli.core.attacks.base import Attack
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.engines import attack
+from dlcli.engines.attack.crafting import AttackRun
+from dlcli.engines.attack.resume import PartialResult
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.seeds import derive
@@ -122,7 +126,7 @@ def test_saved_images_are_evaluated_as_they_are(code: str, saved: Path) -> None:
         for row in result.rows:
             said = Fixed(10)(torch.from_numpy(file[f"x_{row.eps:g}" if row.eps else "x_clean"])).argmax(1)
             assert row.adversarial.value == pytest.approx((said.numpy() == file["y"]).mean()), row.eps
-    assert f"transfer (saved in {saved})" in result.threat_model
+    assert f"transfer (saved in {saved}, SHA-256 {hashlib.sha256(saved.read_bytes()).hexdigest()[:12]})" in result.threat_model
     assert any("first success" in note for note in result.notes)
     assert not any("transfer" in one.check for one in result.findings)
 
@@ -220,3 +224,60 @@ def test_a_surrogate_of_other_images_is_refused(tmp_path: Path, code: str) -> No
     )
     with pytest.raises(InputError, match="fails on images of shape 1x8x8"):
         attack.plan(AttackConfig(trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / "s"), device="cpu"))
+
+
+def _by_clean_image(file: Path) -> dict[bytes, bytes]:
+    with np.load(file) as arrays:
+        return {clean.tobytes(): changed.tobytes() for clean, changed in zip(arrays["x_clean"], arrays["x_0.1"], strict=True)}
+
+
+def test_saved_images_are_taken_by_place_if_the_run_stops_early(tmp_path: Path, code: str, saved: Path) -> None:
+    options = {"model": code, "method": "transfer", "surrogate": str(saved), "limit": 50, "device": "cpu", "eps": (0.1,)}
+    result = attack.run(
+        AttackConfig(trust_code=True, **options, fail_under="robust=0.01", stop_when_sure=True, save=tmp_path / "some.npz")
+    )
+    found, expected = _by_clean_image(tmp_path / "some.npz"), _by_clean_image(saved)
+    assert len(found) == result.stopped.seen < len(expected) == 50
+    assert found.items() <= expected.items()
+
+
+def test_saved_images_are_the_same_in_two_processes_and_after_an_interruption(
+    tmp_path: Path, code: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = AttackConfig(
+        trust_code=True,
+        model=code,
+        method=("transfer", "fgsm"),
+        surrogate=str(saved),
+        eps=(0.1,),
+        limit=50,
+        device="cpu",
+        save=tmp_path / "one.npz",
+    )
+    one = attack.run(config)
+    two = attack.run(replace(config, workers=2, save=tmp_path / "two.npz"))
+    assert two.rows == one.rows
+    assert _by_clean_image(tmp_path / "two.npz") == _by_clean_image(tmp_path / "one.npz")
+
+    made = AttackRun.make_images
+
+    def interrupted(self: AttackRun, method: Attack, *rest: object) -> PartialResult:
+        if method.name == "fgsm":
+            raise KeyboardInterrupt
+        return made(self, method, *rest)
+
+    third = replace(config, save=tmp_path / "three.npz")
+    with monkeypatch.context() as patched:
+        patched.setattr(AttackRun, "make_images", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            attack.run(third)
+    with np.load(saved) as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "others.npz", **{**arrays, "x_0.1": arrays["x_clean"]})
+    content = saved.read_bytes()
+    saved.write_bytes((tmp_path / "others.npz").read_bytes())
+    with pytest.raises(UsageError, match=r"`resume`: .* was started with another origin of transferred images"):
+        attack.run(replace(third, resume=True))
+    saved.write_bytes(content)
+    assert attack.run(replace(third, resume=True)).rows == one.rows
+    assert _by_clean_image(tmp_path / "three.npz") == _by_clean_image(tmp_path / "one.npz")

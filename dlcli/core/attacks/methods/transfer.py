@@ -1,7 +1,8 @@
 """Transfer: adversarial examples of a surrogate network, applied to this one (Papernot et al. 2016, arXiv 1605.07277)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from torch import Tensor, nn
 from typing_extensions import override
@@ -36,6 +37,13 @@ class Transfer(Attack):
     def __post_init__(self) -> None:
         if self.surrogate is not None and self.saved is not None:
             raise UsageError("the attack transfer has both `surrogate` and saved images", hint="give one of the two")
+
+    def rows(self, index: Tensor) -> Self:
+        """The attack on those of the images at `index` (k,); of saved images these are kept."""
+        if self.saved is None:
+            return self
+        kept = self.saved[index] if isinstance(self.saved, Tensor) else {eps: one[index] for eps, one in self.saved.items()}
+        return replace(self, saved=kept)
 
     @override
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
