@@ -11,6 +11,8 @@ from functools import partial
 from random import Random
 
 from .contrasts import directions, negations, opposites
+from .dining import dining
+from .dining_addresses import dining_with_addresses
 from .documents import documents
 from .organisations import branches, firms, firms_and_people, government_units
 from .people import people
@@ -49,6 +51,8 @@ KINDS: dict[str, GroupMaker] = {
     "opposites": opposites,
     "negations": negations,
     "directions": directions,
+    "dining": dining,
+    "dining+address": dining_with_addresses,
 }
 SIZES = (25, 50, 100, 200, 400, 800)
 

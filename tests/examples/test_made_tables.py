@@ -40,7 +40,7 @@ def texts_by_group(kind: str, seed: int = 0) -> dict[int, list[str]]:
 
 
 def pairs_within_groups(kind: str) -> list[tuple[str, str]]:
-    return [pair for seed in range(3) for texts in texts_by_group(kind, seed).values() for pair in combinations(texts, 2)]
+    return [pair for seed in range(6) for texts in texts_by_group(kind, seed).values() for pair in combinations(texts, 2)]
 
 
 def letters_and_digits(text: str) -> str:

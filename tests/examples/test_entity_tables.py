@@ -1,0 +1,84 @@
+"""What is a duplicate in the tables of names of entities, and what is not."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import combinations
+from random import Random
+
+import pytest
+
+from examples.made_tables import make_table
+from examples.made_tables.entity_vocabulary import DINING
+from examples.made_tables.habits import Layout, Source, Spellings, identify, without_accents, words
+
+SEEDS = range(8)
+
+
+def groups_of(kind: str, size: int = 100) -> Iterator[list[str]]:
+    """The groups of several tables, in lower case."""
+    for seed in SEEDS:
+        found = defaultdict(list)
+        for text, group in zip(*make_table(kind, seed, size), strict=True):
+            found[group].append(text.casefold())
+        yield from found.values()
+
+
+def test_branches_of_a_chain_with_different_places_are_in_different_groups():
+    places = {place.casefold() for place in DINING.areas}
+    named = 0
+    for texts in groups_of("dining"):
+        found = {match[1] for text in texts if (match := re.search(r"\(([^)]+)\)$", text)) and match[1] in places}
+        named += len(found)
+        assert len(found) <= 1, texts
+    assert named > 15
+
+
+def test_duplicates_with_addresses_have_one_house_number():
+    for texts in groups_of("dining+address"):
+        numbers = [set(re.findall(r"\d+", text)) for text in texts]
+        assert all(not a or not b or a & b for a, b in combinations(numbers, 2)), texts
+
+
+@pytest.mark.parametrize("kind", ["dining", "dining+address"])
+def test_shares_of_duplicates_vary_between_tables(kind: str):
+    shares = []
+    for seed in range(20):
+        groups = make_table(kind, seed, 200)[1]
+        shares.append(sum(groups.count(group) > 1 for group in set(groups)) / len(set(groups)))
+    assert min(shares) < 0.1 and max(shares) > 0.5
+
+
+def test_a_short_name_identifies_if_no_other_name_has_its_words():
+    names = ["Palm", "Palm Court", "The Mill & Oven", "Café Mill", "Otto's"]
+    assert identify(names, ["Palm", "Court", "Mill", "Cafe", "Ottos"]) == [False, True, False, True, True]
+    assert words("The Café of Otto's & Co.") == ["cafe", "of", "ottos", "and", "co"]
+    assert without_accents("Müller, Łódź, ガ") == "Muller, Łodz, ガ"
+
+
+def test_sources_keep_to_their_habits():
+    """Most sources do a thing nearly always or hardly ever, at the mean rate over sources."""
+    rates = []
+    for seed in range(200):
+        source = Source(Random(seed), str, 0)
+        rates.append(sum(source.does("abbreviates", 0.3) for _ in range(50)) / 50)
+    assert 0.22 < sum(rates) / len(rates) < 0.38
+    assert sum(0.2 < rate < 0.8 for rate in rates) < len(rates) / 2
+    source = Source(Random(1), str, 0)
+    picked = [source.pick("form", "abcd") for _ in range(200)]
+    assert max(map(picked.count, "abcd")) > 130 and set(picked) == set("abcd")
+
+
+def test_spellings_replace_whole_words_and_the_longest_phrase():
+    spellings = Spellings({"Bar": ["B."], "Bar & Grill": ["Grill"]})
+    source = Source(Random(0), str, 0)
+    made = {spellings.apply(source, "Bar & Grill Barbados", "respells", 0.999) for _ in range(50)}
+    assert "Grill Barbados" in made and not any("B. &" in text or "B.bados" in text for text in made)
+
+
+def test_no_text_of_one_entity_has_the_words_of_another():
+    """Whatever the writer does: here all entities but one are written alike."""
+    for seed in SEEDS:
+        groups = list(Layout(Random(seed)).write(["a b", "b a", "A, B", "c"], lambda source, entity: f"x {entity}"))
+        keys = [{tuple(sorted(words(text))) for text in texts} for texts in groups]
+        assert len(groups) == 2 and not keys[0] & keys[1]
