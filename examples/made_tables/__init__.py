@@ -14,6 +14,7 @@ from .contrasts import directions, negations, opposites
 from .dining import dining
 from .dining_addresses import dining_with_addresses
 from .documents import documents
+from .inquiries import bugs, site_questions, tickets
 from .organisations import branches, firms, firms_and_people, government_units
 from .people import people
 from .places import addresses, names_of_places, neighbours, places, venue_names
@@ -53,6 +54,14 @@ KINDS: dict[str, GroupMaker] = {
     "directions": directions,
     "dining": dining,
     "dining+address": dining_with_addresses,
+    "ticket": tickets,
+    "bug": bugs,
+    "site question": partial(site_questions, code="en"),
+    "site question-zh": partial(site_questions, code="zh"),
+    "site question-ja": partial(site_questions, code="ja"),
+    "site question-de": partial(site_questions, code="de"),
+    "site question-fr": partial(site_questions, code="fr"),
+    "site question-es": partial(site_questions, code="es"),
 }
 SIZES = (25, 50, 100, 200, 400, 800)
 
