@@ -21,6 +21,8 @@ from .places import addresses, names_of_places, neighbours, places, venue_names
 from .products import products
 from .publications import compound_titles, titles
 from .questions import problems, questions
+from .sites import sites
+from .state import state_organisations
 
 GroupMaker = Callable[[Random, int], Iterator[list[str]]]
 """Yields groups of texts, about as many as the number asks for."""
@@ -54,6 +56,8 @@ KINDS: dict[str, GroupMaker] = {
     "directions": directions,
     "dining": dining,
     "dining+address": dining_with_addresses,
+    "sites": sites,
+    "state": state_organisations,
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),

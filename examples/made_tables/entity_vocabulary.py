@@ -37,6 +37,33 @@ class Addresses(NamedTuple):
     units: Variants
 
 
+class Sites(NamedTuple):
+    """Parts of the names of sites of providers and of the organisations that run them, and other spellings of words in them."""
+
+    parent_words: list[str]
+    parent_kinds: list[str]
+    parents: list[str]
+    types: list[str]
+    first_names: list[str]
+    last_names: list[str]
+    saints: list[str]
+    words: list[str]
+    spellings: dict[str, list[str]]
+
+
+class Units(NamedTuple):
+    """Parts of the names of organisations of a state, topics and templates in English and French, and other spellings."""
+
+    topics: list[list[str]]
+    ministries: list[list[str]]
+    agencies: list[list[str]]
+    officers: list[str]
+    countries: list[str]
+    provinces: list[str]
+    parts: list[str]
+    spellings: dict[str, list[str]]
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -44,3 +71,7 @@ def _read(name: str) -> dict[str, Any]:
 _DINING = _read("dining")
 DINING = Dining(**_DINING["dining"])
 ADDRESSES = Addresses(**_DINING["addresses"])
+
+_PUBLIC = _read("public")
+SITES = Sites(**_PUBLIC["sites"])
+UNITS = Units(**_PUBLIC["units"])

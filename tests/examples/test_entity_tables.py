@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from examples.made_tables import make_table
-from examples.made_tables.entity_vocabulary import DINING
+from examples.made_tables.entity_vocabulary import DINING, UNITS
 from examples.made_tables.habits import Layout, Source, Spellings, identify, without_accents, words
 
 SEEDS = range(8)
@@ -40,7 +40,7 @@ def test_duplicates_with_addresses_have_one_house_number():
         assert all(not a or not b or a & b for a, b in combinations(numbers, 2)), texts
 
 
-@pytest.mark.parametrize("kind", ["dining", "dining+address"])
+@pytest.mark.parametrize("kind", ["dining", "dining+address", "sites", "state"])
 def test_shares_of_duplicates_vary_between_tables(kind: str):
     shares = []
     for seed in range(20):
@@ -82,3 +82,24 @@ def test_no_text_of_one_entity_has_the_words_of_another():
         groups = list(Layout(Random(seed)).write(["a b", "b a", "A, B", "c"], lambda source, entity: f"x {entity}"))
         keys = [{tuple(sorted(words(text))) for text in texts} for texts in groups]
         assert len(groups) == 2 and not keys[0] & keys[1]
+
+
+def test_sites_of_one_name_and_other_numbers_are_in_different_groups():
+    numbered = 0
+    for texts in groups_of("sites", 200):
+        numbers = {int(match[1]) for text in texts if (match := re.search(r"(?:#|no\. )(\d)$", text))}
+        numbered += len(numbers)
+        assert len(numbers) <= 1, texts
+    assert numbered > 15
+
+
+def test_an_organisation_is_no_duplicate_of_its_parts_or_of_that_of_another_jurisdiction():
+    parts = 0
+    for texts in groups_of("state"):
+        found = [{part for part in UNITS.parts if part.casefold() in text} for text in texts]
+        parts += bool(found[0])
+        # A typo or an abbreviation hides a part.
+        assert len(set.union(*found)) <= 1, texts
+        places = {place for place in UNITS.provinces + UNITS.countries for text in texts if place.casefold() in text}
+        assert len(places) <= 1, texts
+    assert parts > 50
