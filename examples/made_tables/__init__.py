@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 
+from .companies import companies
 from .contrasts import directions, negations, opposites
 from .dining import dining
 from .dining_addresses import dining_with_addresses
@@ -17,6 +18,7 @@ from .documents import documents
 from .inquiries import bugs, site_questions, tickets
 from .organisations import branches, firms, firms_and_people, government_units
 from .people import people
+from .persons import persons
 from .places import addresses, names_of_places, neighbours, places, venue_names
 from .products import products
 from .publications import compound_titles, titles
@@ -58,6 +60,8 @@ KINDS: dict[str, GroupMaker] = {
     "dining+address": dining_with_addresses,
     "sites": sites,
     "state": state_organisations,
+    "company": companies,
+    "person": persons,
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),

@@ -64,6 +64,45 @@ class Units(NamedTuple):
     spellings: dict[str, list[str]]
 
 
+class Companies(NamedTuple):
+    """Parts of the names of companies of any country, and other spellings of words in them."""
+
+    beginnings: list[str]
+    ends: list[str]
+    words: list[str]
+    trades: list[str]
+    trading_words: list[str]
+    holdings: list[str]
+    spellings: dict[str, list[str]]
+
+
+class Country(NamedTuple):
+    """Legal forms of a country, last names and cities, and the ways that its subsidiaries name it."""
+
+    legal_forms: Variants
+    names: list[str]
+    cities: list[str]
+    country: list[str]
+
+
+class Persons(NamedTuple):
+    """What stands beside the names of people, nicknames, and other spellings of names."""
+
+    titles: list[str]
+    degrees: list[str]
+    generations: Variants
+    nicknames: dict[str, list[str]]
+    spellings: dict[str, list[str]]
+
+
+class Origin(NamedTuple):
+    """Names of people in one language; those with a second last name may drop it."""
+
+    first: list[str]
+    last: list[str]
+    has_second: bool = False
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -75,3 +114,11 @@ ADDRESSES = Addresses(**_DINING["addresses"])
 _PUBLIC = _read("public")
 SITES = Sites(**_PUBLIC["sites"])
 UNITS = Units(**_PUBLIC["units"])
+
+_COMPANIES = _read("companies")["companies"]
+COUNTRIES = [Country(**lists) for lists in _COMPANIES.pop("countries").values()]
+COMPANIES = Companies(**_COMPANIES)
+
+_PERSONS = _read("persons")["persons"]
+ORIGINS = [Origin(**lists) for lists in _PERSONS.pop("origins").values()]
+PERSONS = Persons(**_PERSONS)

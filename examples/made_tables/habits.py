@@ -58,9 +58,17 @@ class Source:
         """The text with the accents, case and typos of the source."""
         if not text.isascii() and self.does("strips accents"):
             text = without_accents(text)
-        if len(text) > 8 and self.rng.random() < self._typo_rate:
-            text = add_typos(self.rng, text)
+        if self.rng.random() < self._typo_rate:
+            text = self._mistype(text)
         return self._change_case(text)
+
+    def _mistype(self, text: str) -> str:
+        """The text with a typo in one of its long words; in a short one it could give another name."""
+        long_words = [word for word in text.split() if len(word) > 5]
+        if not long_words:
+            return text
+        word = self.rng.choice(long_words)
+        return text.replace(word, add_typos(self.rng, word), 1)
 
 
 class Layout:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from examples.made_tables import make_table
-from examples.made_tables.entity_vocabulary import DINING, UNITS
+from examples.made_tables.entity_vocabulary import COMPANIES, DINING, UNITS
 from examples.made_tables.habits import Layout, Source, Spellings, identify, without_accents, words
 
 SEEDS = range(8)
@@ -40,7 +40,7 @@ def test_duplicates_with_addresses_have_one_house_number():
         assert all(not a or not b or a & b for a, b in combinations(numbers, 2)), texts
 
 
-@pytest.mark.parametrize("kind", ["dining", "dining+address", "sites", "state"])
+@pytest.mark.parametrize("kind", ["dining", "dining+address", "sites", "state", "company", "person"])
 def test_shares_of_duplicates_vary_between_tables(kind: str):
     shares = []
     for seed in range(20):
@@ -103,3 +103,26 @@ def test_an_organisation_is_no_duplicate_of_its_parts_or_of_that_of_another_juri
         places = {place for place in UNITS.provinces + UNITS.countries for text in texts if place.casefold() in text}
         assert len(places) <= 1, texts
     assert parts > 50
+
+
+def test_companies_of_one_group_in_other_trades_are_in_different_groups():
+    trades = [trade.casefold() for trade in COMPANIES.trades if len(trade) > 8 and " " not in trade]
+    named = 0
+    for texts in groups_of("company"):
+        found = {trade for trade in trades for text in texts if trade in text}
+        named += bool(found)
+        assert len(found) <= 1, texts
+    assert named > 100
+
+
+def test_parents_and_children_of_one_name_are_in_different_groups():
+    """Other middle initials too: the initial of the text "Last, First M." is one in each group."""
+    generations, initials = 0, 0
+    for texts in groups_of("person"):
+        found = {match[0] for text in texts if (match := re.search(r"\b(jr|sr)\b", text))}
+        generations += bool(found)
+        assert len(found) <= 1, texts
+        middle = {match[1] for text in texts if (match := re.fullmatch(r"\w{4,} (\w)\.? \w{5,}", text))}
+        initials += bool(middle)
+        assert len(middle) <= 1, texts
+    assert generations > 5 and initials > 50
