@@ -16,6 +16,7 @@ from .dining import dining
 from .dining_addresses import dining_with_addresses
 from .documents import documents
 from .inquiries import bugs, site_questions, tickets
+from .institutions import institutions
 from .organisations import branches, firms, firms_and_people, government_units
 from .people import people
 from .persons import persons
@@ -25,6 +26,7 @@ from .publications import compound_titles, titles
 from .questions import problems, questions
 from .sites import sites
 from .state import state_organisations
+from .works import films, songs
 
 GroupMaker = Callable[[Random, int], Iterator[list[str]]]
 """Yields groups of texts, about as many as the number asks for."""
@@ -62,6 +64,9 @@ KINDS: dict[str, GroupMaker] = {
     "state": state_organisations,
     "company": companies,
     "person": persons,
+    "institution": institutions,
+    "song": songs,
+    "film": films,
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),

@@ -103,6 +103,49 @@ class Origin(NamedTuple):
     has_second: bool = False
 
 
+class NameForms(NamedTuple):
+    """Forms of the name of an institution; the loose ones name it only where no other one has their words."""
+
+    forms: list[str]
+    loose: list[str]
+
+
+class Institutions(NamedTuple):
+    """Parts of the names of universities, hospitals, museums and clubs, the forms of each, and other spellings of words."""
+
+    places: list[str]
+    areas: list[str]
+    people: list[str]
+    saints: list[str]
+    subjects: list[str]
+    parts: list[str]
+    teams: list[str]
+    universities: list[dict[str, list[str]]]
+    hospitals: list[dict[str, list[str]]]
+    museums: list[dict[str, list[str]]]
+    clubs: list[dict[str, list[str]]]
+    spellings: dict[str, list[str]]
+
+
+class Works(NamedTuple):
+    """Parts of the titles of songs and films and of the names of artists, and other spellings of words."""
+
+    adjectives: list[str]
+    nouns: list[str]
+    places: list[str]
+    verbs: list[str]
+    names: list[str]
+    song_titles: list[str]
+    film_titles: list[str]
+    subtitles: list[str]
+    numbers: list[str]
+    artist_words: list[str]
+    single_artists: list[str]
+    first_names: list[str]
+    last_names: list[str]
+    spellings: dict[str, list[str]]
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -122,3 +165,5 @@ COMPANIES = Companies(**_COMPANIES)
 _PERSONS = _read("persons")["persons"]
 ORIGINS = [Origin(**lists) for lists in _PERSONS.pop("origins").values()]
 PERSONS = Persons(**_PERSONS)
+INSTITUTIONS = Institutions(**_read("institutions")["institutions"])
+WORKS = Works(**_read("works")["works"])

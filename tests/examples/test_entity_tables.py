@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from examples.made_tables import make_table
-from examples.made_tables.entity_vocabulary import COMPANIES, DINING, UNITS
+from examples.made_tables.entity_vocabulary import COMPANIES, DINING, INSTITUTIONS, UNITS
 from examples.made_tables.habits import Layout, Source, Spellings, identify, without_accents, words
 
 SEEDS = range(8)
@@ -40,7 +40,9 @@ def test_duplicates_with_addresses_have_one_house_number():
         assert all(not a or not b or a & b for a, b in combinations(numbers, 2)), texts
 
 
-@pytest.mark.parametrize("kind", ["dining", "dining+address", "sites", "state", "company", "person"])
+@pytest.mark.parametrize(
+    "kind", ["dining", "dining+address", "sites", "state", "company", "person", "institution", "song", "film"]
+)
 def test_shares_of_duplicates_vary_between_tables(kind: str):
     shares = []
     for seed in range(20):
@@ -126,3 +128,34 @@ def test_parents_and_children_of_one_name_are_in_different_groups():
         initials += bool(middle)
         assert len(middle) <= 1, texts
     assert generations > 5 and initials > 50
+
+
+def test_films_of_other_years_and_parts_are_in_different_groups():
+    dated, numbered = 0, 0
+    for texts in groups_of("film"):
+        years = {match[1] for text in texts if (match := re.search(r"\b(19\d\d|20\d\d)\b", text))}
+        dated += bool(years)
+        assert len(years) <= 1, texts
+        parts = {match[1] for text in texts if (match := re.search(r"part (\d)\b", text))}
+        numbered += bool(parts)
+        assert len(parts) <= 1, texts
+    assert dated > 300 and numbered > 5
+
+
+def test_parts_of_a_song_are_in_different_groups():
+    numbered = 0
+    for texts in groups_of("song"):
+        parts = {match[1] for text in texts if (match := re.search(r"\bpt\.? (\d)\b", text))}
+        numbered += bool(parts)
+        assert len(parts) <= 1, texts
+    assert numbered > 10
+
+
+def test_a_university_is_no_duplicate_of_its_schools():
+    parts = [part.casefold() for part in INSTITUTIONS.parts if len(part) > 8]
+    named = 0
+    for texts in groups_of("institution"):
+        found = {part for part in parts for text in texts if part in text}
+        named += bool(found)
+        assert len(found) <= 1, texts
+    assert named > 5
