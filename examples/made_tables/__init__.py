@@ -17,6 +17,7 @@ from .dining_addresses import dining_with_addresses
 from .documents import documents
 from .inquiries import bugs, site_questions, tickets
 from .institutions import institutions
+from .lodging import holiday_lets, hotels
 from .organisations import branches, firms, firms_and_people, government_units
 from .people import people
 from .persons import persons
@@ -67,6 +68,8 @@ KINDS: dict[str, GroupMaker] = {
     "institution": institutions,
     "song": songs,
     "film": films,
+    "hotel": hotels,
+    "holiday let": holiday_lets,
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),

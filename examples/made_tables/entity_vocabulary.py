@@ -146,6 +146,22 @@ class Works(NamedTuple):
     spellings: dict[str, list[str]]
 
 
+class Lodging(NamedTuple):
+    """Parts of the names of hotels and of the titles of holiday lets, and other spellings of words in them."""
+
+    lines: list[list[str]]
+    qualifiers: list[str]
+    cities: list[str]
+    names: list[str]
+    styles: Variants
+    stars: list[str]
+    adjectives: list[str]
+    homes: Variants
+    features: Variants
+    settings: Variants
+    spellings: dict[str, list[str]]
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -167,3 +183,4 @@ ORIGINS = [Origin(**lists) for lists in _PERSONS.pop("origins").values()]
 PERSONS = Persons(**_PERSONS)
 INSTITUTIONS = Institutions(**_read("institutions")["institutions"])
 WORKS = Works(**_read("works")["works"])
+LODGING = Lodging(**_read("lodging")["lodging"])

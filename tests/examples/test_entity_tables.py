@@ -41,7 +41,8 @@ def test_duplicates_with_addresses_have_one_house_number():
 
 
 @pytest.mark.parametrize(
-    "kind", ["dining", "dining+address", "sites", "state", "company", "person", "institution", "song", "film"]
+    "kind",
+    ["dining", "dining+address", "sites", "state", "company", "person", "institution", "song", "film", "hotel", "holiday let"],
 )
 def test_shares_of_duplicates_vary_between_tables(kind: str):
     shares = []
@@ -159,3 +160,21 @@ def test_a_university_is_no_duplicate_of_its_schools():
         named += bool(found)
         assert len(found) <= 1, texts
     assert named > 5
+
+
+def test_holiday_lets_with_other_numbers_of_bedrooms_are_in_different_groups():
+    counted = 0
+    for texts in groups_of("holiday let"):
+        bedrooms = {match[1] for text in texts if (match := re.search(r"(\d)[- ]?(?:bed|br|bd)", text))}
+        counted += bool(bedrooms)
+        assert len(bedrooms) <= 1, texts
+    assert counted > 300
+
+
+def test_hotels_of_one_line_at_the_airport_and_in_town_are_in_different_groups():
+    qualified = 0
+    for texts in groups_of("hotel"):
+        found = {match[0] for text in texts if (match := re.search(r"\b(airport|beach|stadium|waterfront|fairgrounds)$", text))}
+        qualified += bool(found)
+        assert len(found) <= 1, texts
+    assert qualified > 20
