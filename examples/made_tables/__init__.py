@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 
+from .books import books
 from .companies import companies
 from .contrasts import directions, negations, opposites
 from .dining import dining
 from .dining_addresses import dining_with_addresses
 from .documents import documents
+from .electronics import electronics
+from .groceries import groceries, medicines
 from .inquiries import bugs, site_questions, tickets
 from .institutions import institutions
 from .lodging import holiday_lets, hotels
@@ -27,6 +30,7 @@ from .publications import compound_titles, titles
 from .questions import problems, questions
 from .sites import sites
 from .state import state_organisations
+from .wares import wares
 from .works import films, songs
 
 GroupMaker = Callable[[Random, int], Iterator[list[str]]]
@@ -70,6 +74,15 @@ KINDS: dict[str, GroupMaker] = {
     "film": films,
     "hotel": hotels,
     "holiday let": holiday_lets,
+    "electronics": electronics,
+    "grocery": groceries,
+    "medicine": medicines,
+    "clothing": partial(wares, sort="clothing"),
+    "power tool": partial(wares, sort="power-tool"),
+    "hand tool": partial(wares, sort="hand-tool"),
+    "car part": partial(wares, sort="car-part"),
+    "software": partial(wares, sort="software"),
+    "book": books,
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),
