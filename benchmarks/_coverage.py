@@ -59,6 +59,7 @@ class Figure:
         most: The highest coverage it may have, below 1 where a wider interval would be a defect.
         parts: Names of figures of the same samples, numbered by the first part of a setting.
         longer: Samples per setting in the table of the documentation, at least.
+        mistakes: How many mistakes are expected in a setting, if few of them leave the interval wide.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Figure:
     most: float = 1.0
     parts: tuple[str, ...] = ()
     longer: int = 0
+    mistakes: Callable[[tuple[float, ...]], float] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -90,7 +92,7 @@ def holds(found: Estimate | PointEstimate | Difference | None, truth: float) -> 
 
 
 def accuracy(random: Random, setting: tuple[float, ...]) -> bool | None:
-    """Wilson's interval of an accuracy p on n images."""
+    """The accuracy p on n images."""
     p, n = setting
     return holds(proportion(int(random.binomial(int(n), p)), int(n)), p)
 
@@ -147,40 +149,41 @@ _Z, _WEIGHT = np.polynomial.hermite_e.hermegauss(201)
 
 
 @lru_cache
-def _overconfident(wanted: float) -> tuple[float, float, float]:
-    """Mean margin, Brier score and log-likelihood of a network with the accuracy `wanted` whose log-odds are 3 times too large.
+def _margins(wanted: float, times: float) -> tuple[float, float, float]:
+    """Mean margin, Brier score and log-likelihood of a network with the accuracy `wanted`, which is too sure by a factor.
 
-    The margin z is normal with standard deviation 2, the label is right with probability sigmoid(z), and sigmoid(3 z) is said.
+    The margin z is normal with standard deviation 2, the label is right with probability sigmoid(z), and sigmoid(times z) is
+    said.
     """
 
     def mean(of: Callable[[Floats], Floats], margin: float) -> float:
         return float((_WEIGHT * of(margin + 2 * _Z)).sum() / _WEIGHT.sum())
 
     margin = float(brentq(lambda m: mean(expit, m) - wanted, -5, 60))
-    brier = mean(lambda z: 2 * (expit(z) * expit(-3 * z) ** 2 + expit(-z) * expit(3 * z) ** 2), margin)
-    loss = mean(lambda z: expit(z) * np.logaddexp(0, -3 * z) + expit(-z) * np.logaddexp(0, 3 * z), margin)
+    brier = mean(lambda z: 2 * (expit(z) * expit(-times * z) ** 2 + expit(-z) * expit(times * z) ** 2), margin)
+    loss = mean(lambda z: expit(z) * np.logaddexp(0, -times * z) + expit(-z) * np.logaddexp(0, times * z), margin)
     return margin, brier, loss
 
 
-def _predictions(random: Random, margin: float, n: int) -> tuple[Floats, NDArray[np.int64]]:
+def _predictions(random: Random, margin: float, n: int, times: float) -> tuple[Floats, NDArray[np.int64]]:
     z = margin + 2 * random.normal(size=n)
     y = (random.random(n) > expit(z)).astype(np.int64)
-    return metrics.log_probabilities(np.stack([3 * z, np.zeros(n)], axis=1)), y
+    return metrics.log_probabilities(np.stack([times * z, np.zeros(n)], axis=1)), y
 
 
 def brier(random: Random, setting: tuple[float, ...]) -> bool | None:
-    """An overconfident network with this accuracy, on n images."""
-    wanted, n = setting
-    margin, truth, _ = _overconfident(wanted)
-    return holds(metrics.brier(*_predictions(random, margin, int(n))), truth)
+    """A network with this accuracy on n images, which is calibrated or too sure."""
+    wanted, n, times = setting
+    margin, truth, _ = _margins(wanted, times)
+    return holds(metrics.brier(*_predictions(random, margin, int(n), times)), truth)
 
 
 def likelihood(random: Random, setting: tuple[float, ...]) -> bool | None:
-    """The same network's negative log-likelihood."""
+    """The log-likelihood of an overconfident network."""
     wanted, n = setting
-    margin, _, truth = _overconfident(wanted)
+    margin, _, truth = _margins(wanted, 3.0)
     seed = int(random.integers(1 << 30))
-    return holds(metrics.negative_log_likelihood(*_predictions(random, margin, int(n)), seed=seed), truth)
+    return holds(metrics.negative_log_likelihood(*_predictions(random, margin, int(n), 3.0), seed=seed), truth)
 
 
 def area(random: Random, setting: tuple[float, ...]) -> bool | None:
@@ -346,6 +349,28 @@ def _held(seed: int, setting: tuple[float, ...]) -> tuple[bool | None, ...]:
     return tuple(holds(one, truth) for one, truth in zip(found, _classes.truths(of), strict=True))
 
 
+def _mistakes(setting: tuple[float, ...]) -> float:
+    """Those that are expected of a figure of classes."""
+    figure, classes, strength, n, uneven, size = setting
+    return _classes.mistakes(_classes.Classifier(int(classes), strength, int(n), bool(uneven), int(size)), int(figure))
+
+
+def _wrong(setting: tuple[float, ...]) -> float:
+    """Mistakes of a network with this accuracy on so many images."""
+    return (1 - setting[0]) * setting[1]
+
+
+def _differing(setting: tuple[float, ...]) -> float:
+    """Images on which two networks differ."""
+    return setting[0] * setting[1]
+
+
+def _missing(setting: tuple[float, ...]) -> float:
+    """The part of the examples of the smaller side that an area lacks."""
+    area, m, n, _ = setting
+    return (1 - area) * min(m, n)
+
+
 def of_classes(random: Random, setting: tuple[float, ...]) -> bool | None:
     """A figure of `_classes.FIGURES` of a simulated classifier."""
     return _held(int(random.integers(1 << 30)), setting[1:])[int(setting[0])]
@@ -357,9 +382,13 @@ def _grid(*axes: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
 
 def _sets() -> Iterator[Figure]:
     bp = "Bonett and Price (2012), J. Educ. Behav. Stat. 37"
-    groups_of = "Wilson on the effective number of examples: Cochran (1977), 6.5; Kish (1965), 8.2"
-    yield Figure("accuracy", "Wilson", "Wilson (1927), JASA 22", _grid((0.5, 0.9, 0.99), (10, 100, 600)), accuracy, 4000, 0.9)
-    yield Figure("two networks, same images", "adjusted Wald", bp, _grid((0.02, 0.2), (30, 600)), two_networks, 1500, 0.94)
+    groups_of = "that of a proportion for the effective number of examples: Cochran (1977), 6.5; Kish (1965), 8.2"
+    shares = _grid((0.5, 0.9, 0.99, 0.998), (10, 100, 600, 5000))
+    wilson = "Wilson, modified where few are wrong"
+    brown = "Brown, Cai and DasGupta (2001), Stat. Sci. 16"
+    yield Figure("accuracy", wilson, brown, shares, accuracy, 1000, 0.92, mistakes=_wrong)
+    tried = _grid((0.02, 0.2), (30, 600, 5000))
+    yield Figure("two networks, same images", "adjusted Wald", bp, tried, two_networks, 1000, 0.94, mistakes=_differing)
     yield Figure(
         "gain over the mean of members",
         "adjusted Wald",
@@ -368,14 +397,14 @@ def _sets() -> Iterator[Figure]:
         gain,
         800,
         0.93,
+        mistakes=lambda setting: (1 - setting[1]) * setting[2],
     )
     yield Figure("mean of members", groups_of, "", _grid((5, 50), (0.8, 0.95), (100, 600)), mean_member, 1500, 0.94, 0.98)
     yield Figure(
         "training accuracy, two seeds", "t with the rounding of one image", "", _grid((1, 5)), over_two_seeds, 3000, 0.94
     )
-    yield Figure(
-        "Brier score", "Wilson or Clopper-Pearson of half", "", _grid((0.98, 0.998, 0.9999), (50, 600, 5000)), brier, 400, 0.93
-    )
+    tried = _grid((0.6, 0.9, 0.98, 0.998, 0.9999), (50, 600, 5000), (1, 3))
+    yield Figure("Brier score", groups_of, "", tried, brier, 100, 0.93, longer=1000, mistakes=_wrong)
     yield Figure(
         "negative log-likelihood",
         "bootstrap-t, none with fewer than 30 mistakes",
@@ -388,7 +417,7 @@ def _sets() -> Iterator[Figure]:
     sizes = ((10, 90), (50, 50), (20, 980), (100, 900), (500, 500))
     tried = tuple((a, float(m), float(n), s) for s in (1.0, 2.0, 0.5) for a in (0.7, 0.9, 0.97, 0.998) for m, n in sizes)
     delong = "DeLong et al. (1988), Biometrics 44"
-    yield Figure("AUC", "a proportion with DeLong's variance", delong, tried, area, 100, 0.93, longer=1000)
+    yield Figure("AUC", "a proportion with DeLong's variance", delong, tried, area, 100, 0.93, longer=1000, mistakes=_missing)
     debiased = "test inversion, debiased"
     yield Figure("ECE", debiased, "Kumar et al. (2019), NeurIPS", _grid((0.02, 0.05, 0.18), (100, 600)), calibration, 80, 0.9)
     exact = "Clopper-Pearson at 0.05 / k"
@@ -428,7 +457,7 @@ def _class_figures() -> Iterator[Figure]:
     ):
         every = tuple((float(k), *map(float, one)) for k in range(len(_classes.FIGURES)) for one in settings)
         parts = tuple(f"{one}{kind}" for one in _classes.FIGURES)
-        yield Figure(name, method, "delta method", every, of_classes, 25, 0.9, 1.0, parts, 1000)
+        yield Figure(name, method, "delta method", every, of_classes, 15, 0.92, 1.0, parts, 1000, _mistakes)
 
 
 def _score_figures() -> Iterator[Figure]:

@@ -1,22 +1,26 @@
-"""How often the printed intervals hold the truth: the table of docs/statistics.md.
+"""How often the printed intervals hold the truth: the tables of docs/statistics.md.
 
     OMP_NUM_THREADS=1 python -m benchmarks.coverage [--runs 4] [--write]
     OMP_NUM_THREADS=1 python -m benchmarks.coverage --only masks
 
-Every figure of `benchmarks/_coverage.py` with `--runs` times as many samples as in the tests. `--write` puts the table between
+Every figure of `benchmarks/_coverage.py` with `--runs` times as many samples as in the tests. `--write` puts the tables between
 the marks in docs/statistics.md. `--only` prints the rows of the figures whose name begins so.
 """
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 
-from benchmarks._coverage import FIGURES, Figure
+from benchmarks._coverage import FIGURES, Figure, Rate
 
 SEED = 1
+BANDS = (1, 5, 20)
+"""Expected mistakes at which the second table begins another column."""
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
 
 
@@ -37,31 +41,77 @@ def main() -> None:
 
 
 def table(runs: int, only: str = "") -> Iterator[str]:
-    """The lines of the table, each printed as soon as it is known."""
+    """The lines of both tables, each printed as soon as it is known."""
     head = f"{datetime.now(UTC).date()}, seed {SEED}. Lowest and highest coverage in % over the settings, each of n samples."
-    for line in chain((head, "", "| figure | settings | n | coverage, % |", "|---|---|---|---|"), rows(runs, only)):
-        print(line, flush=True)
-        yield line
+    found = []
+    for line in (head, "", "| figure | settings | n | coverage, % |", "|---|---|---|---|"):
+        yield printed(line)
+    for one in measured(runs, only):
+        found.append(one)
+        yield printed(f"| {one.name} | {len(one.rates)} | {one.samples()} | {span(one.rates.values())} |")
+    counted = [one for one in found if one.figure.mistakes is not None]
+    if counted:
+        for line in ("", *by_mistakes(counted)):
+            yield printed(line)
 
 
-def rows(runs: int, only: str = "") -> Iterator[str]:
-    """A row for each figure whose name begins with `only`, and for each part of one that has several."""
+def printed(line: str) -> str:
+    """The line."""
+    print(line, flush=True)
+    return line
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rates of a figure, or of a part of one that has several, by setting."""
+
+    name: str
+    figure: Figure
+    rates: dict[tuple[float, ...], Rate]
+
+    def samples(self) -> str:
+        """How many samples a setting has."""
+        least, most = (of(one.n for one in self.rates.values()) for of in (min, max))
+        return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+    def between(self, low: float, high: float) -> list[Rate]:
+        """The rates of settings with at least `low` and fewer than `high` expected mistakes."""
+        if self.figure.mistakes is None:
+            return []
+        return [rate for setting, rate in self.rates.items() if low <= self.figure.mistakes(setting) < high]
+
+
+def measured(runs: int, only: str = "") -> Iterator[Measured]:
+    """The figures whose names begin with `only`."""
     for figure in FIGURES:
         if not figure.name.startswith(only):
             continue
         parts = {figure.name: list(figure.settings)}
         if figure.parts:
             parts = {name: [s for s in figure.settings if s[0] == k] for k, name in enumerate(figure.parts)}
+        samples = max(runs * figure.runs, figure.longer)
         for name, settings in parts.items():
-            yield row(figure, name, settings, runs)
+            yield Measured(name, figure, {one: figure.simulate(one, samples, SEED) for one in settings})
 
 
-def row(figure: Figure, name: str, settings: list[tuple[float, ...]], runs: int) -> str:
-    """The range of the rates over some settings."""
-    found = [figure.simulate(setting, max(runs * figure.runs, figure.longer), SEED) for setting in settings]
-    low, high = min(one.rate for one in found), max(one.rate for one in found)
-    n = f"{min(one.n for one in found):,}" + (f" to {most:,}" if (most := max(one.n for one in found)) > found[0].n else "")
-    return f"| {name} | {len(settings)} | {n} | {100 * low:.1f} to {100 * high:.1f} |"
+def by_mistakes(figures: list[Measured]) -> Iterator[str]:
+    """A table of the same rates by expected mistakes."""
+    names = ["fewer than 1", *(f"{low} to {high}" for low, high in pairwise(BANDS)), f"{BANDS[-1]} and more"]
+    yield "The same by the number of mistakes that are expected; in parentheses the number of settings."
+    yield ""
+    yield f"| figure | {' | '.join(names)} |"
+    yield f"|{'---|' * (len(names) + 1)}"
+    for one in figures:
+        cells = []
+        for low, high in pairwise((0, *BANDS, inf)):
+            rates = one.between(low, high)
+            cells.append(f"{span(rates)} ({len(rates)})" if rates else "")
+        yield f"| {one.name} | {' | '.join(cells)} |"
+
+
+def span(rates: Collection[Rate]) -> str:
+    """The lowest and the highest rate in %."""
+    return f"{100 * min(one.rate for one in rates):.1f} to {100 * max(one.rate for one in rates):.1f}"
 
 
 if __name__ == "__main__":

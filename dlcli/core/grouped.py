@@ -6,6 +6,7 @@ proportion for the number of independent examples that would vary as much (Kish 
 """
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,6 +53,11 @@ def effective_size(hits: ArrayLike, totals: ArrayLike) -> float:
     the normal distribution.
     """
     h, t = np.asarray(hits, dtype=np.float64), np.asarray(totals, dtype=np.float64)
+    return _effective_size(h, t, float(t.sum()))
+
+
+def _effective_size(h: Floats, t: Floats, most: float) -> float:
+    """The number of `effective_size` with another upper limit."""
     if h.shape != t.shape or h.ndim != 1 or (h < 0).any() or (h > t + 1e-9).any() or not t.sum() > 0:
         raise ValueError("groups of at least one example are needed, none with more hits than examples")
     h, t = h[t > 0], t[t > 0]
@@ -59,7 +65,7 @@ def effective_size(hits: ArrayLike, totals: ArrayLike) -> float:
     if len(t) < 2:
         return 0.0
     wider = float(stdtrit(max(1.0, n / size - 1), 0.975)) / Z if size > 1 else 1.0
-    return min(n, _independent(h, t)) / wider**2
+    return min(most, _independent(h, t)) / wider**2
 
 
 def _size(t: Floats) -> float:
@@ -104,16 +110,17 @@ def exact_share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None
 
 
 def mean_share(values: ArrayLike, group: NDArray[np.integer] | None = None) -> Estimate:
-    """The mean of one share per image, (n,) in [0, 1]: of the networks that are right on it.
+    """The mean of one share per image, (n,) in [0, 1], such as of the networks that are right on it.
 
-    Where all shares are 0 or 1 the interval is that of `proportion`; shares between vary less, and it is narrower by as much.
+    Where all shares are 0 or 1 the interval is that of `share_of`; shares between vary less, and it is narrower by as much.
     It is by `group` (n,) if images come in groups.
     """
     shares = np.asarray(values, dtype=np.float64)
-    if group is not None:
-        return share_of(shares, group)
     if np.isin(shares, (0, 1)).all():
-        return proportion(float(shares.sum()), len(shares))
+        return share_of(shares, group)
+    if group is not None:
+        sums, sizes = group_sums(shares, group), group_sums(np.ones(len(shares)), group)
+        return effective_share(float(shares.sum()), len(shares), _effective_size(sums, sizes, inf))
     found = max(float(len(shares)), _independent(shares, np.ones(len(shares)))) if len(shares) > 1 else 1.0
     return effective_share(float(shares.sum()), len(shares), found)
 

@@ -13,7 +13,7 @@ from dlcli.core.bootstrap import bootstrap_t
 from dlcli.core.effective import effective_by_influence
 from dlcli.core.evaluation.confusion_figures import PSEUDO
 from dlcli.core.evaluation.ranked import rank, smoothed
-from dlcli.core.grouped import share_of
+from dlcli.core.grouped import mean_share, share_of
 from dlcli.core.proportion import effective_share
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.support.plural import count
@@ -114,12 +114,12 @@ def negative_log_likelihood(log_p: Floats, y: Labels, group: Labels | None = Non
 def brier(log_p: Floats, y: Labels, group: Labels | None = None) -> Estimate:
     """The mean squared distance of the probabilities from the one-hot label, in [0, 2] (Brier 1950, eq. 2).
 
-    The interval is twice that of half of it as a share, by `group` (n,) if there is one: a figure in [0, 1] varies at most as
-    much as a 0/1 outcome of the same mean. Student's t has almost no width before the first mistake.
+    The interval is twice that of half of it as a mean of shares, by `group` (n,) if there is one: that of a proportion of as
+    many independent examples as vary alike. Student's t has almost no width before the first mistake.
     """
     p = np.exp(log_p)
     distance = (p**2).sum(1) - 2 * p[np.arange(len(y)), y] + 1
-    half = share_of(np.clip(distance / 2, 0.0, 1.0), group)
+    half = mean_share(np.clip(distance / 2, 0.0, 1.0), group)
     return Estimate(2 * half.value, 2 * half.low, 2 * half.high, half.n)
 
 

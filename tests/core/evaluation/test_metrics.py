@@ -76,8 +76,21 @@ def test_closed_forms_of_a_network_that_knows_nothing():
     log_p = metrics.log_probabilities(np.zeros((80, 4), dtype=np.float32))
     nll, brier = metrics.negative_log_likelihood(log_p, np.arange(80) % 4, seed=0), metrics.brier(log_p, np.arange(80) % 4)
     assert (nll.value, nll.low, nll.high) == pytest.approx((log(4),) * 3)
-    half = proportion(30, 80)
-    assert (brier.value, brier.low, brier.high) == pytest.approx((0.75, 2 * half.low, 2 * half.high))
+    assert brier.value == pytest.approx(0.75)
+
+
+def test_the_brier_score_of_answers_that_are_all_or_nothing_is_twice_a_share():
+    log_p = metrics.log_probabilities(np.repeat([[1e6, 0.0]], 80, axis=0))
+    found, half = metrics.brier(log_p, np.arange(80) % 4 // 3), proportion(20, 80)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 2 * half.low, 2 * half.high))
+
+
+def test_the_brier_score_of_a_calibrated_network_is_known_better_than_a_share():
+    random = np.random.default_rng(0)
+    p = random.uniform(0.2, 0.8, 400)
+    found = metrics.brier(np.log(np.stack([1 - p, p], axis=1)), (random.random(400) < p).astype(np.int64))
+    share = proportion(200 * found.value, 400)
+    assert found.high - found.low < 0.7 * 2 * (share.high - share.low)
 
 
 @pytest.mark.parametrize(("mistakes", "interval"), [(0, False), (29, False), (30, True)])
