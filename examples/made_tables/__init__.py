@@ -16,6 +16,8 @@ from .contrasts import directions, negations, opposites
 from .dining import dining
 from .dining_addresses import dining_with_addresses
 from .documents import documents
+from .east_asia import chinese_firms, japanese_firms
+from .east_asian_addresses import chinese_addresses, japanese_addresses
 from .electronics import electronics
 from .groceries import groceries, medicines
 from .inquiries import bugs, site_questions, tickets
@@ -74,6 +76,10 @@ KINDS: dict[str, GroupMaker] = {
     "film": films,
     "hotel": hotels,
     "holiday let": holiday_lets,
+    "firm-zh": chinese_firms,
+    "firm-ja": japanese_firms,
+    "address-zh": chinese_addresses,
+    "address-ja": japanese_addresses,
     "electronics": electronics,
     "grocery": groceries,
     "medicine": medicines,

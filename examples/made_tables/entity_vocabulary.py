@@ -162,6 +162,32 @@ class Lodging(NamedTuple):
     spellings: dict[str, list[str]]
 
 
+class Chinese(NamedTuple):
+    """Parts of the names of firms and of addresses in Chinese; a city has its province beside it."""
+
+    cities: list[list[str]]
+    characters: list[str]
+    trades: list[str]
+    endings: Variants
+    districts: list[str]
+    roads: list[str]
+    buildings: list[str]
+    branch_endings: list[str]
+
+
+class Japanese(NamedTuple):
+    """Parts of the names of firms and of addresses in Japanese; a city has its prefecture in front of it."""
+
+    kanji: list[str]
+    katakana: list[str]
+    trades: list[str]
+    legal_forms: Variants
+    offices: list[str]
+    prefectures: list[list[str]]
+    towns: list[str]
+    buildings: list[str]
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -184,3 +210,7 @@ PERSONS = Persons(**_PERSONS)
 INSTITUTIONS = Institutions(**_read("institutions")["institutions"])
 WORKS = Works(**_read("works")["works"])
 LODGING = Lodging(**_read("lodging")["lodging"])
+
+_EAST_ASIA = _read("east_asia")
+CHINESE = Chinese(**_EAST_ASIA["chinese"])
+JAPANESE = Japanese(**_EAST_ASIA["japanese"])

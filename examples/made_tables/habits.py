@@ -64,7 +64,8 @@ class Source:
 
     def _mistype(self, text: str) -> str:
         """The text with a typo in one of its long words; in a short one it could give another name."""
-        long_words = [word for word in text.split() if len(word) > 5]
+        # The letters of typos are Latin ones.
+        long_words = [word for word in text.split() if len(word) > 5 and re.search("[A-Za-z]{2}", word)]
         if not long_words:
             return text
         word = self.rng.choice(long_words)

@@ -1,6 +1,7 @@
 """What is a duplicate in the tables of names of entities, and what is not."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
@@ -42,7 +43,23 @@ def test_duplicates_with_addresses_have_one_house_number():
 
 @pytest.mark.parametrize(
     "kind",
-    ["dining", "dining+address", "sites", "state", "company", "person", "institution", "song", "film", "hotel", "holiday let"],
+    [
+        "dining",
+        "dining+address",
+        "sites",
+        "state",
+        "company",
+        "person",
+        "institution",
+        "song",
+        "film",
+        "hotel",
+        "holiday let",
+        "firm-zh",
+        "firm-ja",
+        "address-zh",
+        "address-ja",
+    ],
 )
 def test_shares_of_duplicates_vary_between_tables(kind: str):
     shares = []
@@ -178,3 +195,22 @@ def test_hotels_of_one_line_at_the_airport_and_in_town_are_in_different_groups()
         qualified += bool(found)
         assert len(found) <= 1, texts
     assert qualified > 20
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("firm-zh", "分公司|办事处|分店|子公司"), ("firm-ja", "支店|営業所|工場")])
+def test_a_firm_is_no_duplicate_of_its_branches(kind: str, ending: str):
+    branches = 0
+    for texts in groups_of(kind):
+        is_branch = {bool(re.search(ending, text)) for text in texts}
+        branches += is_branch == {True}
+        assert len(is_branch) == 1, texts
+    assert branches > 50
+
+
+def test_other_rooms_are_in_different_groups():
+    rooms = 0
+    for texts in groups_of("address-zh"):
+        found = {match[1] for text in texts if (match := re.search(r"(\d{3,4})室", unicodedata.normalize("NFKC", text)))}
+        rooms += bool(found)
+        assert len(found) <= 1, texts
+    assert rooms > 50
