@@ -19,6 +19,7 @@ from .documents import documents
 from .east_asia import chinese_firms, japanese_firms
 from .east_asian_addresses import chinese_addresses, japanese_addresses
 from .electronics import electronics
+from .european_places import european_places
 from .groceries import groceries, medicines
 from .inquiries import bugs, site_questions, tickets
 from .institutions import institutions
@@ -80,6 +81,9 @@ KINDS: dict[str, GroupMaker] = {
     "firm-ja": japanese_firms,
     "address-zh": chinese_addresses,
     "address-ja": japanese_addresses,
+    "shop-de": partial(european_places, code="de"),
+    "shop-fr": partial(european_places, code="fr"),
+    "shop-es": partial(european_places, code="es"),
     "electronics": electronics,
     "grocery": groceries,
     "medicine": medicines,

@@ -188,6 +188,19 @@ class Japanese(NamedTuple):
     buildings: list[str]
 
 
+class PlaceLanguage(NamedTuple):
+    """Names of shops and the like in one language, streets with a number, and what stands around a street in an address."""
+
+    first: list[str]
+    last: list[str]
+    words: list[str]
+    names: Variants
+    streets: Variants
+    cities: list[str]
+    numbers: list[str]
+    around: list[str]
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -214,3 +227,5 @@ LODGING = Lodging(**_read("lodging")["lodging"])
 _EAST_ASIA = _read("east_asia")
 CHINESE = Chinese(**_EAST_ASIA["chinese"])
 JAPANESE = Japanese(**_EAST_ASIA["japanese"])
+
+PLACE_LANGUAGES = {code: PlaceLanguage(**lists) for code, lists in _read("european")["languages"].items()}

@@ -35,8 +35,9 @@ def test_branches_of_a_chain_with_different_places_are_in_different_groups():
     assert named > 15
 
 
-def test_duplicates_with_addresses_have_one_house_number():
-    for texts in groups_of("dining+address"):
+@pytest.mark.parametrize("kind", ["dining+address", "shop-de", "shop-fr", "shop-es"])
+def test_duplicates_with_addresses_have_one_house_number(kind: str):
+    for texts in groups_of(kind):
         numbers = [set(re.findall(r"\d+", text)) for text in texts]
         assert all(not a or not b or a & b for a, b in combinations(numbers, 2)), texts
 
