@@ -21,10 +21,14 @@ from .east_asian_addresses import chinese_addresses, japanese_addresses
 from .electronics import electronics
 from .european_places import european_places
 from .groceries import groceries, medicines
+from .headlines import headlines
 from .inquiries import bugs, site_questions, tickets
 from .institutions import institutions
+from .listings import courses, events, jobs, recipes
 from .lodging import holiday_lets, hotels
+from .log_lines import log_names, log_templates
 from .organisations import branches, firms, firms_and_people, government_units
+from .papers import papers
 from .people import people
 from .persons import persons
 from .places import addresses, names_of_places, neighbours, places, venue_names
@@ -93,6 +97,14 @@ KINDS: dict[str, GroupMaker] = {
     "car part": partial(wares, sort="car-part"),
     "software": partial(wares, sort="software"),
     "book": books,
+    "headline": headlines,
+    "job": jobs,
+    "course": courses,
+    "recipe": recipes,
+    "event": events,
+    "paper": papers,
+    "log template": log_templates,
+    "log name": log_names,
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),

@@ -78,13 +78,14 @@ class Layout:
     Args:
         rng: The generator of the table.
         most: Most texts of an entity in a table that does not have two sources; many tables have fewer.
+        shares: Shares of the entities that have a second text, of which the table has one.
 
     """
 
-    def __init__(self, rng: Random, most: int = 4) -> None:
+    def __init__(self, rng: Random, most: int = 4, shares: Sequence[float] = _SHARES) -> None:
         self.rng = rng
         self.two_sources = rng.random() < 0.5
-        self._share = rng.choice(_SHARES)
+        self._share = rng.choice(shares)
         self._most = rng.randint(2, most)
         change_case = _draw_case(rng)
         typo_rate = rng.choice(_TYPO_RATES)

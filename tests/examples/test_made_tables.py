@@ -245,3 +245,26 @@ def test_medicines_of_two_doses_are_two_groups():
         known += all(doses)
         assert not all(doses) or doses[0] == doses[1], pair
     assert known >= 10
+
+
+def test_parts_of_a_series_and_notices_are_papers_of_their_own():
+    part = re.compile(r"(?:part |\. )([ivx]+)\b", re.IGNORECASE)
+    notice = re.compile(r"erratum|corrigendum|reply|comment on|retracted", re.IGNORECASE)
+    seen = 0
+    for seed in range(12):
+        for texts in texts_by_group("paper", seed).values():
+            numbers = {tuple(found.casefold() for found in part.findall(text)) for text in texts}
+            assert len(numbers) == 1 or any(text.endswith(("...", "…")) or len(text.split()) == 12 for text in texts), texts
+            assert len({bool(notice.search(text)) for text in texts}) == 1, texts
+            seen += any(numbers)
+    assert seen >= 10
+
+
+def test_matches_with_other_scores_are_other_events():
+    score = re.compile(r"\b(\d)(?:-|:| to )(\d)\b")
+    scores = [
+        {numbers for text in texts for numbers in score.findall(text)}
+        for seed in range(12)
+        for texts in texts_by_group("headline", seed).values()
+    ]
+    assert max(map(len, scores)) == 1 and sum(map(len, scores)) >= 10
