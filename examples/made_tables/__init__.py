@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 
+from .academia import affiliations, journals
 from .books import books
 from .companies import companies
 from .contrasts import directions, negations, opposites
@@ -88,6 +89,8 @@ KINDS: dict[str, GroupMaker] = {
     "shop-de": partial(european_places, code="de"),
     "shop-fr": partial(european_places, code="fr"),
     "shop-es": partial(european_places, code="es"),
+    "affiliation": affiliations,
+    "journal": journals,
     "electronics": electronics,
     "grocery": groceries,
     "medicine": medicines,

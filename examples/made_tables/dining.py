@@ -5,7 +5,7 @@ from random import Random
 from typing import NamedTuple
 
 from .edits import join_words
-from .entity_vocabulary import DINING
+from .entity_vocabulary import ADDRESSES, DINING
 from .habits import Layout, Source, Spellings, identify
 
 _SPELLINGS = Spellings(DINING.spellings)
@@ -23,8 +23,15 @@ _CORES = {
     "House of {noun}": 2,
     "{adjective} {noun}": 20,
     "{noun}": 2,
+    "{noun} on {street}": 2,
+    "{word} by the {noun}": 1,
+    "Hotel {word}": 2,
+    "Bistro {number}": 1,
+    "Cafe {number}": 1,
+    "{word} {number}": 2,
+    "{number} {street}": 1,
 }
-"""Templates of names with their frequency in percent."""
+"""Templates of names with their frequencies."""
 
 
 class Venue(NamedTuple):
@@ -100,7 +107,7 @@ class _Pool:
             self.draw_type(core) if rng.random() < (0.5 if is_english else 0.12) else "",
             rng.choice(DINING.descriptors),
             rng.choice(DINING.areas),
-            rng.choice(DINING.hotels) if rng.random() < 0.06 else "",
+            rng.choice(DINING.hotels) if rng.random() < 0.1 else "",
         )
 
     def draw_type(self, core: str) -> str:
@@ -123,6 +130,8 @@ class _Pool:
             word=rng.choice(DINING.single_words),
             area=rng.choice(DINING.areas),
             cuisine=rng.choice(DINING.cuisines),
+            street=rng.choice(ADDRESSES.streets),
+            number=rng.randint(2, 199),
         )
 
 
@@ -186,12 +195,16 @@ def write_name(source: Source, venue: Venue, with_place: bool = True) -> str:
     if venue.hotel and source.does("names the hotel"):
         name += source.pick("hotel", (" at the {}", " in the {}", " ({})", ", {}", " - {}")).format(venue.hotel)
     if with_place and venue.place and (not venue.name_identifies or source.does("names the place", 0.15)):
-        name += source.pick("place", (" ({})", " - {}", " {}", ", {}", " at {}", " of {}")).format(venue.place)
+        forms = (" ({})", " - {}", " {}", ", {}", " at {}", " of {}")
+        # A place behind an article at the end stands apart.
+        name += source.pick("place", forms[:2] if name.endswith((" The", ")")) else forms).format(venue.place)
     return name
 
 
 def _name(source: Source, venue: Venue) -> str:
     """The core with its type, without it, or with a descriptor in its place."""
+    if venue.core.startswith("Hotel ") and source.does("hotel behind", 0.4):
+        return join_words(venue.core.removeprefix("Hotel "), "Hotel", venue.type)
     if venue.type:
         return venue.core if venue.core_identifies and source.does("drops the type", 0.25) else f"{venue.core} {venue.type}"
     if not venue.descriptor or not venue.core_identifies or not source.does("adds a descriptor", 0.2):

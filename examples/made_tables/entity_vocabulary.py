@@ -201,6 +201,19 @@ class PlaceLanguage(NamedTuple):
     around: list[str]
 
 
+class Academia(NamedTuple):
+    """Parts of affiliations and of the names of journals, each in all its forms, and other spellings of words in them."""
+
+    fields: list[str]
+    units: Variants
+    countries: Variants
+    universities: Variants
+    journals: Variants
+    places: list[str]
+    societies: list[str]
+    spellings: dict[str, list[str]]
+
+
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -229,3 +242,4 @@ CHINESE = Chinese(**_EAST_ASIA["chinese"])
 JAPANESE = Japanese(**_EAST_ASIA["japanese"])
 
 PLACE_LANGUAGES = {code: PlaceLanguage(**lists) for code, lists in _read("european")["languages"].items()}
+ACADEMIA = Academia(**_read("academia")["academia"])

@@ -10,10 +10,14 @@ from random import Random
 import pytest
 
 from examples.made_tables import make_table
-from examples.made_tables.entity_vocabulary import COMPANIES, DINING, INSTITUTIONS, UNITS
+from examples.made_tables.entity_vocabulary import ACADEMIA, COMPANIES, DINING, INSTITUTIONS, UNITS
 from examples.made_tables.habits import Layout, Source, Spellings, identify, without_accents, words
 
 SEEDS = range(8)
+ENTITIES = (
+    "dining", "dining+address", "sites", "state", "company", "person", "institution", "song", "film", "hotel", "holiday let",
+    "firm-zh", "firm-ja", "address-zh", "address-ja", "shop-de", "shop-fr", "shop-es", "affiliation", "journal",
+)  # fmt: skip
 
 
 def groups_of(kind: str, size: int = 100) -> Iterator[list[str]]:
@@ -42,26 +46,7 @@ def test_duplicates_with_addresses_have_one_house_number(kind: str):
         assert all(not a or not b or a & b for a, b in combinations(numbers, 2)), texts
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "dining",
-        "dining+address",
-        "sites",
-        "state",
-        "company",
-        "person",
-        "institution",
-        "song",
-        "film",
-        "hotel",
-        "holiday let",
-        "firm-zh",
-        "firm-ja",
-        "address-zh",
-        "address-ja",
-    ],
-)
+@pytest.mark.parametrize("kind", ENTITIES)
 def test_shares_of_duplicates_vary_between_tables(kind: str):
     shares = []
     for seed in range(20):
@@ -215,3 +200,18 @@ def test_other_rooms_are_in_different_groups():
         rooms += bool(found)
         assert len(found) <= 1, texts
     assert rooms > 50
+
+
+def test_societies_of_journals_are_not_mixed():
+    named = 0
+    for texts in groups_of("journal"):
+        found = {society for society in ACADEMIA.societies for text in texts if society.casefold() in words(text)}
+        named += bool(found)
+        assert len(found) <= 1, texts
+    assert named > 50
+
+
+def test_one_field_at_two_universities_is_in_different_groups():
+    for texts in groups_of("affiliation"):
+        places = {place for place in INSTITUTIONS.places for text in texts if place.casefold() in words(text)}
+        assert len(places) <= 1, texts
