@@ -14,6 +14,7 @@ from .academia import affiliations, journals
 from .books import books
 from .companies import companies
 from .contrasts import directions, negations, opposites
+from .customers import customers, postal_addresses
 from .dining import dining
 from .dining_addresses import dining_with_addresses
 from .documents import documents
@@ -91,6 +92,8 @@ KINDS: dict[str, GroupMaker] = {
     "shop-es": partial(european_places, code="es"),
     "affiliation": affiliations,
     "journal": journals,
+    "postal address": postal_addresses,
+    "customer": customers,
     "electronics": electronics,
     "grocery": groceries,
     "medicine": medicines,

@@ -33,10 +33,11 @@ class Person(NamedTuple):
 def persons(rng: Random, n: int) -> Iterator[list[str]]:
     """Names of n people, about a third of them relatives or namesakes of others."""
     layout = Layout(rng, most=rng.choice((3, 5)))
-    return layout.write(_draw_persons(rng, n), _write)
+    return layout.write(draw_persons(rng, n), write_person)
 
 
-def _draw_persons(rng: Random, n: int) -> list[Person]:
+def draw_persons(rng: Random, n: int) -> list[Person]:
+    """Some n people, about a third of them relatives or namesakes of others."""
     usual = rng.choice(ORIGINS)
     found: list[Person] = []
     while len(found) < n:
@@ -89,7 +90,8 @@ def _draw_relatives(rng: Random, person: Person) -> list[Person]:
     return [other._replace(title="", degree="", maiden="", generation=tuple(forms)) for forms in generations]
 
 
-def _write(source: Source, person: Person) -> str:
+def write_person(source: Source, person: Person) -> str:
+    """The name as the source writes it."""
     first = _first_names(source, person)
     last = _last_name(source, person)
     generation = source.pick("generation", person.generation) if person.generation else ""

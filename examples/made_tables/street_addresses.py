@@ -54,19 +54,29 @@ def next_door(rng: Random, address: StreetAddress) -> StreetAddress:
     return address._replace(number=address.number + rng.choice((2, 4, 10, 12, 100, 1000)), unit=[], note="", mall="")
 
 
-def write_address(source: Source, address: StreetAddress) -> str:
-    """The address as the source writes it: with or without notes, the direction in front, behind or missing, and so on."""
-    number = str(address.number) if not source.does("omits numbers", 0.01) else ""
-    direction = _form(source, "direction", address.direction) if not source.does("omits directions", 0.1) else ""
+def write_address(source: Source, address: StreetAddress, omits: bool = True) -> str:
+    """The address as the source writes it: with or without notes, the direction in front, behind or missing, and so on.
+
+    Args:
+        source: The source.
+        address: The address.
+        omits: Whether a source may omit what could tell the address apart from a similar one.
+
+    Returns:
+        The street, with its number and so on.
+
+    """
+    number = str(address.number) if not (omits and source.does("omits numbers", 0.01)) else ""
+    direction = _form(source, "direction", address.direction) if not (omits and source.does("omits directions", 0.1)) else ""
     street = _form(source, "ordinal", address.street)
-    street_type = _form(source, "street type", address.type) if not source.does("omits street types", 0.07) else ""
+    street_type = _form(source, "street type", address.type) if not (omits and source.does("omits street types", 0.07)) else ""
     parts = [number, direction, street, street_type]
     if direction and source.does("directions behind", 0.1):
         parts = [number, street, street_type, direction]
-    if address.quadrant and not source.does("omits quadrants", 0.4):
+    if address.quadrant and not (omits and source.does("omits quadrants", 0.4)):
         parts.append(_form(source, "quadrant", address.quadrant))
     text = " ".join(filter(None, parts))
-    if address.unit and not source.does("omits units", 0.5):
+    if address.unit and not (omits and source.does("omits units", 0.5)):
         text += source.pick("unit", (" {}", ", {}")).format(_form(source, "unit form", address.unit))
     if address.mall and source.does("names buildings", 0.4):
         text = source.pick("building", ("{m}, {a}", "{a}, {m}", "{a} ({m})", "{m} {a}")).format(a=text, m=address.mall)

@@ -17,6 +17,7 @@ SEEDS = range(8)
 ENTITIES = (
     "dining", "dining+address", "sites", "state", "company", "person", "institution", "song", "film", "hotel", "holiday let",
     "firm-zh", "firm-ja", "address-zh", "address-ja", "shop-de", "shop-fr", "shop-es", "affiliation", "journal",
+    "postal address", "customer",
 )  # fmt: skip
 
 
@@ -215,3 +216,14 @@ def test_one_field_at_two_universities_is_in_different_groups():
     for texts in groups_of("affiliation"):
         places = {place for place in INSTITUTIONS.places for text in texts if place.casefold() in words(text)}
         assert len(places) <= 1, texts
+
+
+def test_members_of_a_household_are_in_different_groups():
+    """The first names of "Last, First" in one group have one initial; a household has one telephone number, in all formats."""
+    households = defaultdict(set)
+    for number, texts in enumerate(groups_of("customer")):
+        found = {match[2][0] for text in texts if (match := re.match(r"(\w{5,}), (\w{3,})", text))}
+        assert len(found) <= 1, texts
+        for text in texts:
+            households[re.sub(r"\D", "", text)[-10:]].add(number)
+    assert sum(len(groups) > 1 for groups in households.values()) > 10
