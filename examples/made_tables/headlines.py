@@ -38,7 +38,7 @@ Filler = dict[str, str]
 
 def headlines(rng: Random, n: int) -> Iterator[list[str]]:
     """Reports of n events of 8 kinds or more; about half of them have siblings: another place, score, number or person."""
-    wordings = Wordings(rng)
+    wordings = Wordings(rng, "news")
     kinds = [kind for family in _EVENTS for kind in family]
     kinds = rng.sample(kinds, min(len(kinds), max(n // 15, rng.choice((8, 20, len(kinds))))))
     seen: set[str] = set()

@@ -1,19 +1,36 @@
 """Questions of visitors of a site, tickets of customers and titles of bug reports, in wordings that share few words."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from random import Random
+from typing import NamedTuple
 
 from .edits import capitalize_first
-from .phrasebooks import BUGS, SITE_QUESTIONS, TICKETS, Families
+from .phrasebooks import BUGS, OPENINGS, SITE_QUESTIONS, TICKETS, Families
 from .wordings import Wordings
 
 
 def site_questions(rng: Random, n: int, code: str) -> Iterator[list[str]]:
-    """Up to n questions in the language of this code, with those about the same thing or the same wish beside them."""
-    table = Wordings(rng)
+    """Up to n questions in the language of this code, with those about the same thing or the same wish beside them.
+
+    In many English tables some duplicates differ in their beginning alone.
+    """
+    table = Wordings(rng, code)
+    reworded = rng.choice((0, 0.5, 1)) if code == "en" else 0
     for wordings in islice(_whole_families(rng, SITE_QUESTIONS[code]), n):
-        yield table.draw(wordings)
+        forms = [form for form in map(partial(_reword, rng), wordings) if form] if rng.random() < reworded else []
+        kept = rng.sample(wordings, min(len(wordings), 2)) if forms and rng.random() < 0.5 else wordings
+        yield table.draw(list(dict.fromkeys([*kept, *forms])))
+
+
+def _reword(rng: Random, question: str) -> str:
+    """The question with another beginning, or an empty text if it has no beginning of the lists."""
+    for openings in OPENINGS:
+        for opening in openings:
+            if question.startswith(opening):
+                return rng.choice([other for other in openings if other != opening]) + question.removeprefix(opening)
+    return ""
 
 
 def _whole_families(rng: Random, families: Families) -> Iterator[list[str]]:
@@ -22,17 +39,25 @@ def _whole_families(rng: Random, families: Families) -> Iterator[list[str]]:
         yield from rng.sample(family, len(family))
 
 
+class Manners(NamedTuple):
+    """How often the customers of a table greet and thank, name the number of their order, and write on and on."""
+
+    politeness: float
+    numbered: float
+    chatty: float
+
+
 def tickets(rng: Random, n: int) -> Iterator[list[str]]:
     """What customers write about n issues: the first of a list, then the same few problems of many objects."""
     table = Wordings(rng)
-    politeness, numbered = rng.choice((0, 0, 0.2, 0.6)), rng.choice((0, 0, 0.1, 0.3))
+    manners = Manners(rng.choice((0, 0, 0.2, 0.6)), rng.choice((0, 0, 0.1, 0.3)), rng.choice((0, 0, 0.3, 0.8)))
     issues = _whole_families(rng, TICKETS.issues)
     for wordings in islice(issues, rng.choice((n // 4, n // 2, n))):
-        yield _as_letters(rng, table.draw(wordings), politeness, numbered)
+        yield _as_letters(rng, table.draw(wordings), manners)
         n -= 1
     for frame, names in _filled(rng, TICKETS.frames, TICKETS.objects, n):
         wordings = [capitalize_first(form.format(o=rng.choice(names))) for form in frame]
-        yield _as_letters(rng, table.draw(wordings), politeness, numbered)
+        yield _as_letters(rng, table.draw(wordings), manners)
 
 
 def _filled(rng: Random, frames: list[list[str]], fillers: list[list[str]], n: int) -> Iterator[tuple[list[str], list[str]]]:
@@ -42,25 +67,29 @@ def _filled(rng: Random, frames: list[list[str]], fillers: list[list[str]], n: i
     return ((frames[place % len(frames)], fillers[place // len(frames)]) for place in places)
 
 
-def _as_letters(rng: Random, texts: list[str], politeness: float, numbered: float) -> list[str]:
-    """The texts with greetings and closings, and with the number of the order in one or all of a group."""
+def _as_letters(rng: Random, texts: list[str], manners: Manners) -> list[str]:
+    """The texts with greetings, closings and sentences beside the issue, and with one number of the order in some."""
     number = rng.randint(10_000, 9_999_999)
-    return [_as_letter(rng, text, politeness, number if rng.random() < numbered else None) for text in texts]
+    return [_as_letter(rng, text, manners, number) for text in texts]
 
 
-def _as_letter(rng: Random, text: str, politeness: float, number: int | None) -> str:
-    if number:
+def _as_letter(rng: Random, text: str, manners: Manners, number: int) -> str:
+    if rng.random() < manners.chatty:
+        before, after = rng.sample(TICKETS.context, 2)
+        parts = rng.choice(((before, text), (text, after), (before, text, after)))
+        text = " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
+    if rng.random() < manners.numbered:
         text = rng.choice(TICKETS.numbers).format(n=number) + text
-    if rng.random() < politeness:
+    if rng.random() < manners.politeness:
         text = rng.choice(TICKETS.greetings) + text
-    if rng.random() < politeness:
+    if rng.random() < manners.politeness:
         text = text.rstrip(".") + ("" if text.endswith(("?", "!")) else ".") + rng.choice(TICKETS.closings)
     return text
 
 
 def bugs(rng: Random, n: int) -> Iterator[list[str]]:
     """Titles of n bug reports: of a list of defects by component, then defects of methods of some classes."""
-    table = Wordings(rng)
+    table = Wordings(rng, "bugs")
     prefixed, ended = rng.choice((0, 0.3, 0.9)), rng.choice((0, 0.1, 0.4))
     usual = rng.sample(BUGS.prefixes, rng.choice((1, 1, 4)))
     version = f"{rng.randint(1, 12)}.{rng.randint(0, 14)}"

@@ -5,7 +5,7 @@ Each line of the TOML files is one question or issue. Its wordings are separated
 
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Families = list[list[list[str]]]
 """Groups of similar questions or issues: each is a list of its wordings."""
@@ -16,6 +16,7 @@ class Tickets(NamedTuple):
 
     greetings: list[str]
     closings: list[str]
+    context: list[str]
     numbers: list[str]
     issues: Families
     frames: list[list[str]]
@@ -44,7 +45,7 @@ def _split_line(line: str) -> list[str]:
     return [wording.strip() for wording in line.split(" | ")]
 
 
-def read_lists(name: str) -> dict[str, dict[str, str]]:
+def read_lists(name: str) -> dict[str, dict[str, Any]]:
     """The sections of a TOML file beside this module."""
     return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
@@ -54,6 +55,8 @@ _BUGS = read_lists("bugs.toml")["bugs"]
 
 TICKETS = Tickets(**_TICKETS | {"issues": split_families(_TICKETS["issues"]), "frames": split_families(_TICKETS["frames"])[0]})
 BUGS = Bugs(**_BUGS | {"defects": split_families(_BUGS["defects"]), "frames": split_families(_BUGS["frames"])[0]})
+OPENINGS: list[list[str]] = read_lists("faq.toml")["faq"]["openings"]
+"""Beginnings of English questions; those of one list mean the same."""
 SITE_QUESTIONS: dict[str, Families] = {
     "en": split_families(read_lists("faq.toml")["faq"]["questions"]),
     **{code: split_families(lists["questions"]) for code, lists in read_lists("languages.toml").items()},
