@@ -29,6 +29,11 @@ class Person(NamedTuple):
     name_identifies: bool = False
     initial_identifies: bool = False
 
+    @property
+    def mark(self) -> str:
+        """What tells the person apart from one with the same first and last name, if anything does."""
+        return self.generation[0] if self.generation else self.middle[:1]
+
 
 def persons(rng: Random, n: int) -> Iterator[list[str]]:
     """Names of n people, about a third of them relatives or namesakes of others."""
@@ -40,13 +45,19 @@ def draw_persons(rng: Random, n: int) -> list[Person]:
     """Some n people, about a third of them relatives or namesakes of others."""
     usual = rng.choice(ORIGINS)
     found: list[Person] = []
+    marks: dict[tuple[str, str], list[str]] = {}
     while len(found) < n:
         if found and rng.random() < 0.3:
-            found += _draw_relatives(rng, rng.choice(found))
+            drawn = _draw_relatives(rng, rng.choice(found))
         else:
             kind = rng.random()
-            found.append(_draw_person(rng, usual if kind < 0.3 else ORIGINS[0] if kind < 0.6 else rng.choice(ORIGINS)))
-    found = list(dict.fromkeys(found[:n]))
+            drawn = [_draw_person(rng, usual if kind < 0.3 else ORIGINS[0] if kind < 0.6 else rng.choice(ORIGINS))]
+        for person in drawn:
+            others = marks.setdefault((person.first, person.last), [])
+            if not others or ("" not in (*others, person.mark) and person.mark not in others):
+                others.append(person.mark)
+                found.append(person)
+    found = found[:n]
     # A nickname, another spelling and a maiden name have the initial of the name in most cases, or a last name of their own.
     of_name = Counter((person.first, person.last) for person in found)
     of_initial = Counter((person.first[0], person.last) for person in found)

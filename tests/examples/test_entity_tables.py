@@ -12,6 +12,7 @@ import pytest
 from examples.made_tables import make_table
 from examples.made_tables.entity_vocabulary import ACADEMIA, COMPANIES, DINING, INSTITUTIONS, UNITS
 from examples.made_tables.habits import Layout, Source, Spellings, identify, without_accents, words
+from examples.made_tables.persons import draw_persons
 
 SEEDS = range(8)
 ENTITIES = (
@@ -219,11 +220,25 @@ def test_one_field_at_two_universities_is_in_different_groups():
 
 
 def test_members_of_a_household_are_in_different_groups():
-    """The first names of "Last, First" in one group have one initial; a household has one telephone number, in all formats."""
-    households = defaultdict(set)
+    """A customer has one e-mail address, whose digits have no typos; two of a household have the same house and street."""
+    houses = defaultdict(set)
+    with_email = 0
     for number, texts in enumerate(groups_of("customer")):
-        found = {match[2][0] for text in texts if (match := re.match(r"(\w{5,}), (\w{3,})", text))}
-        assert len(found) <= 1, texts
+        emails = {match[0] for text in texts if (match := re.search(r"\d+@", text))}
+        with_email += bool(emails)
+        assert len(emails) <= 1, texts
         for text in texts:
-            households[re.sub(r"\D", "", text)[-10:]].add(number)
-    assert sum(len(groups) > 1 for groups in households.values()) > 10
+            houses[re.search(r"\d+ \S* ?\w+|$", text)[0]].add(number)
+    assert with_email > 100
+    assert sum(len(groups) > 1 for house, groups in houses.items() if house) > 10
+
+
+def test_people_of_one_name_have_other_middle_initials_or_generations():
+    namesakes = 0
+    for seed in SEEDS:
+        found = defaultdict(list)
+        for person in draw_persons(Random(seed), 300):
+            found[person.first, person.last].append(person.mark)
+        namesakes += sum(len(marks) > 1 for marks in found.values())
+        assert all(len(set(marks)) == len(marks) and ("" not in marks or len(marks) == 1) for marks in found.values())
+    assert namesakes > 50
