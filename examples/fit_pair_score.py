@@ -10,7 +10,8 @@ saved score stay, and what is fitted on kinds of tables that trees have not seen
 
 Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. Two models are fitted on
 the first part, on the training pairs of MRPC that share no text with its test pairs, and on tables that are made up
-(`made_tables`): names, firms, addresses, products, titles, questions in seven languages and long documents.
+(`made_tables`): names, firms, addresses, products, titles, news, tickets, bug titles, logs, questions in seven
+languages and long documents.
 
 For the model of a pair alone the pairs are read one by one. It is calibrated on the second part of Quora, and evaluated on the
 third and on the test pairs of MRPC. For the model of a pair of a table, the first part is cut into tables of 40 to 3,000 groups
