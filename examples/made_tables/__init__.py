@@ -114,6 +114,7 @@ KINDS: dict[str, GroupMaker] = {
     "ticket": tickets,
     "bug": bugs,
     "site question": partial(site_questions, code="en"),
+    "site question-howto": partial(site_questions, code="en-howto"),
     "site question-zh": partial(site_questions, code="zh"),
     "site question-ja": partial(site_questions, code="ja"),
     "site question-de": partial(site_questions, code="de"),

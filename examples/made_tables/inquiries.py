@@ -12,12 +12,13 @@ from .wordings import Wordings
 
 
 def site_questions(rng: Random, n: int, code: str) -> Iterator[list[str]]:
-    """Up to n questions in the language of this code, with those about the same thing or the same wish beside them.
+    """Up to n questions of the list of this code, with those about the same thing or the same wish beside them.
 
-    In many English tables some duplicates differ in their beginning alone.
+    The code begins with the language. In many English tables some duplicates differ in their beginning alone.
     """
-    table = Wordings(rng, code)
-    reworded = rng.choice((0, 0.5, 1)) if code == "en" else 0
+    language = code.partition("-")[0]
+    table = Wordings(rng, language)
+    reworded = rng.choice((0, 0.5, 1)) if language == "en" else 0
     for wordings in islice(_whole_families(rng, SITE_QUESTIONS[code]), n):
         forms = [form for form in map(partial(_reword, rng), wordings) if form] if rng.random() < reworded else []
         kept = rng.sample(wordings, min(len(wordings), 2)) if forms and rng.random() < 0.5 else wordings

@@ -59,5 +59,6 @@ OPENINGS: list[list[str]] = read_lists("faq.toml")["faq"]["openings"]
 """Beginnings of English questions; those of one list mean the same."""
 SITE_QUESTIONS: dict[str, Families] = {
     "en": split_families(read_lists("faq.toml")["faq"]["questions"]),
+    **{code: split_families(lists["questions"]) for code, lists in read_lists("howto.toml").items()},
     **{code: split_families(lists["questions"]) for code, lists in read_lists("languages.toml").items()},
 }
