@@ -5,7 +5,7 @@ from random import Random
 from typing import NamedTuple
 
 from .edits import join_words
-from .entity_vocabulary import ADDRESSES, DINING
+from .entity_vocabulary import ADDRESSES, DINING, SITES
 from .habits import Layout, Source, Spellings, identify
 
 _SPELLINGS = Spellings(DINING.spellings)
@@ -13,6 +13,7 @@ _CORES = {
     "{owner}'s": 20,
     "{owner} & {other_owner}'s": 3,
     "{owner}": 3,
+    "{first} {last}'s": 3,
     "{romance}": 18,
     "{word}": 14,
     "{noun} & {other_noun}": 6,
@@ -131,6 +132,8 @@ class _Pool:
             area=rng.choice(DINING.areas),
             cuisine=rng.choice(DINING.cuisines),
             street=rng.choice(ADDRESSES.streets),
+            first=rng.choice(SITES.first_names),
+            last=rng.choice(SITES.last_names),
             number=rng.randint(2, 199),
         )
 
@@ -192,9 +195,9 @@ def write_name(source: Source, venue: Venue, with_place: bool = True) -> str:
     if venue.is_outlet:
         return _SPELLINGS.apply(source, _name_outlet(source, venue), "respells")
     name = _place_article(source, venue, _SPELLINGS.apply(source, _possessive(source, _name(source, venue)), "respells"))
-    if venue.hotel and source.does("names the hotel"):
+    if venue.hotel and source.does("names the hotel", 0.4):
         name += source.pick("hotel", (" at the {}", " in the {}", " ({})", ", {}", " - {}")).format(venue.hotel)
-    if with_place and venue.place and (not venue.name_identifies or source.does("names the place", 0.15)):
+    if with_place and venue.place and (not venue.name_identifies or source.does("names the place", 0.25)):
         forms = (" ({})", " - {}", " {}", ", {}", " at {}", " of {}")
         # A place behind an article at the end stands apart.
         name += source.pick("place", forms[:2] if name.endswith((" The", ")")) else forms).format(venue.place)
@@ -203,11 +206,14 @@ def write_name(source: Source, venue: Venue, with_place: bool = True) -> str:
 
 def _name(source: Source, venue: Venue) -> str:
     """The core with its type, without it, or with a descriptor in its place."""
+    first, _, last = venue.core.partition(" ")
+    if first in SITES.first_names and last.endswith("'s") and venue.core_identifies and source.does("drops first names", 0.4):
+        return join_words(last, venue.type)
     if venue.core.startswith("Hotel ") and source.does("hotel behind", 0.4):
         return join_words(venue.core.removeprefix("Hotel "), "Hotel", venue.type)
     if venue.type:
-        return venue.core if venue.core_identifies and source.does("drops the type", 0.25) else f"{venue.core} {venue.type}"
-    if not venue.descriptor or not venue.core_identifies or not source.does("adds a descriptor", 0.2):
+        return venue.core if venue.core_identifies and source.does("drops the type", 0.35) else f"{venue.core} {venue.type}"
+    if not venue.descriptor or not venue.core_identifies or not source.does("adds a descriptor", 0.3):
         return venue.core
     if venue.descriptor in ("Restaurant", "Ristorante", "Trattoria", "Bistro", "Cafe") and source.does("descriptor first", 0.1):
         return f"{venue.descriptor} {venue.core}"

@@ -108,11 +108,16 @@ class Layout:
             return [self.rng.choice(self._sources)]
         if self.two_sources:
             return self._sources
-        # Half of the entities with duplicates have two texts, a quarter three, and so on.
+        return self.rng.choices(self._sources, k=self._draw_count())
+
+    def _draw_count(self) -> int:
+        """Any number of texts in a table of large groups; else half of the entities have two, a quarter three, and so on."""
+        if self._most > 5:
+            return self.rng.randint(2, self._most)
         count = 2
         while count < self._most and self.rng.random() < 0.5:
             count += 1
-        return self.rng.choices(self._sources, k=count)
+        return count
 
 
 def _most_different(candidates: list[str], texts: list[str]) -> list[str]:

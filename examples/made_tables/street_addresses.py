@@ -69,7 +69,7 @@ def write_address(source: Source, address: StreetAddress, omits: bool = True) ->
     number = str(address.number) if not (omits and source.does("omits numbers", 0.01)) else ""
     direction = _form(source, "direction", address.direction) if not (omits and source.does("omits directions", 0.1)) else ""
     street = _form(source, "ordinal", address.street)
-    street_type = _form(source, "street type", address.type) if not (omits and source.does("omits street types", 0.07)) else ""
+    street_type = _form(source, "street type", address.type) if not (omits and source.does("omits street types", 0.12)) else ""
     parts = [number, direction, street, street_type]
     if direction and source.does("directions behind", 0.1):
         parts = [number, street, street_type, direction]
@@ -80,7 +80,7 @@ def write_address(source: Source, address: StreetAddress, omits: bool = True) ->
         text += source.pick("unit", (" {}", ", {}")).format(_form(source, "unit form", address.unit))
     if address.mall and source.does("names buildings", 0.4):
         text = source.pick("building", ("{m}, {a}", "{a}, {m}", "{a} ({m})", "{m} {a}")).format(a=text, m=address.mall)
-    elif address.note and source.does("adds notes", 0.3):
+    elif address.note and source.does("adds notes", 0.45):
         text = source.pick("note", ("{a} {n}", "{a}, {n}", "{a} ({n})")).format(a=text, n=address.note)
     return text
 
@@ -100,8 +100,8 @@ def _draw_numbered(rng: Random) -> list[str]:
 
 
 def _draw_note(rng: Random) -> str:
-    """Where on its street an address is, in a third of the addresses."""
-    if rng.random() > 0.35:
+    """Where on its street an address is, in almost half of the addresses."""
+    if rng.random() > 0.45:
         return ""
     first = rng.randint(1, 90)
     street = rng.choice(ADDRESSES.streets)
