@@ -25,7 +25,7 @@ from dlcli.specs.attack import AttackConfig, AttackResult
 from dlcli.specs.gate import Gate
 
 DISTANCES = (-0.3, -0.1, -0.05, -0.02, 0.0, 0.001, 0.02, 0.05, 0.1, 0.3)
-EPS, STEPS = 0.1, 10
+EPS, STEPS = 0.1, 100
 
 
 class Followed(NamedTuple):
@@ -58,11 +58,16 @@ def main() -> None:
     bounds = [round(robust + distance, 6) for distance in DISTANCES if 0 < robust + distance < 1]
     for bound in bounds:
         found = followed(right, bound, options.orders)
-        print(f"| {bound - robust:+.3f} | {found.wrong:.4f} | {found.seen:.1%} |", flush=True)
+        print(f"| {away(bound, robust)} | {found.wrong:.4f} | {found.seen:.1%} |", flush=True)
     if seconds is not None:
         print(f"\nPGD-{STEPS} at eps {EPS} on all images: {seconds:.1f} CPU seconds; until a gate is decided:", flush=True)
         for bound in bounds[:2]:
-            print(f"{timed(options.model, bound):.1f} for the gate {bound - robust:+.3f} from the truth", flush=True)
+            print(f"{timed(options.model, bound):.1f} for the gate {away(bound, robust)} from the truth", flush=True)
+
+
+def away(bound: float, robust: float) -> str:
+    """How far a gate is from the truth, without a minus before zero."""
+    return f"{round(bound - robust, 3) + 0:+.3f}"
 
 
 def config(model: str | None, **options: object) -> AttackConfig:
