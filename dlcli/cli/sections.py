@@ -1,8 +1,11 @@
-"""The sections of --help: options that belong together stand together."""
+"""The sections of --help: options that belong together stand together; and options that stand twice on a command line."""
 
+from collections import Counter
 from typing import Any
 
 from typer.core import TyperCommand
+
+from dlcli.support.errors import UsageError
 
 OTHER_WAY = "_other_way"
 """End of the name of a parameter that gives an option in the other of its two ways."""
@@ -120,6 +123,15 @@ OWN: dict[str, dict[str, str]] = {
 """Sections of options that mean something else in a command than in others, by command."""
 
 
+def refuse_repeated(order: list[Any]) -> None:
+    """Raise UsageError if an option that takes one value is among the parameters of a command line more than once."""
+    for parameter, times in Counter(order).items():
+        if times > 1 and not (parameter.multiple or parameter.is_flag):
+            flag = max(parameter.opts, key=len)
+            several = "; several values are separated by commas" if "," in (parameter.metavar or "") else ""
+            raise UsageError(f"{flag} is given {'twice' if times == 2 else f'{times} times'}", hint=f"give it once{several}")
+
+
 def section_of(command: str, name: str) -> str:
     """Heading under which the option `name` of `command` stands; raises StopIteration if it has none."""
     own = OWN.get(command, {}).get(name)
@@ -127,7 +139,15 @@ def section_of(command: str, name: str) -> str:
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose --help lists its options in sections."""
+    """A command whose --help lists its options in sections, and which refuses an option of one value that is given twice."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command line; of an option that stands there twice the last value would win."""
+        if not ctx.resilient_parsing:  # as completion does, of a line that is not complete
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            refuse_repeated(order)
+        found: list[str] = super().parse_args(ctx, args)
+        return found
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments first, then each section that has options."""
