@@ -32,6 +32,7 @@ from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.spread import prediction_workers_option, refuse_spread
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.specs.suspects import Suspects, suspects_option
+from dlcli.specs.usual_data import usual_data
 from dlcli.support.errors import UsageError
 
 METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc", *OVERALL, DIFFERENCE)
@@ -140,6 +141,7 @@ class EvalConfig(ModelAndDataOptions):
     )
 
     def __post_init__(self) -> None:
+        self._set_data_of_table()
         super().__post_init__()
         table_options.check_delimiter(self.delimiter)
         modes = [f"`{name}`" for name in _MODES if getattr(self, name)]
@@ -164,6 +166,16 @@ class EvalConfig(ModelAndDataOptions):
         self._check_bound()
         check_anytime(self, ("top-1",))
         self._check_spread()
+
+    def _set_data_of_table(self) -> None:
+        """Set `data` where a table is evaluated: to those of the network that it is compared with, or to none."""
+        if self.model is None or not is_prediction_file(str(self.model)):
+            return
+        of_network = self.against is not None and not is_prediction_file(str(self.against))
+        if self.data and not of_network:
+            raise UsageError("`data` does not apply to predictions in a file", hint="omit `data`")
+        if not self.data:
+            object.__setattr__(self, "data", usual_data(str(self.against)) if of_network else "")
 
     @property
     def _without_figures(self) -> str:

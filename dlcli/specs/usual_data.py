@@ -29,10 +29,11 @@ def set_usual_data(config: Any) -> None:
         InputError: If the record of the run cannot be read.
     """
     if config.data is None:
-        object.__setattr__(config, "data", _usual_data(config.model))
+        object.__setattr__(config, "data", usual_data(config.model))
 
 
-def _usual_data(model: str | None) -> str:
+def usual_data(model: str | None) -> str:
+    """The data that a run directory was trained on, else the bundled digits; raises what `set_usual_data` does."""
     # Another folder is refused, with the reason, by what opens it; and so are digits for a scorer of pairs.
     if model is None or not any(Path(model, name).is_file() for name in RUN_FILES):
         return DEFAULT

@@ -5,7 +5,8 @@ import pytest
 
 from dlcli.core.evaluation.label_errors import label_errors, margins
 
-cleanlab = pytest.importorskip("cleanlab")
+pytestmark = pytest.mark.peers
+cleanlab = pytest.importorskip("cleanlab", reason="install with: pip install --no-deps cleanlab termcolor")
 
 
 def noisy(seed: int, n: int = 2000, k: int = 5) -> tuple[np.ndarray, np.ndarray]:

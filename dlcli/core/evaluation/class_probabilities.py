@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
+CLOSE = 0.01
+"""How far other columns may be from the probabilities of classes that they belong to."""
 _WORDS = "p|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence|pred|prediction"
 _STYLES = {
     "before": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
@@ -110,6 +113,24 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
     p = numbers(source, column, cells[column])
     both = np.stack([p if one == name else 1 - p for one in seen], axis=1)
     return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
+
+
+def unlike_notes(name: str, column: Texts, p: Floats, predicted: NDArray[np.int64]) -> list[str]:
+    """That a column of one probability is not used, where it says otherwise than the columns of classes.
+
+    Args:
+        name: Its name.
+        column: Its cells, (n,).
+        p: The probabilities of all classes, (n, classes).
+        predicted: The number of the predicted class, (n,).
+    """
+    found, close = np.array([_number(text) for text in column]), CLOSE + _rounding([column])
+    rows = np.flatnonzero(~(np.abs(found - p[np.arange(len(p)), predicted]) < close))
+    of_one_class = (np.abs(found[:, None] - p) < close).all(0).any()
+    if not len(rows) or of_one_class:
+        return []
+    what = f"it is not the probability that the columns of classes give the predicted label, in row {rows[0] + 1} first"
+    return [f"The column '{name}' is not used: in {count(len(rows), 'row')} {what}."]
 
 
 def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0) -> Floats:

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.class_labels import differing_in_case
 from dlcli.core.data.column_names import known_columns, plain_name
-from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers, second_column, unused_notes
+from dlcli.core.evaluation.class_probabilities import (
+    CLOSE,
+    ClassColumns,
+    class_columns,
+    numbers,
+    second_column,
+    unlike_notes,
+    unused_notes,
+)
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
@@ -30,9 +38,6 @@ WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
 """A whole number, which other programs write as 7.0 or 007."""
 _POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"), ("neg", "pos"))
 """Two classes of which the second is the one whose probability a single column holds."""
-_CLOSE = 0.01
-"""How far a loss may be from the probability that it belongs to."""
-
 Texts = NDArray[np.object_]
 
 
@@ -182,6 +187,7 @@ def _predictions(
     best = p.argmax(1)
     predicted = best if label is None else _numbered(table, label, outputs, str(roles.label))
     notes += _less_probable(p, predicted)
+    notes += [] if roles.sure is None else unlike_notes(roles.sure, cells[roles.sure], p, predicted)
     log_p, more = _log(table, p, y, cells, roles)
     return Predictions(y, predicted, outputs, log_p, p[np.arange(len(y)), predicted]), (*notes, *more)
 
@@ -214,7 +220,7 @@ def _log(
     column = next(iter(known_columns([name for name in cells if name != roles.sure], (LOSS,))), None)
     if column is not None:
         loss = numbers(table.name, column, cells[column], most=None)
-        if (np.abs(np.exp(-loss) - p[rows, y]) < _CLOSE).all():
+        if (np.abs(np.exp(-loss) - p[rows, y]) < CLOSE).all():
             log_p[rows, y] = -loss
             return log_p, ()
         return log_p, (f"The column '{column}' is not used: it is not the negative log-probability of the true class.",)

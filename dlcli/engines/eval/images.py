@@ -43,9 +43,7 @@ from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.leaks import Leaks
-from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.suspects import Suspects
-from dlcli.specs.usual_data import DEFAULT
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 
@@ -199,11 +197,9 @@ def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
     if task.scores is not None or task.masks is not None or task.predicts_next:
         raise UsageError(f"`against`: {spec} does not predict classes", hint="compare networks of the same task")
     weights = is_weights(Path(spec))
-    of_file = config.model is not None and is_prediction_file(config.model)
     other = replace(
         config,
         model=spec,
-        data=EvalConfig(model=spec).data if of_file and config.data == DEFAULT else config.data,
         against=None,
         calibrate=None,
         calibrator=CALIBRATORS[0],

@@ -21,7 +21,6 @@ from dlcli.specs.pairs import check_applicable
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.suspects import Suspects
 from dlcli.specs.table_options import FIELDS
-from dlcli.specs.usual_data import DEFAULT
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
@@ -147,8 +146,6 @@ def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:
 def _checked(config: EvalConfig) -> OpenedPredictions:
     of_network = config.against is not None and not is_prediction_file(config.against)
     check_applicable(config, (*_APPLICABLE, *(_OF_NETWORK if of_network else ())), "predictions in a file")
-    if config.data != DEFAULT and not of_network:
-        raise UsageError("`data` does not apply to predictions in a file", hint="omit `data`")
     if config.fail_under is not None and not is_metric(config.fail_under[0]):
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
     opened = open_predictions(config, str(config.model))

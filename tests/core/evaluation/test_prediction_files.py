@@ -123,6 +123,26 @@ def test_rounded_probabilities_are_scaled_and_it_is_said():
     assert found.notes == ("Probabilities are divided by their sum, which is 0.9990 to 1.0000.",)
 
 
+@pytest.mark.parametrize(
+    ("probability", "told"),
+    [
+        (("0.9", "0.7", "0.8"), None),
+        (("0.9", "0.7", "0.2"), None),  # that of `a` in each row
+        (
+            ("0.9", "0.7", "0.5"),
+            "in 1 row it is not the probability that the columns of classes give the predicted label, in row 3",
+        ),
+        (("90", "high", "0.8"), "in 2 rows it is not the probability"),
+    ],
+)
+def test_a_probability_that_the_columns_of_classes_contradict_is_told(probability: tuple[str, ...], told: str | None):
+    rows = zip("aab", "aab", probability, ("0.9", "0.7", "0.2"), ("0.1", "0.3", "0.8"), strict=True)
+    found = read_predictions(table("truth,label,probability,p_a,p_b\n" + "".join(",".join(row) + "\n" for row in rows)))
+    notes = [note for note in found.notes if "'probability' is not used" in note]
+    assert not notes if told is None else told in notes[0]
+    assert found.predictions.confidence == pytest.approx([0.9, 0.7, 0.8])
+
+
 def test_a_loss_of_something_else_is_not_used():
     found = read_predictions(table("truth,p_a,p_b,loss\na,0.5,0.5,7\nb,0.1,0.9,0.1\n"))
     assert found.predictions.log_p[0, 0] == pytest.approx(np.log(0.5)) and "'loss' is not used" in found.notes[0]

@@ -112,8 +112,11 @@ def test_gates_and_refusals(tmp_path: Path):
         eval.run(EvalConfig(model=str(path), slices=("camera",)))
     with pytest.raises(UsageError, match="`tta` does not apply to predictions in a file"):
         eval.run(EvalConfig(model=str(path), tta=True))
-    with pytest.raises(UsageError, match="`data` does not apply"):
-        eval.run(EvalConfig(model=str(path), data="mnist"))
+    for data in ("mnist", "digits"):
+        with pytest.raises(UsageError, match="`data` does not apply"):
+            EvalConfig(model=str(path), data=data)
+    assert EvalConfig(**vars(EvalConfig(model=str(path)))).data == ""
+    assert EvalConfig(model=str(path), against="digits-net").data == "digits"
     result = eval.run(EvalConfig(model=str(path)))
     assert EVAL.answer(result) == f"{path}: {percent(proportion(8, 10), '%')} of 10 examples right, 2 wrong"
     assert any("Without probabilities" in note for note in result.notes) and result.bins == ()
