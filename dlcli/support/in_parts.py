@@ -1,10 +1,13 @@
 """Sequences that are not held: parts of them are read or made when they are needed."""
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import TypeVar, overload
 
 T = TypeVar("T")
+_SPARSE = 8
+"""From one item in so many on that is wanted, all between are read with it."""
 
 
 class InParts(Sequence[T], ABC):
@@ -17,6 +20,22 @@ class InParts(Sequence[T], ABC):
     @abstractmethod
     def at_once(self) -> int:
         """How many are read or made at a time where all are."""
+
+    def take(self, places: Sequence[int]) -> list[T]:
+        """The items at ascending `places`; what is read of items that are close to each other is read together."""
+        found: list[T] = []
+        start = 0
+        while start < len(places):
+            first = places[start]
+            stop = bisect_left(places, first + self.at_once(), start)
+            wanted = places[start:stop]
+            if wanted[-1] - first < _SPARSE * len(wanted):
+                some = self.some(first, wanted[-1] + 1)
+                found += [some[k - first] for k in wanted]
+            else:
+                found += [self[k] for k in wanted]
+            start = stop
+        return found
 
     def __iter__(self) -> Iterator[T]:
         step = self.at_once()
@@ -36,3 +55,8 @@ class InParts(Sequence[T], ABC):
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.some(index, index + 1)[0]
+
+
+def taken(items: Sequence[T], places: Sequence[int]) -> list[T]:
+    """The items at ascending `places`."""
+    return items.take(places) if isinstance(items, InParts) else [items[k] for k in places]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from dlcli.support.in_parts import InParts
+from dlcli.support.in_parts import InParts, taken
 from dlcli.support.memory import check_memory
 from dlcli.support.scratch import RawFile, scratch_file
 
@@ -88,11 +88,7 @@ class ChosenRows(SomeRows):
 
     def some(self, start: int, stop: int) -> list[Row]:
         """See `InParts`."""
-        chosen = self._indices[start:stop]
-        if not len(chosen) or chosen[-1] - chosen[0] > 8 * AT_ONCE:
-            return [self._rows[k] for k in chosen]
-        some = self._rows[chosen[0] : chosen[-1] + 1]
-        return [some[k - chosen[0]] for k in chosen]
+        return taken(self._rows, self._indices[start:stop])
 
 
 class RowCollector:

@@ -4,15 +4,22 @@ Two arrays instead of Python lists because every step over them is then one nump
 already the `indices` and `indptr` of a sparse matrix.
 """
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+from dlcli.support.row_store import batches
+
+_ENCODED = 1 << 10
+"""Lists that are numbered at a time."""
 
 
 def sparse_rows(
@@ -50,11 +57,10 @@ class Ragged:
     @cached_property
     def repeats(self) -> NDArray[np.bool_]:
         """Whether each list has a number twice or more, (lists,)."""
-        owner = np.repeat(np.arange(len(self.lengths)), self.lengths)
-        order = np.lexsort((self.flat, owner))
-        flat, owner = self.flat[order], owner[order]
+        width = int(self.flat.max(initial=0)) + 1
+        codes = np.sort(np.repeat(np.arange(len(self.lengths)), self.lengths) * width + self.flat)
         found = np.zeros(len(self.lengths), bool)
-        found[owner[1:][(flat[1:] == flat[:-1]) & (owner[1:] == owner[:-1])]] = True
+        found[codes[1:][codes[1:] == codes[:-1]] // width] = True
         return found
 
     def expand(self, inner: "Ragged") -> "Ragged":
@@ -117,20 +123,19 @@ def integer_encode(lists: Iterable[Sequence[str]]) -> EncodedLists:
     """Number strings in order of first occurrence, as `pandas.factorize` does for one list."""
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
-    flat: list[int] = []
-    ends = [0]
-    for strings in lists:
-        flat.extend(map(numbers.__getitem__, strings))
-        ends.append(len(flat))
-    return EncodedLists(Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers))
+    flat, lengths = array("q"), array("q", [0])
+    for some in batches(lists, _ENCODED):
+        flat.extend(map(numbers.__getitem__, chain.from_iterable(some)))
+        lengths.extend(map(len, some))
+    return EncodedLists(Ragged(np.array(flat, np.int64), np.cumsum(np.array(lengths, np.int64))), list(numbers))
 
 
 def in_alphabetical_order(lists: Ragged, vocabulary: list[str]) -> EncodedLists:
     """Number the strings of `integer_encode` alphabetically instead, so that their order does not depend on the lists."""
-    order = sorted(range(len(vocabulary)), key=vocabulary.__getitem__)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return EncodedLists(Ragged(rank[lists.flat], lists.ends), [vocabulary[k] for k in order])
+    in_order = sorted(vocabulary)
+    ranks = {string: rank for rank, string in enumerate(in_order)}
+    rank = np.array([*map(ranks.__getitem__, vocabulary)], np.int64)
+    return EncodedLists(Ragged(rank[lists.flat], lists.ends), in_order)
 
 
 def compact_ids(width: int, *arrays: NDArray[np.integer]) -> CompactIds:

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import GrowingArray, release
-from dlcli.support.in_parts import InParts
+from dlcli.support.in_parts import InParts, taken
 from dlcli.support.row_store import batches
 from dlcli.support.scratch import RawFile, new_file, opened, scratch_file
 
 _ENCODING = ("utf-8", "surrogatepass")
 _AT_ONCE = 1 << 13
 """Texts that are read or written at a time."""
+_STRETCH = 1 << 16
+"""Bytes that are read at a time where some of the texts in them are wanted."""
 _IN_MEMORY = 1 << 24
 """Bytes of texts up to which they stay in memory."""
 _TEXT_BYTES = 64
@@ -51,13 +53,29 @@ class StoredTexts(SomeTexts):
             return [text[one:other] for one, other in zip(ends, ends[1:], strict=False)]
         return [found[one:other].decode(*_ENCODING) for one, other in zip(ends, ends[1:], strict=False)]
 
+    def take(self, places: Sequence[int]) -> list[str]:
+        """See `InParts`."""
+        begins, ends = (self._ends[np.asarray(places, np.int64) + one] for one in (0, 1))
+        found: list[str] = []
+        start = 0
+        while start < len(begins):
+            # To read what is between costs less than to read here and there.
+            first = int(begins[start])
+            stop = max(start + 1, int(np.searchsorted(ends, first + _STRETCH, side="right")))
+            read = self._file.read(first, int(ends[stop - 1]))
+            places_in = zip(*((part[start:stop] - first).tolist() for part in (begins, ends)), strict=True)
+            found += [read[one:other].decode(*_ENCODING) for one, other in places_in]
+            start = stop
+        release(self._ends)
+        return found
+
 
 class TextFile(StoredTexts):
     """The texts that `store_texts` wrote to files with names, which every process opens for itself."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        super().__init__(opened(path), np.load(_ends(path), mmap_mode="r", allow_pickle=False))
+        super().__init__(opened(path), np.asarray(np.load(_ends(path), mmap_mode="r", allow_pickle=False)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextFile, (self._path,)
@@ -75,6 +93,10 @@ class MadeTexts(SomeTexts):
     def some(self, start: int, stop: int) -> list[str]:
         """See `InParts`."""
         return self._make(self._texts[start:stop])
+
+    def take(self, places: Sequence[int]) -> list[str]:
+        """See `InParts`."""
+        return self._make(taken(self._texts, places))
 
 
 class TextCollector:

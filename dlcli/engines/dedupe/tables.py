@@ -22,6 +22,7 @@ from dlcli.core.text.stored_texts import TextCollector
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup
+from dlcli.support.in_parts import taken
 from dlcli.support.tables import Table
 
 _DIGITS = 4
@@ -189,12 +190,13 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     """Explain each pair of rows; a pair of texts that occurs in several rows is explained once."""
     (rows_a, a), (rows_b, b) = left, right
     written = _written(text_column)
-    same_text = np.array([written[i] == written[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
+    sides = (_at(written, rows) for rows in (rows_a, rows_b))
+    same_text = np.array([one == other for one, other in zip(*sides, strict=True)], bool)
     masked = equal_once_masked(text_column, rows_a, rows_b, a == b)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
     needed, (first, second) = compact_ids(len(texts), first, second)
-    tokens = tokenize_texts([texts.texts[k] for k in needed], built_in().rarity)
+    tokens = tokenize_texts(taken(texts.texts, needed.tolist()), built_in().rarity)
     why = explain_pairs(tokens, first, second)
     kinds = match_kinds(same_text, (a == b) & ~masked, masked, trigram_overlap(tokens, first, second)[place])
     return Explanations(kinds, [why[k] for k in place.tolist()])
@@ -216,10 +218,17 @@ def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: 
         return np.zeros(len(rows), bool)
     written = _written(text_column)
     places = np.flatnonzero(equal)
-    sides = (fold_all([written[k] for k in side[places].tolist()]) for side in (rows, others))
+    sides = (fold_all(_at(written, side[places])) for side in (rows, others))
     found = np.zeros(len(rows), bool)
     found[places] = [one != other for one, other in zip(*sides, strict=True)]
     return found
+
+
+def _at(texts: Sequence[str], rows: Rows) -> list[str]:
+    """The texts of some rows, in any order."""
+    distinct, place = np.unique(rows, return_inverse=True)
+    found = taken(texts, distinct.tolist())
+    return [found[k] for k in place.tolist()]
 
 
 def _written(text_column: TextColumn) -> Sequence[str]:

@@ -13,9 +13,10 @@ from dlcli.core.text import on_disk, stored_texts
 from dlcli.core.text.distinct import distinct, spelling_rank
 from dlcli.core.text.on_disk import GrowingArray, release, rows_of
 from dlcli.core.text.search.cells import cut_rows
-from dlcli.core.text.stored_texts import StoredTexts, collected, store_texts
+from dlcli.core.text.stored_texts import StoredTexts, collected, made_texts, store_texts
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors.encoders import tfidf
+from dlcli.support.in_parts import taken
 from tests.core.text.search.test_neighbours import generated_keys
 
 texts = st.lists(st.text(st.characters() | st.characters(categories=["Cs"]), max_size=5) | st.sampled_from(["a b", "A b", "?"]))
@@ -32,6 +33,7 @@ def test_texts_on_disk_are_read_as_they_were_given(given_texts: list[str], at_on
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored_texts, "_IN_MEMORY", 0)
         patch.setattr(stored_texts, "_AT_ONCE", at_once)
+        patch.setattr(stored_texts, "_STRETCH", data.draw(st.sampled_from([1, 5, 1 << 16])))
         found = collected(iter(given_texts))
         assert isinstance(found, StoredTexts) or not given_texts
         assert list(found) == given_texts
@@ -39,6 +41,10 @@ def test_texts_on_disk_are_read_as_they_were_given(given_texts: list[str], at_on
         assert list(found[start:stop]) == given_texts[start:stop]
         assert list(found[::2]) == given_texts[::2]
         assert [found[k] for k in range(-len(given_texts), 0)] == given_texts
+        some = sorted(data.draw(st.sets(st.sampled_from(range(len(given_texts)))))) if given_texts else []
+        assert taken(found, some) == taken(given_texts, some) == [given_texts[k] for k in some]
+        shouted = made_texts(lambda few: [text + "!" for text in few], found)
+        assert taken(shouted, some) == [given_texts[k] + "!" for k in some]
 
 
 def test_texts_of_a_named_file_are_read_by_every_process(tmp_path: Path):

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.ragged import Ragged
+from dlcli.core.text.ragged import Ragged, integer_encode
 from dlcli.core.text.scoring.similar_words import ONE_SLIP_FROM, TWO_SLIPS_FROM, is_skeleton, similarity
 from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, OPPOSITES, are_opposite
 
@@ -68,22 +68,27 @@ def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats)
     Returns:
         Their shapes.
     """
-    letters = np.array([_letters(word) for word in vocabulary], np.uint32)
+    letters = _letters(_characters(vocabulary))
     special = np.array([word in OPPOSITES or word in NUMBER_WORDS or word[0].isdigit() for word in vocabulary], bool)
     ends = [word[0] + word[-1] for word in vocabulary]
     # A part that cannot match gets a text of its own.
     end = [word[-4:] if len(word) >= 4 else f"{k} " for k, word in enumerate(vocabulary)]
     skeleton = [both if is_skeleton(word) else f"{k} " for k, (word, both) in enumerate(zip(vocabulary, ends, strict=True))]
-    codes = np.unique([*(word[:3] for word in vocabulary), *end, *ends, *skeleton], return_inverse=True)[1].reshape(4, -1)
+    codes = integer_encode([[word[:3] for word in vocabulary], end, ends, skeleton]).lists.flat.reshape(4, -1)
     length = np.array([*map(len, vocabulary)], np.int64)
     return WordShapes(vocabulary, length, codes[0], codes[1], codes[3], codes[2], letters, special, known, rarity)
 
 
-def _letters(word: str) -> int:
-    bits = 0
-    for char in word:
-        bits |= 1 << (ord(char) & 31)
-    return bits
+def _characters(words: list[str]) -> Ragged:
+    """The code points of each word."""
+    flat = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
+    return Ragged(flat, np.cumsum([0, *map(len, words)]))
+
+
+def _letters(characters: Ragged) -> NDArray[np.uint32]:
+    """A bit for each letter that occurs in each word."""
+    bits = np.uint32(1) << (characters.flat & 31).astype(np.uint32)
+    return np.asarray(np.bitwise_or.reduceat(bits, characters.ends[:-1]))
 
 
 @dataclass(frozen=True)
@@ -211,12 +216,15 @@ def _hashes_of_joined(vocabulary: list[str], first: Numbers, second: Numbers) ->
 
     Few pairs of neighbours make a word, and numpy finds those that may (Karp and Rabin 1987).
     """
+    characters = _characters(vocabulary)
+    lengths = characters.lengths
     powers = [1]
-    for _ in range(max(map(len, vocabulary), default=0)):
+    for _ in range(int(lengths.max(initial=0))):
         powers.append(powers[-1] * _BASE % _MODULUS)
-    hashes = np.array([sum(ord(char) * powers[k] for k, char in enumerate(reversed(word))) % _MODULUS for word in vocabulary])
-    shift = np.array([powers[len(word)] for word in vocabulary])
-    return (hashes[first] * shift[second] + hashes[second]) % _MODULUS, hashes
+    power = np.array(powers)
+    behind = np.repeat(characters.ends[1:] - 1, lengths) - np.arange(len(characters.flat))
+    hashes = np.add.reduceat(characters.flat * power[behind] % _MODULUS, characters.ends[:-1]) % _MODULUS
+    return (hashes[first] * power[lengths[second]] + hashes[second]) % _MODULUS, hashes
 
 
 def _whole(first: str, second: str, numbers: dict[str, int]) -> int:
@@ -233,18 +241,22 @@ def _initials(
         word: k for word, k in numbers.items() if len(word) in _INITIALS and word.isascii() and word.isalpha() and content[k]
     }
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for size in _INITIALS:
+    # The initials of the content words of each text from one on, as a number in base 128.
+    begin = np.flatnonzero(first < 128)
+    code = first[begin]
+    for size in range(2, _INITIALS.stop):
+        begin, code = (part[: np.searchsorted(begin, len(first) - size + 1)] for part in (begin, code))
+        longer = np.flatnonzero((owner[begin] == owner[begin + size - 1]) & (first[begin + size - 1] < 128))
+        begin = begin[longer]
+        code = code[longer] * 128 + first[begin + size - 1]
         names = {word: k for word, k in wanted.items() if len(word) == size}
-        if not names or len(first) < size:
+        if not names:
             continue
-        # The initials of each window of `size` content words, as a number in base 128.
-        window = np.lib.stride_tricks.sliding_window_view(first, size)
-        code = np.where((window < 128).all(axis=1), window @ (128 ** np.arange(size)[::-1]), -1)
         known = np.array([sum(ord(char) * 128**p for p, char in enumerate(reversed(word))) for word in names], np.int64)
         order = np.argsort(known)
         place = np.searchsorted(known[order], code).clip(max=len(known) - 1)
-        hit = np.flatnonzero((known[order][place] == code) & (owner[: len(code)] == owner[size - 1 :]))
-        rows.append(owner[hit].astype(np.int64))
+        hit = np.flatnonzero(known[order][place] == code)
+        rows.append(owner[begin[hit]].astype(np.int64))
         columns.append(np.array(list(names.values()), np.int64)[order][place[hit]])
     return np.concatenate(rows), np.concatenate(columns)
 

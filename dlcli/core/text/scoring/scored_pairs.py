@@ -14,6 +14,7 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.scoring.sentence_score import cosine_above_chance
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.strict import differ_in_form_alone, spell_out
+from dlcli.support.in_parts import taken
 
 _DIGITS = 6
 """Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
@@ -68,7 +69,7 @@ def score_pairs(
         The pairs with their probabilities.
     """
     needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
-    some = [texts.texts[k] for k in needed]
+    some = taken(texts.texts, needed.tolist())
     above_chance = None if chance is None else cosine_above_chance(pairs.score, chance)
     context = PairContext(table, above_chance, texts.strict)
     return ScoredPairs(pairs, rounded_probability(scorer, some, first, second, context))

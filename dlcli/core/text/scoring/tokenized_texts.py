@@ -198,8 +198,11 @@ def _capital(run: str) -> bool:
 
 def _in_brackets(runs: Ragged, distinct: list[str]) -> NDArray[np.bool_]:
     """Whether each run of each text is in brackets, (runs,)."""
-    opened, closed = (np.array([sum(map(run.count, marks)) for run in distinct], np.int64) for marks in (_OPENING, _CLOSING))
-    begins = np.array([run[0] in _OPENING for run in distinct], bool)
+    opened, closed, begins = (np.zeros(len(distinct), np.int64) for _ in range(3))
+    for number in [number for number, run in enumerate(distinct) if not run.isalnum()]:
+        run = distinct[number]
+        opened[number], closed[number] = (sum(map(run.count, marks)) for marks in (_OPENING, _CLOSING))
+        begins[number] = run[0] in _OPENING
     found = np.zeros(len(runs.flat), bool)
     # Few texts have brackets, and only these are walked through.
     for text in np.unique(np.searchsorted(runs.ends, np.flatnonzero(opened[runs.flat]), side="right") - 1).tolist():

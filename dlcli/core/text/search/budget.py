@@ -108,7 +108,7 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
     against = vectors[rows].T
     first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for start in range(0, n, _ROWS):
-        left, right = np.nonzero(vectors[start : start + _ROWS] @ against >= level)
+        left, right = _at_least(vectors[start : start + _ROWS] @ against, level)
         first.append((left + start).astype(np.int32))
         second.append(rows[right])
         release(vectors)
@@ -117,6 +117,15 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
     one, other = one.take(kept), other.take(kept)
     pairs = Pairs(np.minimum(one, other), np.maximum(one, other), cosines(vectors, one, other))
     return PairSample(pairs, n / (2 * len(rows)))
+
+
+def _at_least(product: Matrix, level: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """The rows and the columns of the entries of `level` or more, which is above 0."""
+    if not sp.issparse(product):
+        left, right = np.nonzero(product >= level)
+        return left, right
+    found = np.flatnonzero(product.data >= level)
+    return np.repeat(np.arange(product.shape[0]), np.diff(np.searchsorted(found, product.indptr))), product.indices[found]
 
 
 def check_pairs_fit(vectors: Matrix, level: float, *, block: Blocks | None = None) -> None:
