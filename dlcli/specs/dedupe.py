@@ -9,7 +9,7 @@ from dlcli.specs.cluster import cluster_option
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
-from dlcli.specs.parallel import cell_resume_option, cell_workers_option, check_resume
+from dlcli.specs.parallel import cell_resume_option, cell_workers_option, check_parallel
 from dlcli.specs.result import Result
 from dlcli.specs.shared import device_option, output_option
 from dlcli.support.errors import UsageError
@@ -239,7 +239,7 @@ class DedupeConfig:
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"`review`: '{self.review}' does not end in .html", hint="for example `review=review.html`")
         self._check_earlier()
-        check_resume(self.resume, self.output, self.has_earlier)
+        check_parallel(self)
         table_options.check_delimiter(self.delimiter)
         for name in ("against_column", "against_encoding"):
             if getattr(self, name) is not None and self.against is None:

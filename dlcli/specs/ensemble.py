@@ -36,6 +36,7 @@ from dlcli.specs.shared import (
     strict_option,
     surgery_option,
 )
+from dlcli.specs.spread import refuse_spread
 from dlcli.specs.train import IMAGES, SCORES, SEGMENT, TrainConfig
 from dlcli.support.errors import UsageError
 
@@ -159,8 +160,8 @@ class EnsembleConfig:
             )
         if self.snapshots and len(self.model) > 1:
             raise UsageError("`snapshots` come from one network, but `model` names several")
-        if self.cluster is not None and self.strategy == "stacked":
-            raise UsageError("`strategy`: members that are stacked are trained here, not on a cluster", hint="drop `cluster`")
+        if self.strategy == "stacked" and (self.cluster is not None or (self.workers or 1) > 1):
+            refuse_spread(self, "members that are stacked are trained")
         if self.snapshots and self.strategy == "stacked":
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
         check_logs(self.log)

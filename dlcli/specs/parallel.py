@@ -1,6 +1,5 @@
 """Options of commands that compute in several processes and go on after an interruption."""
 
-from pathlib import Path
 from typing import Any
 
 from dlcli.specs.option import option
@@ -26,10 +25,13 @@ def cell_resume_option() -> Any:
     )
 
 
-def check_resume(resume: bool, output: Path | None, earlier: bool) -> None:
-    """Raise UsageError if nothing is stored from which to continue: without `output`, or with earlier tables."""
-    hint = "give the options that the interrupted run was started with"
-    if resume and earlier:
-        raise UsageError("`resume` does not apply to `index` and `against`", hint="omit it")
-    if resume and output is None:
+def check_parallel(config: Any) -> None:
+    """Raise UsageError for options of parts of a table where none are made, or where none are stored, without `output`."""
+    several = (config.workers or 1) > 1
+    given = {"resume": config.resume, "cluster": config.cluster is not None, "workers": several}
+    for name in (name for name in given if given[name] and config.has_earlier):
+        why = "which compare rows in one process"
+        raise UsageError(f"`{name}` does not apply to `index` and `against`, {why}", hint=f"omit `{name}`")
+    if config.resume and config.output is None:
+        hint = "give the options that the interrupted run was started with"
         raise UsageError("`resume` needs `output=FILE`", hint=hint)

@@ -35,6 +35,7 @@ from dlcli.specs.corruptions import CORRUPTIONS as NAMES
 from dlcli.specs.corruptions import METHOD, SEVERITIES
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.gate import gate
+from dlcli.specs.spread import spread_option
 from dlcli.support.errors import InputError
 
 FILES = ("corruptions.npz", "examples.png", "report.html")
@@ -87,6 +88,8 @@ def measure_corruptions(setup: AttackSetup) -> CorruptionResult:
     """
     check_images(setup)
     config, labels = setup.config, setup.y.numpy()
+    if name := spread_option(config):
+        setup.report.note(f"`{name}` is for networks that are trained: corruptions are measured in one process")
     other = None if config.against is None else open_surrogate(config.against, setup.data, setup.device, "against")
     loaded = setup.load_networks()
     started = time.perf_counter()

@@ -30,12 +30,13 @@ from dlcli.core.text.search.cells import BlockFolder, join_seconds, matrix_bytes
 from dlcli.core.text.search.neighbours import in_row_order
 from dlcli.core.text.stored_texts import TextFile, store_texts
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.candidates import Candidates, PairSearch, find_candidates, plan_search
+from dlcli.engines.dedupe.candidates import SECOND_SEARCH, Candidates, PairSearch, find_candidates, plan_search
 from dlcli.engines.dedupe.memory import check_will_fit, expected_pairs
 from dlcli.engines.dedupe.resume import MOST_BLOCKS, StoredCells, parts_folder
 from dlcli.engines.dedupe.scores import effective_threshold, lowest_labelled
 from dlcli.engines.dedupe.sent_files import read_files, write_files
 from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.spread import spread_option
 from dlcli.support.memory import available_memory, check_disk
 from dlcli.support.reporter import Reporter, Unstoppable
 
@@ -84,8 +85,8 @@ def find_and_score(
     """
     search = plan_search(config, texts)
     if search is None or not search.in_cells:
-        if config.cluster is not None:
-            report.note("`cluster` is not used: rows of such a table or search are compared on this machine")
+        if config.cluster is not None or ((config.workers or 1) > 1 and len(texts) > SECOND_SEARCH):
+            report.note(f"`{spread_option(config)}` is not used: rows of such a table or search are compared in one process")
         candidates = find_candidates(config, texts, search, report)
         return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
     kept = PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))

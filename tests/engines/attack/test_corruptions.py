@@ -22,6 +22,7 @@ from dlcli.specs.corruptions import CORRUPTIONS, SEVERITIES
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
+from tests.engines.test_training_notes import Listener
 
 SOME = ("fog", "gaussian-noise", "pixelate")
 
@@ -216,3 +217,10 @@ def test_an_ensemble_is_measured_by_its_rule(tmp_path: Path, monkeypatch: pytest
     plan = attack.plan(config)
     assert any("corrupt 40 test images by fog" in line for line in plan)
     assert json.dumps(plan)
+
+
+def test_workers_are_said_not_to_be_used(runs: tuple[Path, Path]) -> None:
+    config = AttackConfig(model=str(runs[0]), method="corruptions", corruptions="contrast", limit=60, device="cpu", workers=2)
+    listener = Listener()
+    attack.run(config, report=listener)
+    assert any("corruptions are measured in one process" in note for note in listener.notes)

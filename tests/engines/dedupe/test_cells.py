@@ -26,6 +26,7 @@ from dlcli.support.errors import InputError, MemoryLimitError, ResourceError, Us
 from dlcli.support.reporter import SILENT, Reporter
 from tests.conftest import ROOT
 from tests.core.text.search.test_neighbours import generated_keys
+from tests.engines.test_training_notes import Listener
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
@@ -328,8 +329,19 @@ def test_parts_are_beside_the_file_that_is_written(table: Path, tmp_path: Path):
 def test_resume_needs_an_output_and_a_single_table(table: Path):
     with pytest.raises(UsageError, match="`resume` needs `output=FILE`"):
         DedupeConfig(table=str(table), resume=True)
-    with pytest.raises(UsageError, match="does not apply to `index`"):
-        DedupeConfig(table=str(table), resume=True, output=Path("out.csv"), against=str(table))
+    for name, value in (("resume", True), ("workers", 2), ("cluster", "auto")):
+        for earlier in ({"against": str(table)}, {"index": Path("index")}):
+            with pytest.raises(UsageError, match=f"`{name}` does not apply to `index` and `against`"):
+                DedupeConfig(table=str(table), output=Path("out.csv"), **{name: value}, **earlier)
+    DedupeConfig(table=str(table), workers=1, against=str(table))
+
+
+def test_a_search_that_is_not_cut_says_that_workers_are_not_used(table: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cells, "SECOND_SEARCH", 100)
+    monkeypatch.setattr(PairSearch, "in_cells", False)
+    listener = Listener()
+    run(DedupeConfig(table=str(table), workers=2, candidates=0.6), report=listener)
+    assert any("`workers` is not used" in note for note in listener.notes)
 
 
 def test_a_run_without_anything_stored_starts_over(table: Path, tmp_path: Path):

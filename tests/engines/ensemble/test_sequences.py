@@ -159,6 +159,9 @@ def test_networks_of_other_tasks_are_refused_by_name(result: EnsembleResult, dat
     member = str(folder / "members" / "000")
     with pytest.raises(UsageError, match="`strategy`: these members cannot be stacked: sequences differ in length"):
         ensemble.run(config(data, strategy="stacked"))
+    for more in ({"workers": 2}, {"cluster": "auto"}):
+        with pytest.raises(UsageError, match="members that are stacked are trained in one process"):
+            config(data, strategy="stacked", **more)
     with pytest.raises(UsageError, match="`add`: .* takes sequences, and dlcli ensemble needs a network of images"):
         ensemble.run(EnsembleConfig(data="digits", add=(member,), members=1, device="cpu"))
     with pytest.raises(UsageError, match="`ensemble`: .* is not an ensemble"):
