@@ -1,9 +1,10 @@
 """Open data and a trained network and match their classes, for `dlcli eval` and `dlcli predict`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 _BASELINE = "baseline"
+J = TypeVar("J")
+T = TypeVar("T")
 
 
 def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: bool = False) -> ImageData:
@@ -126,12 +129,29 @@ def _note_conversion(
         report.note(f"{data.unit}s are converted to {what}, which {config.model} was made for")
 
 
+class Elsewhere(Protocol):
+    """Other processes, which have opened the same data and network."""
+
+    def logits(self, loaded: "LoadedModel", split: str) -> Tensor:
+        """`raw_logits` of the examples of a split."""
+
+    def map(self, loaded: "LoadedModel", function: "Callable[[LoadedModel, J], T]", jobs: Sequence[J], label: str) -> list[T]:
+        """What a function returns for each job.
+
+        Args:
+            loaded: What is opened here.
+            function: At the top of a module; it is given what the process has opened, and a job.
+            jobs: Small.
+            label: What is done, for progress.
+        """
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """The data, the network, and which output of the network is which class of the data.
 
     `output_of` (classes,) is the output index of each class of the data, `outputs` are the names of the outputs. `tta` is
-    test-time augmentation, and `calibration` what `logits` are calibrated by. `spread` predicts a split in several processes,
+    test-time augmentation, and `calibration` what `logits` are calibrated by. `elsewhere` are several processes that predict,
     if the options ask for them.
     """
 
@@ -143,7 +163,7 @@ class LoadedModel:
     limit: int | None
     tta: bool = False
     calibration: SavedCalibration | None = None
-    spread: "Callable[[LoadedModel, str], Tensor] | None" = None
+    elsewhere: Elsewhere | None = None
 
     def split(self, name: str) -> Split:
         """The examples of one split, their metadata, and the correct output of each, 0 if it is unknown, or the score.
@@ -177,7 +197,19 @@ class LoadedModel:
 
     def split_logits(self, name: str) -> Tensor:
         """`raw_logits` of the examples of a split, in several processes if the options ask for them."""
-        return self.raw_logits(self.split(name).x) if self.spread is None else self.spread(self, name)
+        return self.raw_logits(self.split(name).x) if self.elsewhere is None else self.elsewhere.logits(self, name)
+
+    def map(self, function: "Callable[[LoadedModel, J], T]", jobs: Sequence[J], label: str) -> list[T]:
+        """What `function` returns for each job, in several processes if the options ask for them.
+
+        Args:
+            function: At the top of a module; it is given a network that is opened, and a job.
+            jobs: Small.
+            label: What is done, for progress.
+        """
+        if self.elsewhere is None:
+            return [function(self, job) for job in jobs]
+        return self.elsewhere.map(self, function, jobs, label)
 
     def logits_of(self, model: nn.Module, x: Tensor) -> Tensor:
         """The logits of another network of the same kind, such as a member of an ensemble, as `raw_logits` gives them."""

@@ -113,7 +113,7 @@ def _answers(config: PredictConfig, loaded: LoadedModel, examples: Split, report
 
 def _check(config: PredictConfig, task: RunTask) -> None:
     if task.masks is not None or task.predicts_next:
-        refuse_spread(config, "masks and next steps are predicted")
+        refuse_spread(config, "masks are written, and next steps predicted,")
     if task.masks is not None:
         check_mask_options(config)
     elif config.masks is not None:

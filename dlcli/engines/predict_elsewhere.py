@@ -4,8 +4,9 @@ An example meets the same others in its batch as in one process, and each job ha
 bit whatever the number of processes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,36 +22,42 @@ from dlcli.support.errors import InputError
 from dlcli.support.reporter import SILENT, Reporter, Unstoppable
 
 _Weights = Mapping[str, Tensor]
+J = TypeVar("J")
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Part(NamedTuple):
     """The examples of a split whose logits are wanted."""
 
     split: str
     rows: slice
 
 
+def _logits(loaded: LoadedModel, part: _Part) -> Tensor:
+    return loaded.raw_logits(loaded.data.splits[part.split].x[part.rows])
+
+
 @dataclass(frozen=True)
-class _Prediction:
-    """Predicts examples, given its job; pickled it has the weights of a network trained here, and reads all else again."""
+class _Prediction(Generic[J, T]):
+    """Calls a function, given its job; pickled it has the weights of a network trained here, and reads all else again."""
 
     config: ModelAndDataOptions
     loaded: LoadedModel
     unlabelled: bool
+    function: Callable[[LoadedModel, J], T]
 
     def __reduce__(self) -> tuple[object, ...]:
         own = self.loaded.trained.model.state_dict() if self.config.model is None else None
         alike = (self.loaded.data.fingerprint, self.loaded.trained.sha256)
-        return _reopened, (self.config, self.unlabelled, alike, own)
+        return _reopened, (self.config, self.unlabelled, alike, own, self.function)
 
-    def __call__(self, job: _Job, report: Reporter) -> Tensor:
-        return self.loaded.raw_logits(self.loaded.data.splits[job.split].x[job.rows])
+    def __call__(self, job: J, report: Reporter) -> T:
+        return self.function(self.loaded, job)
 
 
 @dataclass(frozen=True)
-class SpreadLogits:
-    """Predicts the examples of a split in several processes.
+class PredictingProcesses:
+    """See `Elsewhere`.
 
     Attributes:
         config: The network and the data, `workers` and `cluster`.
@@ -62,26 +69,39 @@ class SpreadLogits:
     unlabelled: bool
     report: Reporter
 
-    def __call__(self, loaded: LoadedModel, split: str) -> Tensor:
-        """The logits of `loaded` for the examples of a split, (n, outputs), as `raw_logits` gives them."""
+    def logits(self, loaded: LoadedModel, split: str) -> Tensor:
+        """See `Elsewhere`."""
+        parts = parts_apart(loaded.split(split).x, BATCH_SIZE, loaded.device)
+        return torch.cat(
+            self.map(loaded, _logits, [_Part(split, part) for part in parts], f"predicting the {split} set, parts")
+        )
+
+    def map(self, loaded: LoadedModel, function: Callable[[LoadedModel, J], T], jobs: Sequence[J], label: str) -> list[T]:
+        """See `Elsewhere`.
+
+        Args:
+            loaded: What is opened here.
+            function: At the top of a module.
+            jobs: Small.
+            label: What is done, for progress.
+        """
         config, device = self.config, loaded.device
-        parts = parts_apart(loaded.split(split).x, BATCH_SIZE, device)
-        processes = plan_workers(len(parts), device, wanted=getattr(config, "workers", None))
+        processes = plan_workers(len(jobs), device, wanted=getattr(config, "workers", None))
         found = run_jobs(
-            _Prediction(config, replace(loaded, spread=None), self.unlabelled),
-            [_Job(split, part) for part in parts],
+            _Prediction(config, replace(loaded, elsewhere=None), self.unlabelled, function),
+            list(jobs),
             workers=processes.workers,
             threads=1 if device.type == "cpu" else processes.threads,
             gpus=processes.gpus,
             cluster=Cluster.of(getattr(config, "cluster", None), getattr(config, "workers", None), device),
             report=Unstoppable(self.report),
-            label=f"predicting the {split} set, parts",
+            label=label,
         )
-        return torch.cat([part for part in found if part is not None])
+        return [one for one in found if one is not None]
 
 
 def open_to_predict(config: ModelAndDataOptions, report: Reporter, *, unlabelled: bool = False) -> LoadedModel:
-    """`open_model_and_data`, with a network whose `split_logits` several processes predict if the options ask for them.
+    """`open_model_and_data`, with several processes that predict if the options ask for them.
 
     Args:
         config: The network and the data.
@@ -89,14 +109,20 @@ def open_to_predict(config: ModelAndDataOptions, report: Reporter, *, unlabelled
         unlabelled: Accept files without labels.
     """
     loaded = open_model_and_data(config, report, unlabelled=unlabelled)
-    return replace(loaded, spread=SpreadLogits(config, unlabelled, report)) if spread_option(config) else loaded
+    return replace(loaded, elsewhere=PredictingProcesses(config, unlabelled, report)) if spread_option(config) else loaded
 
 
-def _reopened(config: ModelAndDataOptions, unlabelled: bool, alike: tuple[str, str], own: _Weights | None) -> _Prediction:
+def _reopened(
+    config: ModelAndDataOptions,
+    unlabelled: bool,
+    alike: tuple[str, str],
+    own: _Weights | None,
+    function: Callable[[LoadedModel, J], T],
+) -> _Prediction[J, T]:
     loaded = open_model_and_data(config, SILENT, unlabelled=unlabelled, look=False, weights=own)
     fingerprint, sha256 = alike
     if loaded.data.fingerprint != fingerprint:
         raise InputError(f"{loaded.data.name}: the data are others there", hint="start again when nothing writes to them")
     if loaded.trained.sha256 != sha256:
         raise InputError(f"{config.model}: the weights are others there", hint="start again when nothing writes to them")
-    return _Prediction(config, loaded, unlabelled)
+    return _Prediction(config, loaded, unlabelled, function)

@@ -11,7 +11,8 @@ def prediction_workers_option() -> Any:
     return option(
         None,
         "Number of parallel processes with one thread each that predict, some hundred examples at a time; the result is the "
-        "same whatever the number. Of networks that predict classes or scores. Default: this process alone, with all threads.",
+        "same whatever the number. Of networks that predict classes or scores, and in eval of masks. Default: this process "
+        "alone, with all threads.",
         limit=4096,
         minimum=1,
     )

@@ -7,7 +7,7 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 _SPARSE = 8
-"""From one item in so many on that is wanted, all between are read with it."""
+"""Where one item in eight or more is wanted, those between are read too."""
 
 
 class InParts(Sequence[T], ABC):

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
-from dlcli.core.model_io.score_metadata import task_of
 from dlcli.engines import eval as evaluation
-from dlcli.engines import predict
-from dlcli.engines.predict_elsewhere import SpreadLogits, _Prediction, open_to_predict
+from dlcli.engines import predict, train
+from dlcli.engines.predict_elsewhere import PredictingProcesses, _logits, _Prediction, open_to_predict
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
+from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 
@@ -67,8 +68,8 @@ def test_a_network_that_was_trained_here_is_sent(config: EvalConfig, tmp_path: P
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     loaded = open_to_predict(replace(config, model=None, workers=2), SILENT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
-    assert isinstance(loaded.spread, SpreadLogits)
-    there = pickle.loads(pickle.dumps(_Prediction(loaded.spread.config, replace(loaded, spread=None), False)))
+    assert isinstance(loaded.elsewhere, PredictingProcesses)
+    there = pickle.loads(pickle.dumps(_Prediction(loaded.elsewhere.config, replace(loaded, elsewhere=None), False, _logits)))
     assert not (tmp_path / "there").exists()  # neither trained again nor written
     assert there.loaded.trained.sha256 == loaded.trained.sha256
     x = loaded.split("test").x
@@ -78,8 +79,8 @@ def test_a_network_that_was_trained_here_is_sent(config: EvalConfig, tmp_path: P
 def test_other_data_there_are_named(config: EvalConfig, folder: Path, tmp_path: Path):
     write_digits(tmp_path / "digits.npz", 0)
     loaded = open_to_predict(replace(config, data=str(tmp_path / "digits.npz"), workers=2), SILENT)
-    assert isinstance(loaded.spread, SpreadLogits)
-    packed = pickle.dumps(_Prediction(loaded.spread.config, replace(loaded, spread=None), False))
+    assert isinstance(loaded.elsewhere, PredictingProcesses)
+    packed = pickle.dumps(_Prediction(loaded.elsewhere.config, replace(loaded, elsewhere=None), False, _logits))
     write_digits(tmp_path / "digits.npz", 1)
     with pytest.raises(InputError, match="the data are others there"):
         pickle.loads(packed)
@@ -92,17 +93,29 @@ def test_what_one_process_does_is_refused(config: EvalConfig, name: str, more: d
         replace(config, **{name: 2 if name == "workers" else "auto"}, **more)
 
 
-def test_tasks_without_parts_are_refused(tmp_path: Path, folder: Path):
-    from dlcli.engines import train
-    from dlcli.specs.train import TrainConfig
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures of two sizes, their masks, and a network that was trained on them."""
+    found = tmp_path_factory.mktemp("masks")
+    drawn = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for number in range(70):
+            side = 8 if number % 3 else 12
+            picture = drawn.integers(0, 255, (side, side), np.uint8)
+            for kind, pixels in (("images", picture), ("masks", (picture > 128).astype(np.uint8))):
+                (found / "data" / split / kind).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(found / "data" / split / kind / f"{number}.png")
+    train.run(TrainConfig(task="segment", data=str(found / "data"), epochs=1, output=found / "run", device="cpu"))
+    return found
 
-    masks = np.zeros((12, 8, 8), np.uint8)
-    masks[:, :4] = 1
-    x = np.random.default_rng(0).integers(0, 255, (12, 1, 8, 8)).astype(np.uint8)
-    np.savez(tmp_path / "masks.npz", x_train=x, y_train=masks, x_test=x, y_test=masks)
-    run = tmp_path / "run"
-    train.run(TrainConfig(task="segment", data=str(tmp_path / "masks.npz"), epochs=1, output=run, device="cpu"))
-    assert task_of(str(run)).masks is not None
-    for engine, spec in ((evaluation, EvalConfig), (predict, PredictConfig)):
-        with pytest.raises(UsageError, match="`workers`: masks"):
-            engine.run(spec(model=str(run), data=str(tmp_path / "masks.npz"), workers=2))
+
+def test_two_processes_evaluate_the_masks_that_one_does(masks: Path):
+    given = EvalConfig(model=str(masks / "run"), data=str(masks / "data"), device="cpu")
+    one, two, plain = (evaluation.run(replace(given, workers=number)) for number in (1, 2, None))
+    assert replace(two, seconds=0.0) == replace(one, seconds=0.0)
+    assert plain.confusion == one.confusion and plain.n_images == 70
+
+
+def test_tasks_without_parts_are_refused(masks: Path):
+    with pytest.raises(UsageError, match="`workers`: masks are written"):
+        predict.run(PredictConfig(model=str(masks / "run"), data=str(masks / "data"), workers=2))

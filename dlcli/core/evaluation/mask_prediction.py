@@ -1,6 +1,6 @@
 """Masks that a network predicts: whole pictures of any size, in overlapping tiles where memory does not hold one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -33,7 +33,24 @@ class PictureLogits(NamedTuple):
     logits: Tensor
 
 
-def picture_logits(model: nn.Module, x: Tensor, y: Tensor, device: torch.device) -> Iterator[PictureLogits]:
+def picture_batches(x: Tensor, y: Tensor, device: torch.device) -> Iterator[NDArray[np.int64]]:
+    """The indices of the pictures of each batch, which are of one size and as many as fit in memory.
+
+    Args:
+        x: Pictures (n, c, h, w).
+        y: Their masks (n, h, w), OUTSIDE beside pictures that are smaller.
+        device: Where a network computes.
+    """
+    sizes = sizes_of(y.numpy())
+    for height, width in np.unique(sizes, axis=0):
+        alike = np.flatnonzero((sizes == (height, width)).all(1))
+        step = at_a_time(_MOST, x[:1, :, :height, :width], device)
+        yield from (alike[begin : begin + step] for begin in range(0, len(alike), step))
+
+
+def picture_logits(
+    model: nn.Module, x: Tensor, y: Tensor, device: torch.device, batches: Iterable[NDArray[np.int64]] | None = None
+) -> Iterator[PictureLogits]:
     """The logits of pictures in evaluation mode, each without what lies beside it, batch by batch and size by size.
 
     Args:
@@ -41,19 +58,16 @@ def picture_logits(model: nn.Module, x: Tensor, y: Tensor, device: torch.device)
         x: Pictures (n, c, h, w), floats in [0, 1] or bytes.
         y: Their masks (n, h, w), OUTSIDE beside pictures that are smaller.
         device: Where to compute.
+        batches: Those of `picture_batches` that are wanted; None for all.
 
     Raises:
         InputError: If the network fails on such pictures.
         ResourceError: If memory does not suffice for a small tile of one.
     """
-    sizes = sizes_of(y.numpy())
-    for height, width in np.unique(sizes, axis=0):
-        alike = np.flatnonzero((sizes == (height, width)).all(1))
-        step = at_a_time(_MOST, x[:1, :, :height, :width], device)
-        for begin in range(0, len(alike), step):
-            which = alike[begin : begin + step]
-            pictures = to_float(x[torch.from_numpy(which)][..., :height, :width])
-            yield PictureLogits(which, _logits(model, pictures, device))
+    for which in picture_batches(x, y, device) if batches is None else batches:
+        height, width = sizes_of(y[int(which[0])][None].numpy())[0].tolist()
+        pictures = to_float(x[torch.from_numpy(which)][..., :height, :width])
+        yield PictureLogits(which, _logits(model, pictures, device))
 
 
 @float32_precision("ieee")
@@ -147,7 +161,14 @@ class MeasuredMasks(NamedTuple):
 
 
 def measure_masks(
-    model: nn.Module, x: Tensor, y: Tensor, objective: MaskObjective, device: torch.device, *, edges: bool
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    objective: MaskObjective,
+    device: torch.device,
+    *,
+    edges: bool,
+    batches: Iterable[NDArray[np.int64]] | None = None,
 ) -> MeasuredMasks:
     """Predict pictures and compare with their masks.
 
@@ -158,11 +179,12 @@ def measure_masks(
         objective: The loss.
         device: Where to compute.
         edges: Whether to count pixels of boundaries too, which takes longer than the rest.
+        batches: Those of `picture_batches`; None finds them.
     """
     k, n = len(objective.outputs), len(y)
     confusion, found_edges = np.zeros((n, k, k), dtype=np.int64), np.zeros((n, k, 4), dtype=np.int64)
     total, weight = 0.0, 0.0
-    for which, logits in picture_logits(model, x, y, device):
+    for which, logits in picture_logits(model, x, y, device, batches):
         truth = y[torch.from_numpy(which)][..., : logits.shape[-2], : logits.shape[-1]]
         labels = logits[:, :k].argmax(1)
         counts = float(objective.weight(truth))

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,14 +12,16 @@ from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import FILE, Split
 from dlcli.core.data.mask_labels import sizes_of
-from dlcli.core.evaluation.mask_counts import MaskCounts
+from dlcli.core.evaluation.mask_counts import Counts, MaskCounts
 from dlcli.core.evaluation.mask_figures import class_masks, mask_metrics, picture_mious
 from dlcli.core.evaluation.mask_prediction import measure_masks, picture_logits
 from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.tasks.segment import block_notes, default_group
 from dlcli.engines.eval.task_steps import ONLY_OF_CLASSES, check_metric, failed_gate, group_column, groups_by
-from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.engines.model_and_data import LoadedModel, describe
+from dlcli.engines.picture_jobs import PictureJob, job_pictures, picture_jobs
+from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.masks import MASK_METRICS, MaskConfusion, MaskEvalResult, WorstMask, refuse_of_masks
 from dlcli.support.reporter import Reporter
@@ -39,12 +42,11 @@ def eval_masks(config: EvalConfig, task: RunTask, report: Reporter) -> MaskEvalR
     """
     started = time.perf_counter()
     masks = _check(config, task)
-    loaded = open_model_and_data(config, report)
+    loaded = open_to_predict(config, report)
     split = loaded.split(config.split)
     column = default_group(split, group_column(config, task, split))
     group = groups_by(column, split, loaded.data.name)
-    objective = masks.objective()
-    counts = measure_masks(loaded.of_masks, split.x, split.y, objective, loaded.device, edges=True).counts
+    counts = _counts(loaded, config.split, masks)
     metrics = mask_metrics(counts, group, seed=_SEED)
     result = MaskEvalResult(
         data=loaded.data.name,
@@ -80,6 +82,20 @@ def plan_masks(config: EvalConfig, task: RunTask) -> list[str]:
     _check(config, task)
     lines = [*describe(config), f"evaluate the masks that it predicts for the {config.split} set"]
     return [*lines, f"write confusion.png and report.html in {config.output}"] if config.output else lines
+
+
+def _counts(loaded: LoadedModel, split: str, masks: SavedMasks) -> MaskCounts:
+    """The counts of the pictures of a split, in several processes if the options ask for them."""
+    jobs = picture_jobs(loaded, split)
+    found = loaded.map(partial(_counts_of, masks), jobs, f"predicting the masks of the {split} set, parts")
+    order = np.argsort(np.concatenate([job.rows for job in jobs]))
+    return MaskCounts.unpacked(np.concatenate(found)[order])
+
+
+def _counts_of(masks: SavedMasks, loaded: LoadedModel, job: PictureJob) -> Counts:
+    x, y, batches = job_pictures(loaded, job)
+    found = measure_masks(loaded.of_masks, x, y, masks.objective(), loaded.device, edges=True, batches=batches)
+    return found.counts.packed()
 
 
 def _check(config: EvalConfig, task: RunTask) -> SavedMasks:

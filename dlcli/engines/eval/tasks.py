@@ -57,8 +57,8 @@ def _of_task(config: EvalConfig, report: Reporter) -> ImageEvalResult | PairsEva
         return None
     if task.scores is not None or task.masks is not None or task.predicts_next:
         _check_whole(config)
-    if task.masks is not None or task.predicts_next:
-        refuse_spread(config, "masks and next steps are predicted")
+    if task.predicts_next:
+        refuse_spread(config, "next steps are predicted")
     if task.scores is not None:
         return eval_scores(config, task, report)
     if task.masks is not None:
