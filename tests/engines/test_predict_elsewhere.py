@@ -87,7 +87,9 @@ def test_other_data_there_are_named(config: EvalConfig, folder: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["workers", "cluster"])
-@pytest.mark.parametrize("more", [{"summary": True}, {"prove_causal": True}, {"time_limit": 5.0}, {"model": "predictions.csv"}])
+@pytest.mark.parametrize(
+    "more", [{"summary": True}, {"prove_causal": True}, {"time_limit": 5.0}, {"model": "predictions.csv", "data": None}]
+)
 def test_what_one_process_does_is_refused(config: EvalConfig, name: str, more: dict[str, object]):
     with pytest.raises(UsageError, match=f"`{name}`"):
         replace(config, **{name: 2 if name == "workers" else "auto"}, **more)
