@@ -171,7 +171,11 @@ def _answer(result: AttackResult | CorruptionResult | ScoreAttackResult | TaskAt
     row = result.headline
     name = result.model if row.classifier is Classifier.BASELINE and not result.members else str(row.classifier)
     what = f"{name} under {result.method}, {_NORMS[result.norm]}, eps {row.eps:g}, {_THREATS.get(row.threat, row.threat)}"
-    right = f"{percent(row.adversarial, '%')} of {row.adversarial.n:,} images right, clean {100 * row.clean.value:.1f}%"
+    right = f"{percent(row.adversarial, '%')} of {row.adversarial.n:,} images right"
+    if result.stopped is not None and result.stopped.tells(row.adversarial):
+        found = result.stopped
+        right = f"{percent(found.share, '%')} of {found.total:,} images right, by {found.seen:,} of them"
+    right += f", clean {100 * row.clean.value:.1f}%"
     gap = f"; {points(row.minus_mean)} to the mean, {_verdict(row.minus_mean)}" if row.minus_mean else ""
     checks = f"; {count(len(result.findings), 'sanity check')} failed" if result.findings else ""
     return f"{what}: {right}{gap}{checks}"

@@ -144,15 +144,19 @@ def _paths(result: ProbeGradientsResult) -> tuple[str, ...]:
 
 
 def _answer(result: ProbeGradientsResult) -> str:
+    cause = "likely cause: "
     if len(result.rows) == 1:
         (row,) = result.rows
         figure = f": autocorrelation {_correlation(row.acf1)} at lag 1, n={row.n}" if row.acf1 is not None else ""
-        said = f"gradients of {row.network} are {row.verdict}{figure}"
+        # The verdict is about the autocorrelation alone; a network with dead units is not healthy.
+        smooth = row.verdict == "healthy" and bool(result.causes)
+        cause = "but training may be hindered by " if smooth else cause
+        said = f"gradients of {row.network} are {_MEANINGS['healthy'] if smooth else row.verdict}{figure}"
     else:
         verdicts = dict.fromkeys(row.verdict for row in result.rows)
         named = (f"{one} ({', '.join(row.network for row in result.rows if row.verdict == one)})" for one in verdicts)
         said = f"gradients are {', '.join(named)}"
-    said = f"{said}; likely cause: {result.causes[0].name}" if result.causes else said
+    said = f"{said}; {cause}{result.causes[0].name}" if result.causes else said
     helps = [one.surgery for one in result.trials if one.established and one.difference.value > 0]
     if not result.trials:
         return said

@@ -326,6 +326,8 @@ def _describe_attack(attack: Attack, origin: str) -> str:
     """`pgd (steps 40, restarts 1)`; for `transfer` also the attack and the network that it ran on."""
     made = crafting_attack(attack)
     shown = [f"{name} {getattr(made, name)}" for name in ("steps", "restarts", "queries") if has_setting(made, name)]
+    if (size := getattr(made, "step_size", None)) is not None:
+        shown.append(f"step size {size:g}")
     if isinstance(attack, Transfer):
         shown = [origin] if attack.saved is not None else [origin, made.name, *shown]
     return f"{attack.name} ({', '.join(shown)})" if shown else attack.name

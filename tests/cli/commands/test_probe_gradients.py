@@ -1,8 +1,11 @@
 """The notes that a terminal shows below the table of a probe."""
 
-from dlcli.cli.commands.probe_gradients import _cause, _lesioned
+from pathlib import Path
+
+from dlcli.cli.commands.probe_gradients import COMMAND, _cause, _lesioned
+from dlcli.engines import probe_gradients
 from dlcli.specs.estimates import Difference, Estimate
-from dlcli.specs.probe_gradients import Cause, LesionRow
+from dlcli.specs.probe_gradients import Cause, LesionRow, ProbeGradientsConfig
 
 WHOLE = LesionRow(block="", kind="", accuracy=Estimate(0.9, 0.8, 0.95, 100), change=None)
 
@@ -25,3 +28,18 @@ def test_no_block_is_blamed_where_none_is():
 def test_a_cause_lists_its_suggestions() -> None:
     assert _cause(Cause(name="a", evidence="b", suggestions=("dlcli c", "d"))) == "a: b. To try:\n    dlcli c\nd"
     assert _cause(Cause(name="a", evidence="b", suggestions=())) == "a: b."
+
+
+def test_a_network_with_dead_units_is_not_called_healthy(tmp_path: Path) -> None:
+    (tmp_path / "deep.py").write_text(
+        "from torch import nn\n\n\ndef deep():\n"
+        "    layers = [part for _ in range(12) for part in (nn.Linear(64, 64), nn.ReLU())]\n"
+        "    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(64, 10))\n"
+    )
+    for model, healthy in ((f"{tmp_path}/deep.py:deep", False), ("mlp", True)):
+        result = probe_gradients.run(ProbeGradientsConfig(model=model, limit=100, device="cpu"))
+        assert result.rows[0].verdict == "healthy" and bool(result.causes) is not healthy
+        said = COMMAND.answer(result)
+        assert ("are healthy" in said) is healthy
+        assert healthy or f"are smooth: autocorrelation {result.rows[0].acf1.value:.2f}" in said
+        assert healthy or said.endswith(f"but training may be hindered by {result.causes[0].name}")

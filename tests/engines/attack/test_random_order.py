@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlcli.cli.commands.attack import COMMAND as ATTACK
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig, AttackResult
+from dlcli.specs.figures import percent
 from dlcli.support.errors import UsageError
 
 
@@ -34,6 +36,8 @@ def test_images_are_attacked_as_in_a_whole_run(ensemble: str | None, tmp_path: P
     assert stopped.seen == some.n_images < stopped.total == whole.n_images == 100
     assert stopped.fails is False and not some.failed
     assert stopped.share.low <= whole.headline.adversarial.value <= stopped.share.high
+    assert f"{percent(stopped.share, '%')} of 100 images right, by {stopped.seen} of them" in ATTACK.answer(some)
+    assert "of 100 images right, clean" in ATTACK.answer(whole)
     assert [row.threat for row in some.rows] == [row.threat for row in whole.rows]
     found, expected = images(tmp_path / "some"), images(tmp_path / "whole")
     assert len(found) == stopped.seen
@@ -45,6 +49,11 @@ def test_a_decided_failure_is_a_failure() -> None:
     result = attack.run(AttackConfig(**options, fail_under="clean=0.999"))
     assert isinstance(result, AttackResult) and result.stopped is not None
     assert result.failed and result.stopped.fails and result.stopped.metric == "clean accuracy"
+    row = result.headline  # of which the interval is not that of the clean accuracy
+    assert (
+        row.adversarial.value == row.clean.value
+        or f"{percent(row.adversarial, '%')} of {row.adversarial.n}" in ATTACK.answer(result)
+    )
 
 
 def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.engines import eval as evaluate
 from dlcli.engines import train
 from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.figures import percent
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
 
@@ -34,6 +36,9 @@ def test_what_is_seen_is_a_part_of_the_whole(run: Path, tmp_path: Path) -> None:
     assert whole.stopped is None and stopped is not None and not some.failed
     assert stopped.seen == some.n_images < stopped.total == whole.n_images
     assert stopped.share.low <= whole.metrics[0].estimate.value <= stopped.share.high
+    said = EVAL.answer(some)
+    assert f"{percent(stopped.share, '%')} of {stopped.total:,} test images right, by {stopped.seen:,} of them" in said
+    assert ", by " not in EVAL.answer(whole)
     left = rows(tmp_path / "whole")
     # In the order of the data, with the same figures up to rounding by batches.
     for truth, label, probability in rows(tmp_path / "some"):
