@@ -66,7 +66,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
 def _of_windows(config: PredictConfig, report: Reporter) -> PredictResult:
     """A row for each window of a video."""
     started = time.perf_counter()
-    loaded, table = predict_windows(config, report)
+    loaded, table, notes = predict_windows(config, report)
     return PredictResult(
         data=loaded.data.name,
         split="",
@@ -77,7 +77,7 @@ def _of_windows(config: PredictConfig, report: Reporter) -> PredictResult:
         device=describe_device(loaded.device),
         seconds=time.perf_counter() - started,
         table=table,
-        notes=loaded.trained.notes,
+        notes=(*loaded.trained.notes, *notes),
     )
 
 

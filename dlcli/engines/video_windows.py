@@ -47,7 +47,7 @@ def takes_windows(config: PredictConfig, task: RunTask) -> bool:
     return True
 
 
-def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedModel, Table]:
+def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedModel, Table, tuple[str, ...]]:
     """Predict each window of a video.
 
     Args:
@@ -55,7 +55,8 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
         report: Receives progress.
 
     Returns:
-        The network, and a row for each window: its begin and end in seconds and the most probable classes.
+        The network; a row for each window: its begin and end in seconds and the most probable classes; and a note if the end of
+        the video is in no window.
 
     Raises:
         UsageError: If the network does not take clips in colour.
@@ -72,14 +73,19 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
     every = float(config.every or 0)
     found = video_windows(Path(config.data), videos, every, float(config.window or every))
     rows: list[list[object]] = []
+    left = 0.0
     with report.task("windows", None) as task:
         for windows in _batches(found):
             rows += _rows(config, loaded, windows, len(rows))
+            left = windows[-1].left
             task.advance(len(windows))
     ranks = [f"{word}_{k}" for k in range(2, config.top + 1) for word in ("label", "probability")]
     columns = ["index", "begin", "end", "label", "probability", *ranks]
     width = len(rows[0]) if rows else len(columns)
-    return loaded, Table(columns[:width], rows)
+    notes = (f"The last {left:.3g} s are in no window: the next one would reach beyond the end.",) if left else ()
+    for note in notes:
+        report.note(note)
+    return loaded, Table(columns[:width], rows), notes
 
 
 def _batches(found: Iterator[Window]) -> Iterator[list[Window]]:

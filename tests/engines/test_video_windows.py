@@ -46,6 +46,8 @@ def test_windows_are_those_that_are_cut_out(
     found = list(video_windows(whole, videos, every, length))
     starts = np.arange(0, max(FRAMES / RATE - length, 0) + 1e-9, every)
     assert [one.begin for one in found] == pytest.approx(starts.tolist())
+    behind = FRAMES / RATE - min(starts[-1] + length, FRAMES / RATE)
+    assert found[-1].left == pytest.approx(behind if behind > 1.5 / RATE else 0)
     for k, (window, start) in enumerate(zip(found, starts, strict=True)):
         first = round(start * RATE)
         last = min(FRAMES, round((start + length) * RATE))

@@ -18,11 +18,19 @@ from dlcli.support.errors import InputError
 
 
 class Window(NamedTuple):
-    """A window: its begin and end in seconds from the first frame on, and its pixels (3, clips * frames, rows, columns)."""
+    """A window.
+
+    Attributes:
+        begin: Seconds from the first frame on.
+        end: The same, of its end.
+        pixels: Its pixels, (3, clips * frames, rows, columns).
+        left: Seconds of the video behind its end, 0 for less than two frames.
+    """
 
     begin: float
     end: float
     pixels: NDArray[np.uint8]
+    left: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class _Span:
     begin: Fraction
     end: Fraction
     wanted: list[int]
+    left: Fraction
 
 
 def video_windows(path: Path, videos: Videos, every: float, length: float) -> Iterator[Window]:
@@ -78,7 +87,8 @@ def _spans(times: list[Fraction], tick: Fraction, videos: Videos, every: Fractio
         if high - low < 2:
             message = f"{path}: the window from {float(begin):g} s on holds {high - low} frames; a clip needs at least two"
             raise InputError(message, hint="choose a longer `window`")
-        found.append(_Span(begin, end, [low + number for number in _chosen(times[low:high], tick, videos)]))
+        left = whole - end if 2 * (whole - end) > 3 * step else Fraction()
+        found.append(_Span(begin, end, [low + number for number in _chosen(times[low:high], tick, videos)], left))
     return found
 
 
@@ -97,7 +107,8 @@ def _decoded(shown: Iterator[tuple[int, object]], spans: list[_Span], videos: Vi
         if number in needed:
             kept[number] = videos.pixels(frame)
         while span is not None and max(span.wanted) in kept:
-            yield Window(float(span.begin), float(span.end), np.stack([kept[one] for one in span.wanted], axis=1))
+            pixels = np.stack([kept[one] for one in span.wanted], axis=1)
+            yield Window(float(span.begin), float(span.end), pixels, float(span.left))
             span = next(waiting, None)
             oldest = min(span.wanted) if span is not None else number + 1
             kept = {one: pixels for one, pixels in kept.items() if one >= oldest}
