@@ -22,6 +22,7 @@ from dlcli.specs.anytime import stops_early
 from dlcli.specs.eval import METRICS, EvalConfig, is_accuracy, is_metric
 from dlcli.specs.image_results import ImageEvalResult
 from dlcli.specs.pairs import PairsEvalResult
+from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.sequences import CausalityResult
 from dlcli.specs.spread import refuse_spread
 from dlcli.specs.table_options import set_fields
@@ -134,8 +135,9 @@ def _check_images(config: EvalConfig) -> None:
     for name in ("score_column", "raters"):
         if getattr(config, name):
             raise UsageError(f"`{name}` needs a directory written by dlcli train with task=score")
-    for name in (["columns"] if config.columns else []) + set_fields(config):
-        raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs")
+    compared_with_table = config.against is not None and is_prediction_file(config.against)
+    for name in [] if compared_with_table else (["columns"] if config.columns else []) + set_fields(config):
+        raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs, or a table of predictions")
     if config.fail_under is not None and not is_metric(config.fail_under[0]):
         hint = "of images use top-1" if is_accuracy(config.fail_under[0]) else ""
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}", hint=hint)

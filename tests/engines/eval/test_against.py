@@ -80,6 +80,16 @@ def test_networks_and_their_tables_give_the_same_comparison(both: dict[str, str]
     assert (tmp_path / "m" / "report.html").read_text().count("data:image/png") >= 16
 
 
+def test_the_table_that_a_network_is_compared_with_may_be_of_any_form(both: dict[str, str], tmp_path: Path):
+    rows = [("was", "said"), *((k // 100, k // 100 if k >= 110 or k < 100 else 0) for k in range(200))]
+    (tmp_path / "old.csv").write_text("\n".join(f"{true}|{label}" for true, label in rows) + "\n")
+    form = {"delimiter": "|", "columns": ("truth=was", "label=said")}
+    found = eval.run(EvalConfig(**both, against=str(tmp_path / "old.csv"), **form)).comparison
+    assert (found.fixed, found.broken) == (4, 12)
+    with pytest.raises(UsageError, match="`columns` needs .* or a table of predictions"):
+        eval.run(EvalConfig(**both, **form))
+
+
 def test_the_gates(both: dict[str, str]):
     worse = EvalConfig(**both, against=reader(both), no_worse=0.05)
     assert eval.run(worse).failed.startswith("not established to be at most 0.05 worse than ")
