@@ -4,6 +4,7 @@ Most leftover words of two texts are not alike at all. So the cross product of t
 filtered by what numpy can test on all of it at once, and `similarity` looks only at the rest, each pair of words once.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,13 +71,19 @@ def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats)
     """
     letters = _letters(_characters(vocabulary))
     special = np.array([word in OPPOSITES or word in NUMBER_WORDS or word[0].isdigit() for word in vocabulary], bool)
-    ends = [word[0] + word[-1] for word in vocabulary]
-    # A part that cannot match gets a text of its own.
-    end = [word[-4:] if len(word) >= 4 else f"{k} " for k, word in enumerate(vocabulary)]
-    skeleton = [both if is_skeleton(word) else f"{k} " for k, (word, both) in enumerate(zip(vocabulary, ends, strict=True))]
-    codes = integer_encode([[word[:3] for word in vocabulary], end, ends, skeleton]).lists.flat.reshape(4, -1)
     length = np.array([*map(len, vocabulary)], np.int64)
-    return WordShapes(vocabulary, length, codes[0], codes[1], codes[3], codes[2], letters, special, known, rarity)
+    start, end = (_numbers(word[part] for word in vocabulary) for part in (slice(3), slice(-4, None)))
+    ends = _numbers(word[0] + word[-1] for word in vocabulary)
+    # A part that cannot match gets a number of its own.
+    own = -1 - np.arange(len(vocabulary))
+    consonants = np.array([*map(is_skeleton, vocabulary)], bool)
+    end, skeleton = np.where(length >= 4, end, own), np.where(consonants, ends, own)
+    return WordShapes(vocabulary, length, start, end, skeleton, ends, letters, special, known, rarity)
+
+
+def _numbers(parts: Iterator[str]) -> NDArray[np.int64]:
+    """A number for each string, equal ones for equal strings."""
+    return integer_encode([[*parts]]).lists.flat
 
 
 def _characters(words: list[str]) -> Ragged:

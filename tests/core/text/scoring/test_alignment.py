@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.text.ragged import in_alphabetical_order, integer_encode
 from dlcli.core.text.scoring.alignment import implied_words, word_shapes
+from dlcli.core.text.scoring.similar_words import is_skeleton
 
 FUNCTION = ("the", "of")
 WORDS = st.sampled_from(
@@ -46,4 +47,6 @@ def test_shapes_are_equal_where_the_parts_of_words_are(words: set[str]):
         for j, other in enumerate(vocabulary):
             assert (shapes.start[k] == shapes.start[j]) == (one[:3] == other[:3])
             assert (shapes.ends[k] == shapes.ends[j]) == (one[0] + one[-1] == other[0] + other[-1])
+            consonants = is_skeleton(one) and shapes.ends[k] == shapes.ends[j]
+            assert (shapes.skeleton[k] == shapes.ends[j]) == consonants
             assert (shapes.end[k] == shapes.end[j]) == (k == j or len(one) >= 4 <= len(other) and one[-4:] == other[-4:])
