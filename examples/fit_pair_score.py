@@ -2,11 +2,9 @@
 
 python examples/fit_pair_score.py --data ../shared/data
 python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/scoring/pair_score.json
-python examples/fit_pair_score.py --data ../shared/data --codes dlcli/core/text/scoring/pair_score.json
 python examples/fit_pair_score.py --data ../shared/data --keep dlcli/core/text/scoring/pair_score.json
 
-The last line fits nothing: it evaluates a saved score again and updates the figures in its file. With `--codes` the trees of a
-saved score stay, and what is fitted on kinds of tables that trees have not seen is fitted again.
+The last line fits nothing: it evaluates a saved score again and updates the figures in its file.
 
 Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. Two models are fitted on
 the first part, on the training pairs of MRPC that share no text with its test pairs, and on tables that are made up
@@ -16,8 +14,13 @@ languages and long documents.
 For the model of a pair alone the pairs are read one by one. It is calibrated on the second part of Quora, and evaluated on the
 third and on the test pairs of MRPC. For the model of a pair of a table, the first part is cut into tables of 40 to 3,000 groups
 of questions; to the labelled pairs, unlabelled ones of different groups that are not very alike are added as pairs that are not
-duplicates. It is calibrated on the pairs of further tables that are made up, by their size too. How much
-`codes_swapped` counts beside the trees, and how far off the precision is, follows from kinds of tables that no tree has seen.
+duplicates. A user's table is of a kind that no tree has seen. So the model
+is calibrated, by the size of the table too, on tables of whole subjects that were excluded from the fit, in some of which
+duplicates are rare.
+
+Its log-odds are averaged with those of an earlier model, which was fitted on the kinds of tables of many duplicates alone, and
+is kept with the weight of `codes_swapped` from the score that `--first` names. How far off the precision is that the mean
+promises follows from tables of subjects that neither has seen.
 """
 
 import argparse
@@ -31,7 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from made_tables import KINDS, make_table
+from made_tables import KINDS, OF_MANY_DUPLICATES, make_table, make_thinned_table, subject_of
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -39,6 +42,7 @@ from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
 from dlcli.core.pairs.measures import evaluate_pairs
+from dlcli.core.text.scoring import pair_score
 from dlcli.core.text.scoring.features import NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import GRID, count_by_threshold
 from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
@@ -50,7 +54,6 @@ from dlcli.core.text.scoring.word_vectors import built_in_vectors
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
-from dlcli.specs.dedupe import THRESHOLD
 from dlcli.support.atomic import write_text
 
 SEED = 0
@@ -59,29 +62,37 @@ KNOWN_FROM = 50
 """A word in fewer training texts than this is treated as unknown."""
 MADE_TABLES, HELD_OUT_TABLES = 6, 6
 """Tables of each kind that is made up, to fit on and to calibrate on."""
-MADE_WEIGHT, MADE_WEIGHT_ALONE = 1.5, 0.2
+MADE_WEIGHT, MADE_WEIGHT_ALONE = 3.0, 0.2
 """The weight of all their pairs together beside those of Quora, in the model of a table and in that of a pair alone."""
 PAIRS, RANDOM_SHARE = 1500, 1 / 8
 """Most pairs of one table that is made up, and how many random ones are added."""
-CONTRADICTING = dict.fromkeys(("opposites", "negations", "directions"), 3)
-"""Factor on the weight of tables whose texts contradict each other, in the model of a table: such pairs are wrong to merge."""
-FOLDS = 5
-"""Parts of the kinds of tables, each excluded once."""
+CONTRADICTING = dict.fromkeys(("opposites", "negations", "directions", "compound"), 3) | dict.fromkeys(("title", "paper"), 2)
+"""Factor on the weight of tables whose texts share almost all words and differ in what counts, in the model of a table."""
+SUBJECTS = (
+    "people persons customers listings log_lines",
+    "organisations companies institutions sites state academia east_asia",
+    "places dining dining_addresses lodging european_places east_asian_addresses",
+    "products electronics groceries wares books works",
+    "publications papers headlines documents",
+    "questions inquiries contrasts",
+)
+"""Modules of `made_tables` whose kinds are excluded together, since what one of them teaches tells of the others."""
+CONTRASTS = "contrasts"
+"""The module of tables that teach what counts, half of whose texts say the opposite of another one, as no user's table does."""
 FEW = 20
 """Fewer pairs than this that are called in a table say little about its precision."""
 ALL_PAIRS = 40_000
 """Most pairs of one table to calibrate on, those with the highest cosines."""
-CODES_SWAPPED = NAMES.index("codes_swapped")
-NEAR = -5.0
-"""Pairs with lower log-odds decide nothing."""
+NEAR = -6.0
+"""Pairs with a lower sum of trees decide nothing."""
 LARGEST = 300
 """The size of tables with more texts counts as this: among larger ones, the best threshold is the same."""
 NEITHER = 0.7
 """Weight of an unlabelled pair, which is taken for no duplicate and may be one."""
 NEWS_WEIGHT = 3.0
 """Weight of a pair of MRPC; a pair of Quora, of which there are 18 times as many, has 1."""
-TREES = {"max_iter": 150, "max_leaf_nodes": 8, "min_samples_leaf": 300, "learning_rate": 0.08, "l2_regularization": 5.0}
-"""Few small trees: more of them fit Quora better and the tables that are made up worse."""
+TREES = {"max_iter": 150, "max_leaf_nodes": 8, "min_samples_leaf": 1000, "learning_rate": 0.08, "l2_regularization": 5.0}
+"""Few small trees: more and larger ones fit tables like those that they have seen better, and those of other subjects worse."""
 TREES_ALONE = TREES | {"max_iter": 600, "max_leaf_nodes": 16, "min_samples_leaf": 200}
 RISES = (
     "word_cosine word_containment weight_containment trigram_overlap trigram_containment bigram_jaccard matched_high "
@@ -91,6 +102,8 @@ FALLS = (
     "unmatched_high unmatched_low rarest_unmatched_high rarest_unmatched_low numbers_swapped negation_differs opposite "
     "words_moved exchanged codes_swapped aside_in_both"
 ).split()
+
+SHIPPED = Path(pair_score.__file__).with_name(pair_score.FILE)
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -109,7 +122,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="directory that contains pairs/")
     parser.add_argument("-o", "--output", type=Path, help="file to save the score to; without it the score is only evaluated")
-    parser.add_argument("--codes", type=Path, help="a saved score of which only the weight of codes is fitted")
+    parser.add_argument("--first", type=Path, default=SHIPPED, help="a saved score, whose first model of a table is kept")
     parser.add_argument("--keep", type=Path, help="a saved score to evaluate again, in place of fitting one")
     given = parser.parse_args()
     paths = [given.data / "pairs" / f"{name}.csv.gz" for name in ("quora_pairs", "mrpc_train", "mrpc_test")]
@@ -125,11 +138,9 @@ def main() -> int:
     rarity = word_rarity(train.texts)
     news = news.take(shares_no_text(news, mrpc))
     real, tables = [*quora_examples(train, rarity), news_examples(news, rarity)], list(made_tables(rarity))
-    unseen = list(unseen_kinds(real, tables))
-    if given.codes:
-        fit_codes_again(given.codes, unseen)
-        return 0
-    in_table = fit_in_table(real, tables)
+    first = from_dict(json.loads(given.first.read_text(encoding="utf-8")))
+    unseen = list(unseen_tables(real, tables, first))
+    second = calibrated_by_size(fit_in_table(real, tables), unseen)
     alone = calibrated(
         fit(
             joined(
@@ -142,10 +153,10 @@ def main() -> int:
         rarity,
         validation,
     )
-    codes = codes_weight(unseen)
-    model = PairScore(alone, in_table, codes, precision_error(unseen, codes), rarity, built_in_vectors())
+    in_table = first.in_table[0], second
+    model = PairScore(alone, in_table, first.codes_swapped, precision_error(second, unseen), rarity, built_in_vectors())
     lines = list(table({QUORA: test, MRPC: mrpc}, model))
-    print("\n".join([*lines, "", *f1_by_threshold(model, tables)]))
+    print("\n".join([*lines, "", *f1_by_threshold(second, unseen)]))
     if given.output:
         counts = {"labelled pairs of Quora": len(train), "of MRPC": len(news), "tables made up": len(KINDS) * MADE_TABLES}
         save(given.output, describe(model, counts, lines), test)
@@ -243,7 +254,8 @@ def pairs_of_made(kind: str, seed: int, rarity: Rarity, *, in_table: bool = True
 
 def all_pairs_of_made(kind: str, seed: int, rarity: Rarity) -> tuple[Examples, int]:
     """All pairs of a table that is made up, or those with the highest cosines of a large one; and its number of texts."""
-    texts, group = made_table(kind, seed)
+    texts, numbers = make_thinned_table(kind, seed)
+    group = np.array(numbers)
     read = tokenize_texts(texts, rarity, table=count_words(texts), vectors=built_in_vectors())
     first, second = np.triu_indices(len(texts), 1)
     vectors = make_vectors("tfidf", fold_all(texts))
@@ -301,106 +313,98 @@ def calibrated(trees: HistogramTrees, rarity: Rarity, pairs: LabelledPairs) -> C
     return CalibratedTrees(trees, float(platt.coef_[0, 0]), float(platt.intercept_[0]))
 
 
-def fit_in_table(real: list[Examples], tables: list[MadeTable], without: frozenset[str] = frozenset()) -> CalibratedTrees:
-    """The model of a pair of a table, fitted on real pairs and tables that are made up, but not on those of some kinds."""
-    tables = [table for table in tables if table.kind not in without]
-    fitted = [table.fitted for table in tables if table.fitted]
-    return calibrated_by_size(fit(joined(real, fitted, MADE_WEIGHT), TREES), held_out(tables))
+def fit_in_table(real: list[Examples], tables: list[MadeTable], without: frozenset[str] = frozenset()) -> HistogramTrees:
+    """The trees of a pair of a table, fitted on real pairs and tables that are made up, but not on those of some kinds."""
+    fitted = [table.fitted for table in tables if table.fitted and table.kind not in without]
+    return fit(joined(real, fitted, MADE_WEIGHT), TREES)
 
 
-def held_out(tables: list[MadeTable]) -> list[tuple[Examples, int]]:
-    """The pairs to calibrate on, and the size of each table."""
-    return [(table.held_out, table.size) for table in tables if table.held_out]
+class UnseenTable(NamedTuple):
+    """A table of a kind that trees have not seen, of whose pairs only those count that may be called duplicates.
 
-
-def calibrated_by_size(trees: HistogramTrees, tables: list[tuple[Examples, int]]) -> CalibratedTrees:
-    """The model of a pair of a table, calibrated on other tables, each of the same weight."""
-    parts = [
-        (trees.sum(part.x), np.full(len(part.y), np.log(min(size, LARGEST))), part.y, part.weight) for part, size in tables
-    ]
-    odds, size, y, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-    platt = LogisticRegression(C=np.inf).fit(np.stack([odds, size], axis=1), y, sample_weight=weight)
-    slope, by_size = platt.coef_[0].tolist()
-    return CalibratedTrees(trees, slope, float(platt.intercept_[0]), by_size, (round(np.exp(size.min())), LARGEST))
-
-
-def fit_codes_again(path: Path, unseen: list[tuple[Examples, Floats]]) -> None:
-    """Update what a saved score has from kinds of tables that trees have not seen."""
-    card = json.loads(path.read_text(encoding="utf-8"))
-    codes = codes_weight(unseen)
-    error = [round(bound, 5) for bound in precision_error(unseen, codes)]
-    fitted = {"codes_swapped": round(codes, 4), "precision_error": error}
-    print("\n".join(codes_table(unseen, codes)), fitted, sep="\n")
-    write_card(path, card | fitted)
-
-
-def unseen_kinds(real: list[Examples], tables: list[MadeTable]) -> Iterator[tuple[Examples, Floats]]:
-    """The pairs of tables to calibrate on, with log-odds of trees that are fitted and calibrated without a fifth of the kinds.
-
-    A user's table is of a kind that no model has seen, and so are the tables of these kinds, for each fifth.
+    Attributes:
+        sums: The sum of the trees for each pair, (pairs,).
+        first: The log-odds of the first model for each, (pairs,), None if that was fitted on tables of the kind.
+        codes: What `codes_swapped` adds to the mean log-odds of each, (pairs,).
+        duplicate: Whether each is a duplicate, (pairs,).
+        size: Number of texts of the table.
+        duplicates: Number of all duplicates.
     """
-    for part in range(FOLDS):
-        unseen = frozenset(list(KINDS)[part::FOLDS])
-        model = fit_in_table(real, tables, unseen)
-        for examples, size in held_out([table for table in tables if table.kind in unseen]):
-            yield examples, model.log_odds(examples.x, size)
+
+    sums: Floats
+    first: Floats | None
+    codes: Floats
+    duplicate: NDArray[np.bool_]
+    size: int
+    duplicates: int
+
+    def probability(self, second: CalibratedTrees) -> Floats:
+        """The probability of each pair by both models, (pairs,), where `second` calibrates the sums."""
+        odds = second.slope * self.sums + second.by_size * log_size(self.size) + second.intercept
+        return np.asarray(expit((self.first + odds) / 2 + self.codes))
 
 
-def codes_weight(unseen: list[tuple[Examples, Floats]]) -> float:
-    """The weight of `codes_swapped` beside the log-odds of trees, by logistic regression on both."""
-    columns = [(odds, part.x[:, CODES_SWAPPED], part.y, part.weight) for part, odds in unseen]
-    odds, codes, y, weight = (np.concatenate(column) for column in zip(*columns, strict=True))
-    kept = odds >= NEAR
-    fitted = LogisticRegression(C=np.inf).fit(np.stack([odds, codes], axis=1)[kept], y[kept], sample_weight=weight[kept])
-    by_odds, by_codes = fitted.coef_[0].tolist()
-    return by_codes / by_odds
+def unseen_tables(real: list[Examples], tables: list[MadeTable], first: PairScore) -> Iterator[UnseenTable]:
+    """The tables to calibrate on, by trees that are fitted without any kind of their subject."""
+    column = NAMES.index("codes_swapped")
+    for subject in SUBJECTS:
+        unseen = frozenset(kind for kind in KINDS if subject_of(kind) in subject.split())
+        trees = fit_in_table(real, tables, unseen)
+        for table in tables:
+            if table.held_out and table.kind in unseen and subject_of(table.kind) != CONTRASTS:
+                x, duplicate = table.held_out.x, table.held_out.y
+                sums = trees.sum(x)
+                near = sums >= NEAR
+                by_first = None if table.kind in OF_MANY_DUPLICATES else first.in_table[0].log_odds(x[near], table.size)
+                codes = first.codes_swapped * x[near, column].astype(np.float64)
+                yield UnseenTable(sums[near], by_first, codes, duplicate[near], table.size, int(duplicate.sum()))
 
 
-def with_codes(part: Examples, odds: Floats, codes: float) -> Floats:
-    """The probability of each pair, where swapped codes have a weight of their own."""
-    return np.asarray(expit(odds + codes * part.x[:, CODES_SWAPPED]))
+def log_size(size: int) -> float:
+    """The logarithm of the number of texts, as far as it counts."""
+    return float(np.log(min(size, LARGEST)))
 
 
-def precision_error(unseen: list[tuple[Examples, Floats]], codes: float) -> tuple[float, float]:
+def calibrated_by_size(trees: HistogramTrees, unseen: list[UnseenTable]) -> CalibratedTrees:
+    """The model of a pair of a table, calibrated on unseen tables, each of the same weight."""
+    some = [table for table in unseen if len(table.sums)]
+    columns = [(table.sums, np.full(len(table.sums), log_size(table.size)), table.duplicate) for table in some]
+    sums, size, duplicate = (np.concatenate(column) for column in zip(*columns, strict=True))
+    # The solver stops by the size of the gradient, so the weights have a mean of 1.
+    weight = np.concatenate([np.full(len(table.sums), len(sums) / len(some) / len(table.sums)) for table in some])
+    platt = LogisticRegression(C=np.inf).fit(np.stack([sums, size], axis=1), duplicate, sample_weight=weight)
+    slope, by_size = platt.coef_[0].tolist()
+    return CalibratedTrees(trees, slope, float(platt.intercept_[0]), by_size, (min(table.size for table in some), LARGEST))
+
+
+def precision_error(second: CalibratedTrees, unseen: list[UnseenTable]) -> tuple[float, float]:
     """How far the precision in a table is from the mean probability of the pairs that are called: log-odds, 95% of tables."""
     found = []
-    for examples, odds in unseen:
-        probability = with_codes(examples, odds, codes)
+    for table in (table for table in unseen if table.first is not None):
+        probability = table.probability(second)
         for called in (probability >= threshold for threshold in GRID):
             if called.sum() >= FEW:
-                precision = (examples.y[called].sum() + 0.5) / (called.sum() + 1)
+                precision = (table.duplicate[called].sum() + 0.5) / (called.sum() + 1)
                 found.append(logit(precision) - logit(probability[called].mean()))
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     return low, high
 
 
-def codes_table(unseen: list[tuple[Examples, Floats]], codes: float) -> Iterable[str]:
-    """Markdown: the mean F1 and the precision in all with and without the weight, on kinds that trees have not seen."""
-    yield "| swapped codes | F1 | precision | pairs called |"
+def f1_by_threshold(second: CalibratedTrees, unseen: list[UnseenTable]) -> Iterable[str]:
+    """Markdown: the mean F1 of pairs over tables with duplicates that neither model has seen, and their precision."""
+    tables = [(table.probability(second), table) for table in unseen if table.duplicates and table.first is not None]
+    yield f"{len(tables)} tables"
+    yield ""
+    yield "| threshold | F1 | precision in a table | precision of all pairs called |"
     yield "|---|---|---|---|"
-    for what, weight in (("by the trees alone", 0.0), ("with a weight of their own", codes)):
-        called = [with_codes(part, odds, weight) >= THRESHOLD for part, odds in unseen]
-        right = np.array([(one & part.y).sum() for one, (part, _) in zip(called, unseen, strict=True)])
+    for threshold in np.arange(2, 15) / 20:
+        called = [probability >= threshold for probability, _ in tables]
+        right = np.array([(one & table.duplicate).sum() for one, (_, table) in zip(called, tables, strict=True)])
         number = np.array([one.sum() for one in called])
-        f1 = 2 * right / np.maximum(1, number + [part.y.sum() for part, _ in unseen])
-        yield f"| {what} | {f1.mean():.4f} | {right.sum() / number.sum():.4f} | {number.sum():,} |"
-
-
-def f1_by_threshold(model: PairScore, tables: list[MadeTable]) -> Iterable[str]:
-    """Markdown: the mean F1 of pairs, and their precision, over the tables that the model was calibrated on, by threshold."""
-    thresholds = np.arange(2, 15) / 20
-    found: dict[float, list[tuple[float, float]]] = {threshold: [] for threshold in thresholds.tolist()}
-    for part, size in held_out(tables):
-        probability = model.probability(part.x, size)
-        for threshold, values in found.items():
-            called = probability >= threshold
-            right = int((called & part.y).sum())
-            values.append((2 * right / max(1, int(called.sum()) + int(part.y.sum())), right / max(1, int(called.sum()))))
-    yield "| threshold | F1 | precision |"
-    yield "|---|---|---|"
-    for threshold, values in found.items():
-        f1, precision = np.mean(values, axis=0).tolist()
-        yield f"| {threshold:.2f} | {f1:.3f} | {precision:.3f} |"
+        f1 = 2 * right / (number + [table.duplicates for _, table in tables])
+        some = number > 0
+        figures = f1.mean(), (right[some] / number[some]).mean(), right.sum() / number.sum()
+        yield f"| {threshold:.2f} | {' | '.join(f'{figure:.3f}' for figure in figures)} |"
 
 
 def table(sets: dict[str, LabelledPairs], model: PairScore) -> Iterable[str]:

@@ -22,10 +22,10 @@ import numpy as np
 from fit_pair_score import (
     CONTRADICTING,
     FEW,
-    FOLDS,
     MADE_TABLES,
     NEITHER,
     SEED,
+    SUBJECTS,
     Examples,
     Floats,
     Numbers,
@@ -33,7 +33,7 @@ from fit_pair_score import (
     of_table,
     unlabelled,
 )
-from made_tables import KINDS
+from made_tables import KINDS, subject_of
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -128,7 +128,7 @@ def with_cosine(kind: str, texts: list[str], pairs: tuple[Numbers, Numbers], exa
     """What is fitted of the pairs of one table."""
     vectors = np.asarray(make_vectors(f"sentence:{sentence}", fold_all(texts)))
     cosine = cosine_above_chance(cosines(vectors, *pairs), chance_cosine(vectors))
-    lexical = built_in().in_table.log_odds(examples.x, len(texts))
+    lexical = built_in().log_odds_in_table(examples.x, len(texts))
     vetoes = examples.x[:, [NAMES.index(name) for name in VETOES]]
     x = np.column_stack([lexical, cosine, vetoes]).astype(np.float64)
     # Pairs that are alike by neither change nothing, and there are many of them.
@@ -143,11 +143,10 @@ def fit(tables: list[Table]) -> LogisticRegression:
 
 
 def precision_error(tables: list[Table]) -> tuple[float, float]:
-    """As that of `fit_pair_score`, on kinds of tables that are not fitted on."""
-    kinds = list(dict.fromkeys(table.kind for table in tables))
+    """As that of `fit_pair_score`, on tables of subjects that are not fitted on."""
     found = []
-    for part in range(FOLDS):
-        unseen = kinds[part::FOLDS]
+    for subject in SUBJECTS:
+        unseen = [kind for kind in KINDS if subject_of(kind) in subject.split()]
         model = fit([table for table in tables if table.kind not in unseen])
         for table in tables:
             if table.kind in unseen:

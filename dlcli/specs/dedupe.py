@@ -33,8 +33,8 @@ _PAIR_OPTIONS = (
 """The options that apply with `pair_columns`."""
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
 THRESHOLD, THRESHOLD_ALONE = 0.35, 0.75
-"""Default of `threshold` in a table, with an F1 near the highest on tables that are made up, and where a pair is scored alone,
-with a precision above 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
+"""Default of `threshold` in a table, with the highest F1 on tables that no model was fitted on, and where a pair is scored
+alone, with a precision above 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
 LOWEST_COSINE = 0.3
 """Smallest value of `candidates`."""
 LOWEST_PRECISION = 0.5

@@ -46,7 +46,7 @@ GroupMaker = Callable[[Random, int], Iterator[list[str]]]
 """Yields groups of texts, about as many as the number asks for."""
 
 # The names are part of the seeds: a table changes with the name of its kind.
-KINDS: dict[str, GroupMaker] = {
+OF_MANY_DUPLICATES: dict[str, GroupMaker] = {
     "people": people,
     "firm": firms,
     "firms+people": firms_and_people,
@@ -72,6 +72,10 @@ KINDS: dict[str, GroupMaker] = {
     "opposites": opposites,
     "negations": negations,
     "directions": directions,
+}
+"""Kinds of tables in which most groups have several texts."""
+
+_OF_ANY_SHARE: dict[str, GroupMaker] = {
     "dining": dining,
     "dining+address": dining_with_addresses,
     "sites": sites,
@@ -121,7 +125,11 @@ KINDS: dict[str, GroupMaker] = {
     "site question-fr": partial(site_questions, code="fr"),
     "site question-es": partial(site_questions, code="es"),
 }
+"""Kinds of tables that draw the share of groups with several texts: 3% to 80%, or less."""
+
+KINDS = OF_MANY_DUPLICATES | _OF_ANY_SHARE
 SIZES = (25, 50, 100, 200, 400, 800)
+SHARES = (1.0, 0.5, 0.2, 0.05)
 
 
 def make_table(kind: str, seed: int, size: int | None = None) -> tuple[list[str], list[int]]:
@@ -142,6 +150,38 @@ def make_table(kind: str, seed: int, size: int | None = None) -> tuple[list[str]
     rows = list(_number_groups(KINDS[kind](rng, size)).items())
     rng.shuffle(rows)
     return [text for text, _ in rows], [group for _, group in rows]
+
+
+def make_thinned_table(kind: str, seed: int) -> tuple[list[str], list[int]]:
+    """A table as `make_table` makes it, in which duplicates are as rare as they may be in the world.
+
+    In kinds of tables of many duplicates, of the texts after the first of their group as large a share stays as `SHARES` has
+    for the seed.
+
+    Args:
+        kind: A key of `KINDS`.
+        seed: Seed of the random generator, together with the kind.
+
+    Returns:
+        The texts, and the number of the group of each.
+
+    """
+    texts, groups = make_table(kind, seed)
+    if kind not in OF_MANY_DUPLICATES:
+        return texts, groups
+    share, rng = SHARES[seed % len(SHARES)], Random(f"thinned {kind}-{seed}")
+    kept, seen = [], set()
+    for row in zip(texts, groups, strict=True):
+        if row[1] not in seen or rng.random() < share:
+            kept.append(row)
+        seen.add(row[1])
+    return [text for text, _ in kept], [group for _, group in kept]
+
+
+def subject_of(kind: str) -> str:
+    """The name of the module that makes tables of a kind, in which related kinds are together."""
+    maker = KINDS[kind]
+    return (maker.func if isinstance(maker, partial) else maker).__module__.rpartition(".")[2]
 
 
 def _number_groups(groups: Iterable[list[str]]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from examples.made_tables import KINDS, SIZES, make_table
+from examples.made_tables import KINDS, SHARES, SIZES, make_table, make_thinned_table
 from examples.made_tables.edits import acronym, add_noise, add_typos, change_case, change_final_punctuation, respell
 from examples.made_tables.phrasebooks import BUGS, SITE_QUESTIONS, TICKETS
 from examples.made_tables.vocabulary import LANGUAGES, SPELLINGS
@@ -87,6 +87,34 @@ def test_tables_do_not_depend_on_the_hash_seed_of_the_process():
     code = "from made_tables import KINDS, make_table; print([make_table(kind, 0, 30) for kind in KINDS])"
     expected = f"{[make_table(kind, 0, 30) for kind in KINDS]}\n"
     assert all(run_in_examples("-c", code, hash_seed=seed) == expected for seed in ("1", "2"))
+
+
+def test_every_kind_is_of_one_subject_that_is_left_out_as_a_whole():
+    code = "import fit_pair_score as f, made_tables as m; print(f.SUBJECTS, [*map(m.subject_of, m.KINDS)])"
+    subjects, modules = (re.findall("[a-z_]+", part) for part in run_in_examples("-c", code, hash_seed="0").split(")", 1))
+    assert len(subjects) == len(set(subjects))
+    assert set(subjects) == set(modules)
+    assert {"places", "people", "wares"} <= set(subjects)
+
+
+def duplicates_of(texts: list[str], groups: list[int]) -> int:
+    return len(texts) - len(set(groups))
+
+
+@pytest.mark.parametrize("kind", ["people", "faq-en", "product"])
+def test_duplicates_are_thinned_and_groups_are_not(kind: str):
+    for seed, share in enumerate(SHARES):
+        whole, thinned = make_table(kind, seed), make_thinned_table(kind, seed)
+        assert set(zip(*thinned, strict=True)) <= set(zip(*whole, strict=True))
+        assert set(thinned[1]) == set(whole[1])
+        most = duplicates_of(*whole)
+        # Four standard deviations of the binomial distribution.
+        assert abs(duplicates_of(*thinned) - share * most) <= 4 * (share * (1 - share) * most) ** 0.5
+        assert thinned == make_thinned_table(kind, seed)
+
+
+def test_kinds_that_draw_their_share_of_duplicates_are_not_thinned():
+    assert all(make_thinned_table("dining", seed) == make_table("dining", seed) for seed in range(len(SHARES)))
 
 
 def test_samples_of_each_kind_are_printed():

@@ -77,7 +77,7 @@ def scorer(tmp_path_factory):
 
 
 def rows_of(path, **options):
-    return run(DedupeConfig(table=path, column="text", threshold=0.5, **options)).table.rows
+    return run(DedupeConfig(table=path, column="text", threshold=0.2, **options)).table.rows
 
 
 @pytest.mark.parametrize("mode", ["rows", "pairs", "against", "index"])

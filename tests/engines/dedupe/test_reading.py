@@ -5,12 +5,17 @@ import json
 
 import pytest
 
+from dlcli.core.pairs.labelled import read_labelled_pairs
+from dlcli.core.text.table_head import TableFormat
 from dlcli.engines.dedupe import plan, run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
 from tests.engines.dedupe.test_engine import RecordingReporter
 
 OURS = "id,question\n1,How do I reset my password?\n2,Where is the invoice?\n"
+
+
+PAIRS = "question1,question2,is_duplicate\n" + 20 * "a b,c d,1\ne f,g h,0\n" + "c,d\n"
 
 
 def write(path, content, encoding="utf-8"):
@@ -115,3 +120,21 @@ def test_the_output_may_replace_a_table_whose_rows_it_has(tmp_path):
     ours = write(tmp_path / "a.csv", OURS)
     assert len(run(DedupeConfig(table=ours, output=ours)).table.rows) == 2
     assert len(run(DedupeConfig(table=ours, output=tmp_path / "new.csv", keep=True)).table.rows) == 2
+
+
+@pytest.mark.parametrize("lost", ["table", "against", "labelled", "output"])
+def test_rows_set_apart_never_replace_a_file_that_is_read_or_written(tmp_path, lost):
+    paths = {name: write(tmp_path / f"{name}.csv", OURS) for name in ("table", "against", "labelled", "output")}
+    options = {"against": {"against": paths["against"]}, "labelled": {"labelled": paths["labelled"]}}
+    config = DedupeConfig(table=paths["table"], output=paths["output"], skip_bad=paths[lost], **options.get(lost, {}))
+    for begin in (run, plan):
+        with pytest.raises(UsageError, match=f"^`skip_bad`: .*{lost}.csv is the .*`{lost}`"):
+            begin(config)
+    assert all((tmp_path / f"{name}.csv").read_text() == OURS for name in paths)
+
+
+def test_rows_set_apart_never_replace_the_labelled_pairs_of_a_training(tmp_path):
+    path = write(tmp_path / "pairs.csv", PAIRS)
+    with pytest.raises(UsageError, match="is a table that is read, which would be lost"):
+        read_labelled_pairs(path, table_format=TableFormat(skip_bad=True), bad_rows=tmp_path / "pairs.csv")
+    assert (tmp_path / "pairs.csv").read_text() == PAIRS

@@ -1,10 +1,11 @@
 """The built-in score: the probability that two texts ask or say the same, without any training.
 
 Gradient-boosted trees (Friedman 2001) on the features of `dlcli.core.text.scoring.features`, monotone where the direction in
-which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). There are two such models. One is for a
-pair alone. The other is for a pair of a table, whose words and size it knows: the pairs of a table grow with the square of its
-rows and its duplicates do not, so the same two texts are less likely duplicates in a larger one. There the feature
-`codes_swapped` has a weight beside the trees too, since on kinds of tables that they have not seen the trees find too many
+which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). One such model is for a pair alone. Two
+others are for a pair of a table, whose words and size they know: the pairs of a table grow with the square of its rows and its
+duplicates do not, so the same two texts are less likely duplicates in a larger one. Their log-odds are averaged. They were
+fitted on different kinds of tables, in one of which duplicates are frequent, and err on different pairs of a kind that neither
+has seen. There the feature `codes_swapped` has a weight beside the trees too, since on such kinds the trees find too many
 duplicates among texts of which each has a code (a model number, a date, a chemical name) that the other has not.
 
 `pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again. It contains no
@@ -50,7 +51,7 @@ class PairScore:
 
     Attributes:
         alone: For a pair of texts and nothing else.
-        in_table: For a pair of a table.
+        in_table: For a pair of a table, models whose log-odds are averaged.
         codes_swapped: Weight of the feature `codes_swapped` in the log-odds in a table, beside what the trees make of it.
         precision_error: How far off the precision is that the probabilities in a table promise, see `expected_precision`.
         rarity: How rare words are in English.
@@ -58,7 +59,7 @@ class PairScore:
     """
 
     alone: CalibratedTrees
-    in_table: CalibratedTrees
+    in_table: tuple[CalibratedTrees, ...]
     codes_swapped: float
     precision_error: tuple[float, float]
     rarity: Rarity
@@ -95,8 +96,12 @@ class PairScore:
         long = features[:, _LENGTH] > np.log1p(LONG - 0.5)
         return np.asarray(expit(np.where(long, _LONG_SLOPE * (features[:, _BIGRAMS] - _LONG_HALF), odds)))
 
+    def log_odds_in_table(self, features: NDArray[np.float32], table_size: int) -> Floats:
+        """The log-odds of each pair by the trees alone, (pairs, k) -> (pairs,), in a table of as many texts as `table_size`."""
+        return np.asarray(np.mean([model.log_odds(features, table_size) for model in self.in_table], axis=0))
+
     def _in_table(self, features: NDArray[np.float32], table_size: int, above_chance: Floats | None) -> Floats:
-        odds = self.in_table.log_odds(features, table_size)
+        odds = self.log_odds_in_table(features, table_size)
         if above_chance is not None:
             return sentence_score().log_odds(odds, above_chance, features)
         return np.asarray(odds + self.codes_swapped * features[:, _CODES_SWAPPED].astype(np.float64))
@@ -184,7 +189,7 @@ def from_dict(card: dict[str, Any]) -> PairScore:
         raise ValueError(f"{FILE} was fitted on other features and has to be fitted again")
     words = card["words"]
     rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
-    alone, in_table = (calibrated_from_dict(card[name]) for name in ("alone", "in_table"))
+    alone, in_table = calibrated_from_dict(card["alone"]), tuple(map(calibrated_from_dict, card["in_table"]))
     low, high = map(float, card["precision_error"])
     return PairScore(alone, in_table, float(card["codes_swapped"]), (low, high), rarity, built_in_vectors())
 
@@ -200,7 +205,7 @@ def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
         "provenance": provenance,
         "features": [name for name, _ in FEATURES],
         "alone": calibrated_to_dict(model.alone),
-        "in_table": calibrated_to_dict(model.in_table),
+        "in_table": [calibrated_to_dict(one) for one in model.in_table],
         "codes_swapped": _plain(model.codes_swapped),
         "precision_error": _plain(model.precision_error),
         "words": words,

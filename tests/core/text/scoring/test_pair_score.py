@@ -2,6 +2,7 @@ import json
 from dataclasses import fields, replace
 from math import exp, isnan, log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,16 +46,9 @@ def test_every_duplicate_scores_above_every_near_miss():
     assert scores(OTHERS[-1:])[0] < 0.05
 
 
-some_features = st.lists(st.floats(-50, 50, width=32) | st.just(float("nan")), min_size=len(FEATURES), max_size=len(FEATURES))
-
-
-@given(some_features, st.none() | st.integers(1, 100_000), st.sampled_from([0.0, log(2), log(3)]))
-def test_the_probability_is_the_formula_term_by_term(values, size, codes):
-    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))
-    model = card["alone" if size is None else "in_table"]
+def log_odds_of(model: dict[str, Any], values: list[float], size: int) -> float:
+    """The calibrated sum of trees, node by node."""
     trees, total = model["trees"], model["trees"]["baseline"]
-    values[NAMES.index("length")] = 1.0
-    values[NAMES.index("codes_swapped")] = codes
     for node in trees["starts"]:
         while trees["left"][node] >= 0:
             value, limit = values[trees["feature"][node]], float(np.float32(trees["threshold"][node]))
@@ -62,7 +56,19 @@ def test_the_probability_is_the_formula_term_by_term(values, size, codes):
             node = trees["left" if goes_left else "right"][node]
         total += trees["value"][node]
     low, high = model["sizes"]
-    odds = model["slope"] * total + model["intercept"] + model["by_size"] * log(min(high, max(low, size or 1)))
+    return model["slope"] * total + model["intercept"] + model["by_size"] * log(min(high, max(low, size)))
+
+
+some_features = st.lists(st.floats(-50, 50, width=32) | st.just(float("nan")), min_size=len(FEATURES), max_size=len(FEATURES))
+
+
+@given(some_features, st.none() | st.integers(1, 100_000), st.sampled_from([0.0, log(2), log(3)]))
+def test_the_probability_is_the_formula_term_by_term(values, size, codes):
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))
+    values[NAMES.index("length")] = 1.0
+    values[NAMES.index("codes_swapped")] = codes
+    models = [card["alone"]] if size is None else card["in_table"]
+    odds = sum(log_odds_of(model, values, size or 1) for model in models) / len(models)
     odds += 0 if size is None else card["codes_swapped"] * float(np.float32(codes))
     found = built_in().probability(np.array([values], np.float32), size)
     assert found.shape == (1,)
@@ -138,12 +144,13 @@ def test_features_of_another_width_are_refused():
 
 
 def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
-    model = replace(built_in(), in_table=replace(built_in().in_table, intercept=0.25))
+    first, second = built_in().in_table
+    model = replace(built_in(), in_table=(replace(first, intercept=0.25), second))
     card = json.loads(json.dumps(to_dict(model, seed=1)))
     again = from_dict(card)
-    assert again.in_table.intercept == 0.25
-    for name in ("alone", "in_table"):
-        one, other = getattr(again, name), getattr(model, name)
+    assert again.in_table[0].intercept == 0.25
+    assert again.codes_swapped == model.codes_swapped
+    for one, other in zip((again.alone, *again.in_table), (model.alone, *model.in_table), strict=True):
         assert (one.slope, one.by_size, one.sizes) == (other.slope, other.by_size, other.sizes)
         for field in fields(one.trees):
             np.testing.assert_array_equal(getattr(one.trees, field.name), getattr(other.trees, field.name))
