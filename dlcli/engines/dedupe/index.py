@@ -192,7 +192,8 @@ def _vectors(config: DedupeConfig, stored: StoredIndex, merged: MergedTexts) -> 
 
 def _notes(folder: Path, membership: Membership, log: list[dict[str, str]]) -> list[str]:
     if membership.known:
-        return [f"{folder}: has this table already, so nothing is added"]
+        name = membership.tables[membership.this][0]
+        return [f"{folder}: has a table of these texts already, {name}, so nothing is added"]
     return [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
 
 
