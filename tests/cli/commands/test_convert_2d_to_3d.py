@@ -81,7 +81,8 @@ def folder(tmp_path: Path) -> Path:
 def test_what_cannot_be_converted_is_one_line(words: str, status: int, said: str, folder: Path, dlcli: Run):
     before = {path for path in folder.iterdir() if path.name != "__pycache__"}
     size = () if "vit" in words else ("--size", "16")
-    done = dlcli("convert-2d-to-3d", "-o", "video.safetensors", *size, *words.split(), "-q")
+    output = () if " -o " in words else ("-o", "video.safetensors")
+    done = dlcli("convert-2d-to-3d", *output, *size, *words.split(), "-q")
     line = done.stderr.decode()
     assert (done.returncode, done.stdout) == (status, b""), line
     assert line.count("\n") == 1 and said in line

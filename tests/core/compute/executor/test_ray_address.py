@@ -86,7 +86,7 @@ def test_what_does_not_speak_as_ray_does_is_refused(answer: bytes, reason: str, 
 
 
 def test_options_that_do_not_go_with_a_cluster():
-    with pytest.raises(UsageError, match="`strategy`"):
+    with pytest.raises(UsageError, match="`cluster`: members that are stacked"):
         EnsembleConfig(cluster="auto", strategy="stacked")
     with pytest.raises(UsageError, match="`cluster` needs `versus`"):
         TrainConfig(cluster="auto")
