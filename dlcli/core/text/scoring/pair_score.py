@@ -3,13 +3,14 @@
 Gradient-boosted trees (Friedman 2001) on the features of `dlcli.core.text.scoring.features`, monotone where the direction in
 which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). One such model is for a pair alone. Two
 others are for a pair of a table, whose words and size they know: the pairs of a table grow with the square of its rows and its
-duplicates do not, so the same two texts are less likely duplicates in a larger one. Their log-odds are averaged. They were
-fitted on different kinds of tables, in one of which duplicates are frequent, and err on different pairs of a kind that neither
-has seen. There the feature `codes_swapped` has a weight beside the trees too, since on such kinds the trees find too many
-duplicates among texts of which each has a code (a model number, a date, a chemical name) that the other has not.
+duplicates do not, so the same two texts are less likely duplicates in a larger one. Their log-odds are averaged. The first was
+fitted on kinds of tables in which duplicates are frequent, the second on all kinds. In a table the feature `codes_swapped` has
+a weight beside the trees too, since on kinds that they have not seen the trees find too many duplicates among texts of which
+each has a code (a model number, a date, a chemical name) that the other has not.
 
-`pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again. It contains no
-text of the training data: words are identified by CRC-32.
+`pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again, but for the first
+model of a table and the weight of `codes_swapped`, which it keeps. The file contains no text of the training data: words are
+identified by CRC-32.
 """
 
 import json
