@@ -13,10 +13,11 @@ from dlcli.cli.command import Command
 from dlcli.cli.completers import completion
 from dlcli.cli.flags import with_flags
 from dlcli.cli.mistyped import unknown_variables, variables
+from dlcli.cli.run_options import checked_run_options
 from dlcli.cli.sections import OTHER_WAY, SectionedCommand
 from dlcli.cli.streams import printable
 from dlcli.specs.code import check_trust
-from dlcli.specs.option import Option, check, declared, flag, key, range_in_words
+from dlcli.specs.option import Option, declared, flag, key, range_in_words
 from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
 
@@ -39,7 +40,7 @@ def _body(command: Command) -> Any:
     def body(context: typer.Context, **values: Any) -> int:
         typed = _take_other_ways(command, context, values)
         run = RunOptions(**{item.name: values.pop(item.name) for item, _ in declared(RunOptions)})
-        check(run)
+        run = checked_run_options(context, run)
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         config = command.config(**command.adjust(values))
         _check_code(context, config, typed)

@@ -17,7 +17,7 @@ from dlcli.cli.exit_codes import ExitCode
 from dlcli.cli.flags import with_flags
 from dlcli.cli.record_folder import RECORD, check_folder, replacing
 from dlcli.cli.reporter import TerminalReporter, folded, starting
-from dlcli.cli.streams import printable
+from dlcli.cli.streams import check_stdout, printable
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
@@ -65,7 +65,10 @@ def _check_launch(command: Command) -> None:
 
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
     _check_launch(command)
+    check_stdout(config.output)
     check_folder(command, config.output)
+    if command.rows:
+        output.check_rows_form(config, run.format)
     with starting(command.name, quiet=run.quiet):
         engine = import_module(command.engine)
     first = launched().rank == 0
@@ -73,8 +76,6 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         lines = engine.plan(config)
         sys.stdout.writelines(printable(with_flags(line, command.name)) + "\n" for line in lines if first)
         return ExitCode.DONE
-    if command.rows and config.output is not None:
-        output.rows_form(config.output, run.format)
     if not run.verbose:
         _hush_libraries()
     keep_freed()

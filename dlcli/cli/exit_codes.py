@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from dlcli.cli.streams import STDOUT
 from dlcli.support import errors
 
 TyperError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "TyperException")
@@ -32,10 +33,10 @@ class ExitCode(IntEnum):
 MEANINGS = {
     "0": "done",
     "1": "a check you asked for failed (`--fail-under`, `--fail-on-duplicates`, `--precision`)",
-    "2": "an option is wrong: no input would do",
+    "2": "an option is wrong, or has no effect on the input at hand",
     "3": "the input cannot be used: a file, folder or column is missing, corrupt or refused, or may not be read",
     "4": "a computation gave NaN or infinity",
-    "5": "out of memory, disk space or device, an extra is not installed, or the output may not be written",
+    "5": "out of memory, disk space or device, an extra is not installed, or the output cannot be written",
     "70": "a bug in dlcli",
     "75": "another run is writing to the same place",
     "130, 143, 141": "interrupted, terminated, broken pipe (SIGPIPE)",
@@ -120,6 +121,8 @@ def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
         return ExitCode.INPUT, f"{where}may not be read", "check its permissions and those of its folders"
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
+        if error.filename == STDOUT and error.errno == errno.EBADF:
+            return ExitCode.RESOURCES, f"{STDOUT} is closed, so the result cannot be written", ""
         kind = ExitCode.INPUT if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else ExitCode.RESOURCES
         return kind, f"{where}{(error.strerror or str(error)).lower()}", _system_hint(error.errno)
     return ExitCode.BUG, f"a bug in dlcli: {type(error).__name__}: {error}", "--debug shows where; please report it"

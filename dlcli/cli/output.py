@@ -130,6 +130,26 @@ def plain(value: Any, command: str) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def check_rows_form(config: Any, form: str) -> None:
+    """Refuse options of the output that would have no effect on rows.
+
+    Args:
+        config: The configuration.
+        form: Value of `format`.
+
+    Raises:
+        UsageError: If `format` is none that a file can have, `excel_safe` is given for another format than csv and tsv, or what
+            `rows_form` raises.
+    """
+    if config.output is not None:
+        if form in (*_DRAWN, "json"):
+            hint = "omit --format: the ending of the file decides; or pass csv or jsonl"
+            raise UsageError(f"--format {form} has no effect: rows are written to {config.output}", hint=hint)
+        form = rows_form(config.output, form)
+    if getattr(config, "excel_safe", False) and form not in ("auto", "csv", "tsv"):
+        raise UsageError(f"`excel_safe` has no effect: rows are written as {form}", hint="omit it, or write csv or tsv")
+
+
 def rows_form(path: Path, form: str) -> str:
     """The form in which rows are written to a file: csv, tsv, jsonl or parquet.
 

@@ -1,13 +1,18 @@
 """Standard streams: closed or full ones are made usable, and nothing in a text can control the terminal that shows it."""
 
+import errno
+import fcntl
 import io
 import os
 import re
 import sys
 import unicodedata
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import IO, Any
 
+STDOUT = "standard output"
+"""What stands for the name of a file in an error that is about this stream."""
 _UNUSUAL = re.compile(r"[^\x20-\x7e]")
 _OUTSIDE_LINE_ENDS = re.compile(r"\r(?!\n)|[^\x20-\x7e\r\n\t]")
 _JOINERS = "\u200c\u200d"  # between letters of several scripts, and parts of an emoji
@@ -49,6 +54,17 @@ class _Notes(_Shown):
             super().flush()
 
 
+class _Named(io.FileIO):
+    """Standard output, which an error that it raises names."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = STDOUT
+            raise
+
+
 class _Drawing:
     """A stream for what draws with sequences of the terminal and has made all texts `printable` itself."""
 
@@ -69,6 +85,12 @@ def drawing(stream: IO[str]) -> Any:
     return _Drawing(stream) if isinstance(stream, _Shown) else stream
 
 
+def check_stdout(output: Path | None) -> None:
+    """Raise OSError if `output` names standard output, and that is closed."""
+    if str(output) in ("/dev/stdout", "/dev/fd/1") and fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), STDOUT)
+
+
 def has_unicode() -> bool:
     """Whether the locale says that the terminal shows UTF-8."""
     locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(name))), "")
@@ -78,22 +100,24 @@ def has_unicode() -> bool:
 def open_streams() -> None:
     """Point missing standard streams at the null device, write UTF-8, keep notes from failing, and show texts as they are.
 
-    What is written to standard error, and to standard output on a terminal, is `printable`.
+    What takes the place of a missing standard output cannot be written, so a result that should go there is an error. What is
+    written to standard error, and to standard output on a terminal, is `printable`.
     """
     # In the order of their numbers, because the system gives out the lowest one that is free.
-    for number in (0, 1, 2):
+    # Only reading is possible from what replaces standard output, so that writing a result fails there as it should.
+    for number, how in enumerate((os.O_RDWR, os.O_RDONLY, os.O_RDWR)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, how)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")  # type: ignore[union-attr]
-    if sys.stdout.isatty():  # elsewhere it is data, whose values stay as they are
-        raw = sys.stdout.detach()  # type: ignore[union-attr]
-        sys.stdout = _Shown(raw, encoding="utf-8", errors="backslashreplace", newline="", line_buffering=True)
+    screen = sys.stdout.isatty()  # elsewhere it is data, whose values stay as they are
+    data = io.BufferedWriter(_Named(sys.stdout.fileno(), "w", closefd=False))
+    kind = _Shown if screen else io.TextIOWrapper
+    sys.stdout = kind(data, encoding="utf-8", errors="backslashreplace", newline="", line_buffering=screen)
     if isinstance(getattr(sys.stderr, "buffer", None), io.BufferedWriter):
         raw = sys.stderr.detach()  # type: ignore[union-attr]
     else:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dlcli.specs.option import one_of, option
+from dlcli.specs.option import declared, one_of, option
 from dlcli.support.errors import UsageError
 
 METHOD = "corruptions"
@@ -18,7 +18,7 @@ CORRUPTIONS = tuple(name for family in FAMILIES.values() for name in family)
 """The fifteen of Hendrycks and Dietterich 2019 (arXiv 1903.12261), in their order."""
 
 _OF_ATTACKS = (
-    *("norm", "steps", "restarts", "step_size", "queries", "target", "surrogate", "save", "resume", "time_limit"),
+    *("norm", "eps", "steps", "restarts", "step_size", "queries", "target", "surrogate", "save", "resume", "time_limit"),
     "stop_when_sure",
 )
 
@@ -61,8 +61,9 @@ def check_corruptions(config: Any) -> None:
         return
     if len(config.methods) > 1:
         raise UsageError(f"`method`: {METHOD} has no eps to share with other methods", hint="run it alone")
+    defaults = {item.name: item.default for item, _ in declared(config)}
     for name in _OF_ATTACKS:
-        if getattr(config, name):
+        if getattr(config, name) != defaults[name]:
             raise UsageError(f"`{name}` does not apply to `method={METHOD}`", hint=f"omit `{name}`")
 
 

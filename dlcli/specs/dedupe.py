@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import table_options
 from dlcli.specs.cluster import cluster_option
+from dlcli.specs.dedupe_index import check_forget
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
@@ -239,6 +240,7 @@ class DedupeConfig:
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"`review`: '{self.review}' does not end in .html", hint="for example `review=review.html`")
         self._check_earlier()
+        check_forget(self)
         check_parallel(self)
         table_options.check_delimiter(self.delimiter)
         for name in ("against_column", "against_encoding"):

@@ -3,10 +3,23 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from dlcli.specs import table_options
+from dlcli.specs.pairs import check_applicable
 from dlcli.specs.result import Result
 from dlcli.support.tables import Table
 
+_FORGET_OPTIONS = ("index", "key", "forget", "forget_keys", "keep_rule", "device", "excel_safe", "output")
+"""The options that apply where rows are only removed from an index, besides those of the table of `forget_keys`."""
+_AS_MADE = ("model", "vectors", "candidates", "threshold", "mask", "within", "fold")
+"""Options that may be given then, and have to be those that the index was made with."""
 FORGET_COLUMNS = ("table", "rows_removed", "rows_left")
+
+
+def check_forget(config: Any) -> None:
+    """Raise UsageError for an option that has no effect where rows are only removed from an index."""
+    if config.only_forgets:
+        of_table = table_options.FIELDS if config.forget_keys is not None else ()
+        check_applicable(config, (*_FORGET_OPTIONS, *_AS_MADE, *of_table), "`forget` and `forget_keys` without TABLE")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,26 @@ from dataclasses import dataclass
 SINGLE = ""
 """The delimiter of a table of a single column, in which nothing separates cells."""
 QUOTINGS = ("minimal", "none", "backslash")
+KINDS = {
+    "csv": "a csv or text file",
+    "jsonl": "a JSON file",
+    "parquet": "a parquet file",
+    "xlsx": "a workbook",
+    "sample": "the bundled sample",
+    "memory": "an object in memory",
+}
+"""Kinds of tables, and what messages call them."""
+APPLIES = {
+    "encoding": ("csv", "jsonl"),
+    "delimiter": ("csv",),
+    "quoting": ("csv",),
+    "skip": ("csv", "xlsx"),
+    "no_header": ("csv", "xlsx"),
+    "max_cell": ("csv", "jsonl", "parquet", "xlsx"),
+    "skip_bad": ("csv", "jsonl"),
+    "sheet": ("xlsx",),
+}
+"""The kinds of tables that each field of `TableFormat` applies to."""
 
 
 @dataclass(frozen=True, kw_only=True)

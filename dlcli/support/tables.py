@@ -27,7 +27,7 @@ class Table:
         columns: Names of the columns.
         rows: Cells, as many in each row as there are columns; of a csv all are str.
         name: Name of the file, for messages.
-        kind: csv, jsonl or parquet.
+        kind: What it was read from, one of `table_format.KINDS`.
         delimiter: Of a csv.
         newline: Line end of a csv.
         quoted: Whether cells of a csv are quoted where needed; if not, quotes only mean themselves in it.

@@ -38,3 +38,41 @@ def test_quiet_keeps_a_warning_that_the_first_row_was_taken_for_the_header(dlcli
     (line,) = done.stderr.decode().splitlines()
     assert done.returncode == 0 and line.startswith("warning: t.csv: the header reads like data") and "--no-header" in line
     assert dlcli("dedupe", "t.csv", "--quiet", "--column", "2", "--no-header").stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("dedupe questions --excel-safe -o out.jsonl", "--excel-safe"),
+        ("dedupe questions --excel-safe -o out.parquet", "--excel-safe"),
+        ("dedupe questions --excel-safe --format json", "--excel-safe"),
+        ("dedupe questions --format markdown -o out.csv", "--format"),
+        ("dedupe questions --format json -o out.csv", "--format"),
+        ("dedupe questions --sheet x", "--sheet"),
+        ("dedupe questions --quiet --verbose", "--quiet"),
+        ("list --quiet -v", "--quiet"),
+        ("dedupe questions --config dlcli.toml --no-config", "--config"),
+        ("dedupe --index seen --forget a.csv --prefix x", "--prefix"),
+        ("attack --method corruptions --eps 0.1", "--eps"),
+    ],
+)
+def test_an_option_without_effect_is_refused_and_named(words: str, named: str, dlcli: Run, tmp_path: Path):
+    (tmp_path / "dlcli.toml").write_text("")
+    done = dlcli(*words.split())
+    (line,) = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout) == (2, b"") and line.startswith(f"dlcli {words.split()[0]}: {named} ")
+    assert {path.name for path in tmp_path.iterdir()} == {"dlcli.toml"}
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_excel_safe_has_an_effect_on_csv_and_tsv(form: str, dlcli: Run, tmp_path: Path):
+    (tmp_path / "t.csv").write_text("id,text\n1,=1+1 is two\n2,one and one\n")
+    assert dlcli("dedupe", "t.csv", "--excel-safe", "-o", f"out.{form}").returncode == 0
+    assert "'=1+1 is two" in (tmp_path / f"out.{form}").read_text()
+
+
+def test_what_is_typed_wins_over_its_opposite_elsewhere(dlcli: Run, environment: dict[str, str], tmp_path: Path):
+    (tmp_path / "dlcli.toml").write_text("[dedupe]\nquiet = true\n")
+    assert dlcli("dedupe", "questions", "-o", "a.csv").stderr == b""
+    assert dlcli("dedupe", "questions", "-v", "-o", "b.csv").stderr != b""
+    assert dlcli("dedupe", "questions", "-q", "-o", "c.csv", env={**environment, "DLCLI_VERBOSE": "1"}).stderr == b""

@@ -28,18 +28,27 @@ def shell(line: str, place: Path) -> subprocess.CompletedProcess[str]:
         (f"{COMMAND} dedupe - <&-", 3),
         (f"{COMMAND} dedupe nowhere.csv 2>&-", 3),
         (f"{COMMAND} dedupe questions -q > /dev/full", 5),
-        (f"{COMMAND} --version >&-", 0),
+        (f"{COMMAND} dedupe questions -q >&-", 5),
+        (f"{COMMAND} dedupe questions -q -o /dev/stdout --format csv >&-", 5),
+        (f"{COMMAND} dedupe questions -n >&-", 5),
+        (f"{COMMAND} dedupe --help >&-", 5),
+        (f"{COMMAND} dedupe --print-config >&-", 5),
+        (f"{COMMAND} list losses > /dev/full", 5),
+        (f"{COMMAND} list losses >&-", 5),
+        (f"{COMMAND} info >&-", 5),
+        (f"{COMMAND} --version >&-", 5),
     ],
 )
 def test_streams(tmp_path: Path, line: str, status: int):
     done = shell(line, tmp_path)
     assert done.returncode == status and "Traceback" not in done.stderr
     assert not status or len(done.stderr.splitlines()) <= 1
+    assert status != 5 or "standard output" in done.stderr
     if status == 0 and "-o o.csv" in line:
         assert (tmp_path / "o.csv").stat().st_size > 1000
 
 
-@pytest.mark.parametrize(("where", "status"), [("> /dev/full", 5), ("| true", 0), (">&-", 0)])
+@pytest.mark.parametrize(("where", "status"), [("> /dev/full", 5), ("| true", 0), (">&-", 5)])
 def test_the_record_is_there_whatever_becomes_of_the_output(tmp_path: Path, where: str, status: int):
     (tmp_path / "t.csv").write_text("truth,label\na,a\nb,a\n")
     assert shell(f"{COMMAND} eval t.csv -o out {where}", tmp_path).returncode == status

@@ -9,6 +9,7 @@ from dlcli.core.text.nested import flatten
 from dlcli.core.text.table_in_memory import table_in_memory
 from dlcli.core.workbook import read_workbook
 from dlcli.support.bounded_read import check_table
+from dlcli.support.format_use import check_applies
 from dlcli.support.in_memory import InMemory
 from dlcli.support.read_tables import content_kind, open_content, parse_table, read_table
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
@@ -17,29 +18,31 @@ from dlcli.support.tables import Table
 SAMPLE = "questions"
 
 
-def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table:
+def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT, *, alone: bool = True) -> Table:
     """Read csv, tsv, JSON, parquet or xlsx, plain or .gz, or the embedded sample.
 
     Args:
         source: Path of the file; - is standard input, `questions` the embedded sample, and an `InMemory` the table itself.
         table_format: How to read it.
+        alone: Whether no other table is read so. Else the caller has to refuse what applies to none (`check_tables`).
 
     Returns:
         The table, named after its source.
 
     Raises:
+        UsageError: If `table_format` sets what does not apply to such a table.
         InputError: If the table cannot be read; names file, row and column.
         MissingExtraError: For parquet without pyarrow, and xlsx without openpyxl.
     """
-    if isinstance(source, InMemory):
-        return table_in_memory(source)
-    if source == SAMPLE:
-        with as_file(files("dlcli.samples") / "questions.csv") as path:
-            table = read_table(str(path))
-        table.name = SAMPLE
-        return table
+    made = _not_a_file(source)
+    if made is not None:
+        if alone:
+            check_tables(table_format, made)
+        return made
     name, content = open_content(source, table_format, others=(SAMPLE,))
     kind = content_kind(name, content)
+    if alone:
+        check_applies(table_format, (name, kind))
     if kind in ("parquet", "xlsx"):
         check_table(content.size, name)
     if kind == "parquet":
@@ -49,3 +52,18 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
         return flatten(table)
     warning = "" if table_format.no_header else header_warning(table)
     return replace(table, warnings=(*table.warnings, warning)) if warning else table
+
+
+def _not_a_file(source: str) -> Table | None:
+    """An object, or the sample; None for all else."""
+    if isinstance(source, InMemory):
+        return replace(table_in_memory(source), kind="memory")
+    if source != SAMPLE:
+        return None
+    with as_file(files("dlcli.samples") / "questions.csv") as path:
+        return replace(read_table(str(path)), name=SAMPLE, kind="sample")
+
+
+def check_tables(table_format: TableFormat, *tables: Table, prefix: str = "") -> None:
+    """Raise UsageError if `table_format`, whose options have this `prefix`, sets what applies to none of the tables read so."""
+    check_applies(table_format, *((table.name, table.kind) for table in tables), prefix=prefix)

@@ -21,6 +21,7 @@ from dlcli.engines.dedupe.candidates import Candidates, min_cosine
 from dlcli.engines.dedupe.index_changes import (
     check_column,
     index_settings,
+    read_keys_table,
     removal_notes,
     remove_outdated,
     table_digest,
@@ -91,7 +92,7 @@ def _update_index(config: DedupeConfig, folder: Path, text_column: TextColumn, s
     settings = index_settings(config, text_column.name)
     stored = read_index(folder, settings)
     check_column(folder, stored.settings, text_column, report)
-    changes = remove_outdated(config, stored, text_column)
+    changes = remove_outdated(config, stored, text_column, read_keys_table(config, text_column))
     stored = changes.stored
     tables, this = _register_table(stored, text_column)
     merged = merge_texts(stored.keys, stored.texts, distinct_texts(config, text_column), len(text_column.texts))

@@ -10,20 +10,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.columns import find_columns, row_keys
 from dlcli.core.text.index_dir import COLUMN, StoredIndex, settings_of
 from dlcli.core.text.index_removal import remove_rows
-from dlcli.core.text.table_input import open_table
+from dlcli.core.text.table_input import check_tables, open_table
 from dlcli.core.text.vectors.devices import describe_encoding
 from dlcli.engines.dedupe.candidates import min_cosine
 from dlcli.engines.dedupe.scores import effective_threshold
 from dlcli.engines.dedupe.stages import TextColumn
 from dlcli.specs.dedupe import STRICT, DedupeConfig
+from dlcli.specs.option import declared
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.suggest import did_you_mean
+from dlcli.support.tables import Table
 
 
 class RemovedRows(NamedTuple):
@@ -59,6 +62,12 @@ def index_settings(config: DedupeConfig, column: str) -> dict[str, Any]:
         "key": config.key,
         **describe_encoding(config.vectors, config.device),
     }
+
+
+def given_settings(config: DedupeConfig) -> dict[str, Any]:
+    """The settings of an index that the configuration does not leave at their defaults, but for its columns."""
+    given = {item.name for item, _ in declared(config) if getattr(config, item.name) != item.default} - {COLUMN, "key"}
+    return {name: value for name, value in index_settings(config, "").items() if name in given}
 
 
 def preferred_column(config: DedupeConfig) -> str | None:
@@ -98,13 +107,40 @@ def table_digest(text_column: TextColumn) -> str:
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
-def remove_outdated(config: DedupeConfig, stored: StoredIndex, text_column: TextColumn | None) -> RemovedRows:
+def read_keys_table(config: DedupeConfig, text_column: TextColumn | None = None, *, save: bool = True) -> Table | None:
+    """Read the table of `forget_keys`, as the table at hand is read.
+
+    Args:
+        config: Options.
+        text_column: The table at hand, None if there is none.
+        save: Whether to write the bad rows of both, if that is asked for.
+
+    Returns:
+        The table, None without that option.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    if config.forget_keys is None:
+        return None
+    table = open_table(config.forget_keys, table_format(config), alone=False)
+    both = [*([] if text_column is None else [text_column.table]), table]
+    check_tables(table_format(config), *both)
+    if save:
+        save_bad_rows(config.skip_bad, *both)
+    return table
+
+
+def remove_outdated(
+    config: DedupeConfig, stored: StoredIndex, text_column: TextColumn | None, keys_table: Table | None
+) -> RemovedRows:
     """Remove what is to be forgotten, and what the table at hand replaces.
 
     Args:
         config: Options.
         stored: The index.
         text_column: The table at hand, None if there is none. One that is in the index already does not replace its own rows.
+        keys_table: The table of `forget_keys`, if there is one.
 
     Returns:
         What remains.
@@ -113,7 +149,7 @@ def remove_outdated(config: DedupeConfig, stored: StoredIndex, text_column: Text
         InputError: If there is no table of a given name, or the index does not know where its rows come from.
     """
     tables = {k for name in config.forget for k in _tables_called(stored, name, config)}
-    gone = _having(stored, _keys_to_forget(config, stored))
+    gone = _having(stored, _keys_to_forget(config, stored, keys_table))
     if text_column is not None:
         digest = table_digest(text_column)
         same = [k for k, (_, known) in enumerate(stored.tables) if known == digest]
@@ -155,14 +191,14 @@ def _tables_called(stored: StoredIndex, name: str, config: DedupeConfig) -> list
     return found
 
 
-def _keys_to_forget(config: DedupeConfig, stored: StoredIndex) -> list[str]:
-    if config.forget_keys is None:
+def _keys_to_forget(config: DedupeConfig, stored: StoredIndex, table: Table | None) -> list[str]:
+    if table is None:
         return []
     key = config.key or stored.settings.get("key")
     if key is None:
         hint = "an index has keys if it is made with `key=COLUMN`"
         raise InputError(f"`forget_keys`: {config.index} was made without keys of rows", hint=hint)
-    return row_keys(open_table(config.forget_keys, table_format(config)), str(key), unique=False)
+    return row_keys(table, str(key), unique=False)
 
 
 def removal_notes(folder: Path, changes: RemovedRows) -> list[str]:

@@ -6,7 +6,14 @@ from typing import Any
 
 from dlcli.core.text.index_dir import read_index, write_index
 from dlcli.engines.dedupe.index import locked_index
-from dlcli.engines.dedupe.index_changes import RemovedRows, as_stored, removal_notes, remove_outdated
+from dlcli.engines.dedupe.index_changes import (
+    RemovedRows,
+    as_stored,
+    given_settings,
+    read_keys_table,
+    removal_notes,
+    remove_outdated,
+)
 from dlcli.engines.dedupe.index_groups import regroup
 from dlcli.engines.dedupe.scores import choose_scorer
 from dlcli.specs.dedupe import DedupeConfig
@@ -20,8 +27,8 @@ def forget_rows(config: DedupeConfig, folder: Path, report: Reporter) -> ForgetR
     """Remove the rows of tables or keys from the index in `folder`; raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
     with locked_index(folder):
-        stored = read_index(folder, {})
-        changes = remove_outdated(config, stored, None)
+        stored = read_index(folder, given_settings(config))
+        changes = remove_outdated(config, stored, None, read_keys_table(config))
         notes = removal_notes(folder, changes)
         if changes.removed:
             _check_model(config, folder, changes)
@@ -44,7 +51,7 @@ def forget_rows(config: DedupeConfig, folder: Path, report: Reporter) -> ForgetR
 
 def plan_forget(config: DedupeConfig, folder: Path) -> list[str]:
     """Describe what `forget_rows` would do; reads the index, but changes nothing."""
-    changes = remove_outdated(config, read_index(folder, {}), None)
+    changes = remove_outdated(config, read_index(folder, given_settings(config)), None, read_keys_table(config, save=False))
     return [
         f"remove {removed:,} rows of {name} from {folder}, {left:,} are left"
         for name, (removed, left) in changes.removed.items()

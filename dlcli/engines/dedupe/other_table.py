@@ -8,12 +8,13 @@ from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.columns import choose_text_column, find_column, find_columns, joined_texts
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.mask import mask_texts
-from dlcli.core.text.table_input import open_table
+from dlcli.core.text.table_input import check_tables, open_table
 from dlcli.engines.dedupe.stages import TextColumn, row_blocks
 from dlcli.specs.dedupe import STRICT, DedupeConfig
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
+from dlcli.support.table_format import TableFormat
 from dlcli.support.tables import Table
 
 
@@ -40,6 +41,10 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
         InputError: If the table cannot be read or lacks the column; the hint names the options of this table.
     """
     other = _open(config, source)
+    check_tables(replace(table_format(config), encoding=None), text_column.table, other)
+    read_so = [text_column.table] + ([other] if config.against_encoding is None else [])
+    check_tables(TableFormat(encoding=config.encoding), *read_so)
+    check_tables(TableFormat(encoding=config.against_encoding), other, prefix="against_")
     for warning in other.warnings:
         report.warn(warning.replace("omit `encoding`", "pass `against_encoding=utf-8`"))
     save_bad_rows(config.skip_bad, text_column.table, other)
@@ -51,12 +56,12 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
 def _open(config: DedupeConfig, source: str) -> Table:
     given = replace(table_format(config), encoding=config.against_encoding or config.encoding)
     try:
-        return open_table(source, given)
+        return open_table(source, given, alone=False)
     except InputError as error:
         if given.delimiter is not None:
             # The delimiter is that of the table itself; this one may have another.
             with suppress(InputError):
-                return open_table(source, replace(given, delimiter=None))
+                return open_table(source, replace(given, delimiter=None), alone=False)
         raise InputError(error.message, hint=error.hint.replace("`encoding", "`against_encoding")) from None
 
 

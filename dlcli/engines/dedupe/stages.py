@@ -179,7 +179,7 @@ def read_input_table(config: DedupeConfig, added: list[str]) -> InputTable:
     Raises InputError if it has any other column of such a name.
     """
     source = SAMPLE if config.table is None else config.table
-    table = open_table(source, table_format(config))
+    table = open_table(source, table_format(config), alone=config.against is None and config.forget_keys is None)
     again = bool(added) and table.columns[-len(added) :] == added and len(table.columns) > len(added)
     table = table.without(len(added)) if again else table
     for name in added:

@@ -13,10 +13,13 @@ from dlcli.core.evaluation.prediction_files import WHOLE
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.slices import CLASS, ExampleSlice
 from dlcli.core.grouped import difference_of, share_of
+from dlcli.core.text.bad_rows import save_bad_rows
+from dlcli.core.text.table_input import check_tables
 from dlcli.engines.eval.opened_predictions import open_predictions
 from dlcli.specs.comparison import BROKEN, FIXED, ClassifierComparison, ComparedPart, Flip
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.table_options import table_format
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -43,6 +46,7 @@ class Side:
         pictures: Makes pictures (m, c, h, w) of examples by their indices; None for a table.
         ids: What the column `index` of a table calls each example, (n,), no two alike; None without one. A network has the
             examples of the data in their order, which are called by their numbers.
+        source: The table without its rows; None for a network.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Side:
     files: Names | None
     pictures: Callable[[list[int]], NDArray[np.floating]] | None = None
     ids: Names | None = None
+    source: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
         return None
     old = _opened(config, new, config.against, report)
     rows, notes = _matched(new, old)
+    notes = (*notes, *(() if old.source is None else old.source.warnings))
     mine, theirs = new.predictions, old.predictions
     _check_truth(new, old, rows)
     right, before = mine.correct, theirs.correct[rows]
@@ -156,9 +162,14 @@ def _pictures(new: Side, old: Side, rows: NDArray[np.intp], shown: list[int]) ->
 def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Side:
     if is_prediction_file(source):
         limit = config.limit if new.files is None and new.ids is None else None  # these are matched by name
-        opened = open_predictions(replace(config, group=None, limit=limit), source)
+        opened = open_predictions(replace(config, group=None, limit=limit), source, alone=False)
+        read = [table for table in (new.source, opened.source) if table is not None]
+        check_tables(table_format(config), *read)
+        for warning in opened.source.warnings:
+            report.warn(warning)
+        save_bad_rows(config.skip_bad, *read)
         files = None if opened.table.files is None else [str(one) for one in opened.table.files]
-        return Side(source, opened.sha256, opened.predictions, files, ids=opened.ids)
+        return Side(source, opened.sha256, opened.predictions, files, ids=opened.ids, source=opened.source)
     from dlcli.engines.eval.images import side_of_network  # here, since it imports torch
 
     return side_of_network(config, source, report)

@@ -1,7 +1,7 @@
 """Open a table of predictions as the options of `dlcli eval` say."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.core.data.groups import group_numbers
@@ -12,15 +12,24 @@ from dlcli.core.text.table_input import open_table
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import UsageError
+from dlcli.support.tables import Table
 
 
 @dataclass(frozen=True)
 class OpenedPredictions:
-    """A table of predictions, cut to `limit` rows, and the SHA-256 of its file ("" for standard input)."""
+    """A table of predictions, cut to `limit` rows.
+
+    Attributes:
+        table: What its columns hold.
+        predictions: The predictions, with the groups of `group`.
+        sha256: That of its file, "" for standard input.
+        source: The table itself, without its rows.
+    """
 
     table: PredictionTable
     predictions: Predictions
     sha256: str
+    source: Table
 
     @property
     def ids(self) -> list[str] | None:
@@ -28,17 +37,18 @@ class OpenedPredictions:
         return None if self.table.ids is None else [str(one) for one in self.table.ids]
 
 
-def open_predictions(config: EvalConfig, source: str) -> OpenedPredictions:
+def open_predictions(config: EvalConfig, source: str, *, alone: bool = True) -> OpenedPredictions:
     """Read a table of predictions as the options of a configuration say.
 
     Args:
         config: Its options of tables, `columns`, `limit` and `group`.
         source: Path of the table; - is standard input.
+        alone: As for `open_table`.
 
     Raises:
         InputError: If it holds no predictions.
     """
-    read = open_table(source, table_format(config))
+    read = open_table(source, table_format(config), alone=alone)
     if config.limit is not None:
         read = read.take(range(min(config.limit, len(read.rows))))
     named = config.columns if any("=" in name for name in config.columns) else ()
@@ -49,4 +59,4 @@ def open_predictions(config: EvalConfig, source: str) -> OpenedPredictions:
     if config.group is not None:
         group = group_numbers(slices.find_column(config.group, table.metadata, data=read.name, option="group"))
     digest = "" if source == "-" else hashlib.sha256(Path(source).read_bytes()).hexdigest()
-    return OpenedPredictions(table, with_group(table.predictions, group), digest)
+    return OpenedPredictions(table, with_group(table.predictions, group), digest, replace(read, rows=[]))

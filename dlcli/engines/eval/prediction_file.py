@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dlcli.core.data.frame_names import file_notes
 from dlcli.core.evaluation import slices
 from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
@@ -40,8 +41,12 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     """All figures of the predictions in the table `config.model`. Raises the kinds of `dlcli.support.errors`."""
     opened = _checked(config)
     table, predictions = opened.table, opened.predictions
+    for warning in opened.source.warnings:
+        report.warn(warning)
     for note in table.notes:
         report.note(note)
+    if not _against_table(config):
+        save_bad_rows(config.skip_bad, opened.source)  # else with those of the other table
     columns = dict(table.metadata)
     columns.setdefault(slices.CLASS, np.array(predictions.outputs, dtype=object)[predictions.y])
     parts = [slices.cut(name, columns[name]) for name in config.slices]
@@ -50,7 +55,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     files = _as_list(table.files)
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     mistakes = tuple(replace(one, index=int(table.numbers[one.index])) for one in measured.mistakes)
-    side = Side(str(config.model), opened.sha256, predictions, files, ids=opened.ids)
+    side = Side(str(config.model), opened.sha256, predictions, files, ids=opened.ids, source=opened.source)
     compared = compare_with(config, side, cuts, report)
     needed = needed_images(config, predictions, compared)
     compared = None if compared is None else compared.numbered(table.numbers)
@@ -86,6 +91,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
             *needed_note(needed, UNIT),
             *(compared.notes if compared else ()),
             *(() if suspects is None else (suspects_note(suspects, UNIT),)),
+            *opened.source.warnings,
             *table.notes,
             *_missing(predictions),
             *figure_notes(predictions, measured, output_of=output_of, unit=UNIT),
@@ -139,16 +145,20 @@ def _suspects(config: EvalConfig, opened: OpenedPredictions, files: list[str] | 
     return replace(found, suspects=tuple(replace(one, index=int(numbers[one.index])) for one in found.suspects))
 
 
+def _against_table(config: EvalConfig) -> bool:
+    return config.against is not None and is_prediction_file(config.against)
+
+
 def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:
     return None if files is None else [str(one) for one in files]
 
 
 def _checked(config: EvalConfig) -> OpenedPredictions:
-    of_network = config.against is not None and not is_prediction_file(config.against)
+    of_network = config.against is not None and not _against_table(config)
     check_applicable(config, (*_APPLICABLE, *(_OF_NETWORK if of_network else ())), "predictions in a file")
     if config.fail_under is not None and not is_metric(config.fail_under[0]):
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
-    opened = open_predictions(config, str(config.model))
+    opened = open_predictions(config, str(config.model), alone=not _against_table(config))
     for name in config.slices:
         if name != slices.CLASS:
             slices.find_column(name, opened.table.metadata, data=str(config.model))

@@ -54,6 +54,7 @@ def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], ope
                 asked["against"] = str(Path(folder) / "old.csv")
                 called = opened.table.numbers if is_prediction_file(config["model"]) else np.arange(len(predictions.y))
                 _write_old(Path(asked["against"]), opened, called, record.folder / FLIPS)
+        given = {**given, **({"skip_bad": Path(folder, "bad.csv")} if "skip_bad" in given else {})}
         return eval_prediction_file(EvalConfig(model=str(path), **given, **asked), SILENT)
 
 

@@ -10,11 +10,12 @@ from dlcli.engines.eval.opened_predictions import open_predictions
 from dlcli.engines.verify.claims import RunRecord
 from dlcli.engines.verify.derived_again import derived_again, evaluated_again, leaks_again
 from dlcli.specs.eval import EvalConfig
+from dlcli.specs.table_options import FIELDS
 from dlcli.specs.verify import Check, Verdict
 
 _NEAR = 1e-4
 """Figures of probabilities with nine digits differ by less from those of all digits."""
-_OF_TABLES = ("group", "slices", "seed", "columns", "encoding", "delimiter", "quoting", "skip", "no_header", "limit")
+_OF_PREDICTIONS = ("group", "slices", "seed", "columns", "limit")
 
 
 def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
@@ -28,9 +29,9 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
         A check of the figures of the whole, one of those of classes, and those of all that is derived from predictions.
     """
     config = record.content["config"]
-    given = {name: config[name] for name in _OF_TABLES if config.get(name) is not None}
-    if "limit" in given and path.parent == record.folder:
-        del given["limit"]  # the table that a run leaves has only what it saw
+    given = {name: config[name] for name in (*_OF_PREDICTIONS, *FIELDS) if config.get(name) is not None}
+    if path.parent == record.folder:  # the table that a run leaves has only what it saw, in the usual format
+        given = {name: value for name, value in given.items() if name != "limit" and name not in FIELDS}
     if record.result.get("n_groups") is not None and "group" not in given:
         given["group"] = task_of(config["model"]).group  # that of the training
     opened = open_predictions(EvalConfig(model=str(path), **given), str(path))
