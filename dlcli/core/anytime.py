@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Difference, Estimate
 
 LEVEL = 0.05
 
@@ -67,6 +67,24 @@ def anytime_share(successes: int, seen: int, total: int) -> Estimate:
     """
     low, high = possible_successes(successes, seen, total)
     return Estimate(successes / seen, low / total, high / total, seen)
+
+
+def anytime_difference(more: int, less: int, seen: int, total: int) -> Difference:
+    """The difference of the successes of two classifiers on the whole set, per example, with its interval at any moment.
+
+    Each of both numbers is in its interval with probability 1 - `LEVEL` / 2, so both are with 1 - `LEVEL` (Bonferroni).
+
+    Args:
+        more: Examples among those seen on which only the first succeeds.
+        less: Those on which only the second does.
+        seen: Number of examples seen, at least one.
+        total: Number of examples of the whole set.
+
+    Returns:
+        The first minus the second; once all are seen it is exact.
+    """
+    gained, lost = (possible_successes(one, seen, total, level=LEVEL / 2) for one in (more, less))
+    return Difference((more - less) / seen, (gained[0] - lost[1]) / total, (gained[1] - lost[0]) / total, seen)
 
 
 def decided(share: Estimate, fails: Callable[[float], bool]) -> bool | None:

@@ -92,8 +92,24 @@ class Watch:
         )
 
 
-def describe_stop(stopped: Stopped, unit: str) -> str:
-    """A note on where a run stopped and what that tells of the whole set."""
+def at_any_moment(figure: Estimate, stopped: Stopped | None) -> Estimate:
+    """A share of the examined examples as that of the whole set, whose interval holds whenever a run stops.
+
+    It is as it was of a run that did not stop early, and of another number of examples.
+    """
+    if stopped is None or not stopped.early or figure.n != stopped.seen:
+        return figure
+    return anytime_share(round(figure.value * figure.n), stopped.seen, stopped.total)
+
+
+def describe_stop(stopped: Stopped, unit: str, others: str) -> str:
+    """A note on where a run stopped and what that tells of the whole set.
+
+    Args:
+        stopped: Where.
+        unit: What an example is called.
+        others: Figures whose intervals do not hold whenever a run stops; empty for none.
+    """
     what = f"{percent(stopped.share, '%')} of all {stopped.total:,}, an interval that holds whenever the run stops"
     if stopped.decided:
         verdict = f", so that the gate is decided: it {'fails' if stopped.fails else 'passes'}"
@@ -101,8 +117,8 @@ def describe_stop(stopped: Stopped, unit: str) -> str:
         verdict = "" if stopped.decided is None else "; the gate is not decided"
     saved = f" The other {stopped.total - stopped.seen:,} would have taken about {stopped.seconds_saved:.3g} s more."
     seen = f"Examined {count(stopped.seen, unit)} of {stopped.total:,} in random order; {stopped.metric} {what}{verdict}."
-    rest = " The other intervals are for a number of examples that is fixed in advance."
-    return seen + (saved + rest if stopped.seen < stopped.total else "")
+    rest = f" Intervals of {others} are for a number of {unit}s that is fixed in advance." if others else ""
+    return seen + (saved + rest if stopped.early else "")
 
 
 def failed_when_sure(config: Any, stopped: Stopped) -> str:
@@ -111,4 +127,4 @@ def failed_when_sure(config: Any, stopped: Stopped) -> str:
     if wanted is None:
         return ""
     fails = wanted.fails(stopped.share) if stopped.fails is None else stopped.fails
-    return f"{wanted.metric} is {stopped.share}, {wanted.below()}" if fails else ""
+    return f"{wanted.metric} is {wanted.below(stopped.share)}" if fails else ""

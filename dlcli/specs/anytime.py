@@ -70,6 +70,7 @@ class Stopped:
     fails: bool | None
     seconds_saved: float
 
-    def tells(self, found: Estimate) -> bool:
-        """Whether a figure of the examined examples is the one that is estimated for the whole set."""
-        return self.seen < self.total and found.n == self.seen and found.value == self.share.value
+    @property
+    def early(self) -> bool:
+        """Whether examples are left, so that figures are estimated for the whole set."""
+        return self.seen < self.total

@@ -200,9 +200,9 @@ class AttackConfig:
             raise UsageError("`eps`: at least one value is needed")
         if self.norm in (None, "linf") and max(self.eps) > 1:
             raise UsageError(f"`eps`: {max(self.eps):g} is above 1", hint=_range_hint(max(self.eps)))
-        gate(self.fail_under)
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+        gate(self.fail_under)
         if self.save is not None and self.save.suffix != ".npz":
             raise UsageError(f"`save`: {self.save} does not end in .npz")
 

@@ -96,8 +96,8 @@ class ClassifierComparison:
         against_sha256: SHA-256 of its weights, or of the table.
         new: Accuracy of the new one.
         old: Accuracy of the old one.
-        difference: New minus old, paired.
-        p: P-value of McNemar's exact test, or with groups of exchanging both within groups.
+        difference: New minus old, paired; established if its interval excludes 0.
+        p: P-value of McNemar's exact test, or with groups of exchanging both within groups, beside that verdict.
         fixed: Examples that only the new one is right on.
         broken: Examples that only the old one is right on.
         parts: The same by class and slice.
@@ -124,7 +124,7 @@ class ClassifierComparison:
 
 def compared_rows(found: ClassifierComparison) -> list[dict[str, Any]]:
     """Flat records: all examples, then classes and slices."""
-    whole = {"column": "", "name": "all", "p": found.p, "status": "", "of": found}
+    whole = {"column": "", "name": "all", "p": found.p, "status": found.difference.verdict, "of": found}
     rows = [
         whole,
         *({"column": one.column, "name": one.name, "p": one.p, "status": one.status, "of": one} for one in found.parts),

@@ -165,13 +165,13 @@ class EnsembleConfig:
         if self.snapshots and self.strategy == "stacked":
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
         check_logs(self.log)
-        gate(self.fail_under)
         self._check_task()
 
     def _check_task(self) -> None:
         metrics, rules = METRICS[self.task], SCORE_RULES if self.task == SCORES else RULES
         if self.fail_under and self.fail_under[0] not in metrics:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(metrics)}")
+        gate(self.fail_under)
         if self.rule not in rules:
             what = "scores" if self.task == SCORES else "classes"
             raise UsageError(f"`rule`: {what} are not combined by {self.rule}", hint=f"choose {', '.join(rules)}")

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+_MOST_DECIMALS = 9
+"""Behind the point of an end of an interval; a smaller one is written as 2e-12."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -13,7 +16,7 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return in_decimals(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ class PointEstimate:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} (no interval: {self.why})"
+        return in_decimals(self)
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,13 @@ class Difference:
         """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def verdict(self) -> str:
+        """`established` or `not established`."""
+        return "established" if self.established else "not established"
+
     def __str__(self) -> str:
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return in_decimals(self)
 
     def __neg__(self) -> "Difference":
         return Difference(-self.value, -self.high, -self.low, self.n)
@@ -72,6 +80,42 @@ class Ceiling:
     mean_reliability: Estimate | PointEstimate
     icc_single: Estimate | PointEstimate | None
     icc_mean: Estimate | PointEstimate | None
+
+
+def in_decimals(figure: Estimate | PointEstimate | Difference, decimals: int = 3) -> str:
+    """`0.963 [0.945, 0.976]`, with signs if it is a difference."""
+    sign = "+" if isinstance(figure, Difference) else ""
+    value = f"{figure.value + 0.0:{sign}.{decimals}f}"
+    if isinstance(figure, PointEstimate):
+        return f"{value} (no interval: {figure.why})"
+    low, high = (rounded_end(end, decimals, sign) for end in (figure.low, figure.high))
+    return f"{value} [{low}, {high}]"
+
+
+def apart_from(figure: Estimate | PointEstimate | Difference, part: float, bound: float) -> str:
+    """The figure in as many decimals as tell one of its parts from a bound: `0.9496 [..]` is below 0.95, and `0.950` is not.
+
+    Args:
+        figure: The figure.
+        part: Its value or an end of its interval.
+        bound: What that is compared with.
+    """
+    decimals = (k for k in range(3, _MOST_DECIMALS + 1) if f"{part:.{k}f}" != f"{bound:.{k}f}")
+    return in_decimals(figure, next(decimals, 3) if part != bound else 3)
+
+
+def rounded_end(end: float, decimals: int, sign: str = "") -> str:
+    """An end of an interval in digits that tell on which side of 0 it lies: `-0.008` where `-0.0` would not.
+
+    Args:
+        end: The end.
+        decimals: Digits behind the point, unless it would round to 0.
+        sign: `+` for the ends of a difference. Of others an end just above 0 is rounded to 0, for shares lie nowhere else.
+    """
+    if not end or round(end, decimals) or not (sign or end < 0):
+        return f"{round(end, decimals) + 0.0:{sign}.{decimals}f}"  # + 0.0: no minus before a zero
+    enough = next((k for k in range(decimals + 1, _MOST_DECIMALS + 1) if round(end, k)), None)
+    return f"{end:{sign}.0e}" if enough is None else f"{end:{sign}.{enough}f}"
 
 
 def flat(name: str, figure: Estimate | PointEstimate | Difference | None) -> dict[str, float | None]:

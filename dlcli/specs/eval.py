@@ -213,7 +213,6 @@ class EvalConfig(ModelAndDataOptions):
         if self.fail_under is None:
             return
         metric = self.fail_under[0]
-        gate(self.fail_under)
         if name := self._without_figures:
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
         if not of_a_class(metric) and metric not in (
@@ -222,6 +221,7 @@ class EvalConfig(ModelAndDataOptions):
             if is_accuracy(metric):
                 raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(known)}")
+        gate(self.fail_under)
         if metric == DIFFERENCE and self.against is None:
             raise UsageError("`fail_under`: the difference needs `against`")
         if metric == "worst-slice" and not self.slices:

@@ -4,7 +4,7 @@ In cells of a table the unit stands in the head of the column: `96.3 [94.5, 97.6
 `96.3% [94.5, 97.6]`, `+0.7 points [-1.1, +2.5]`.
 """
 
-from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate, rounded_end
 
 EXPLAINED = "Intervals in brackets are 95% intervals; a difference is established if its interval excludes 0."
 """What stands below figures, on pages and on a terminal."""
@@ -31,7 +31,8 @@ def scaled(figure: Figure | None, scale: float = 1, decimals: int = 1, unit: str
     Args:
         figure: The figure; None gives "".
         scale: What it is multiplied with: 100 for percent.
-        decimals: Digits behind the point, of the value and of the ends of its interval.
+        decimals: Digits behind the point, of the value and of the ends of its interval; an end near 0 has those that tell its
+            sign (`rounded_end`).
         unit: What stands behind the value.
 
     Returns:
@@ -43,7 +44,7 @@ def scaled(figure: Figure | None, scale: float = 1, decimals: int = 1, unit: str
     value = _rounded(figure.value, scale, decimals, sign)
     if isinstance(figure, PointEstimate):
         return f"{value}{unit} (no interval: {figure.why})"
-    low, high = (_rounded(end, scale, decimals, sign) for end in (figure.low, figure.high))
+    low, high = (rounded_end(scale * end, decimals, sign) for end in (figure.low, figure.high))
     return f"{value}{unit} [{low}, {high}]"
 
 

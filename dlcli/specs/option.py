@@ -153,17 +153,33 @@ def _check_value(name: str, details: Option, value: Any) -> None:
     if details.minimum is not None and not value >= details.minimum:
         raise UsageError(f"{name}: {_plain(value)} is below {details.minimum:g}")
     if details.maximum is not None and not value <= details.maximum:
-        raise UsageError(f"{name}: {_plain(value)} is above {details.maximum:g}")
+        raise UsageError(
+            f"{name}: {_plain(value)} is above {details.maximum:g}", hint=_as_share(details, value, details.maximum)
+        )
     if details.above is not None and not value > details.above:
         raise UsageError(f"{name}: {_plain(value)} is not above {details.above:g}")
     if details.below is not None and not value < details.below:
-        raise UsageError(f"{name}: {_plain(value)} is not below {details.below:g}")
+        raise UsageError(
+            f"{name}: {_plain(value)} is not below {details.below:g}", hint=_as_share(details, value, details.below)
+        )
     if isinstance(value, int) and value > details.limit:
         raise UsageError(f"{name}: {_shortened(value)} is above {details.limit:,}")
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{name}: {value} is not finite")
     if details.choices is not None and value not in details.choices():
         raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")
+
+
+def _as_share(details: Option, value: Any, most: float) -> str:
+    """The share that a value in percent stands for, where an option takes such shares; else empty.
+
+    Args:
+        details: The option.
+        value: What is too large for it.
+        most: Its upper bound.
+    """
+    takes = most <= 1 < value < 100 * most and value / 100 >= (details.minimum or 0)
+    return f"{value:g}% is {value / 100:g}" if takes else ""
 
 
 def _plain(value: Any) -> str:

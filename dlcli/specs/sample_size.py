@@ -5,6 +5,7 @@ from typing import Any
 
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import option
+from dlcli.support.errors import UsageError
 
 POWER = 0.8
 """How often a difference of the size asked for is to be established."""
@@ -43,6 +44,14 @@ def detect_option() -> Any:
         above=0,
         metavar="SIZE",
     )
+
+
+def check_detect(effect: float | None, below: float | None) -> None:
+    """Raise UsageError for a size that no difference has: none reaches `below`; None for a metric without a limit."""
+    if effect is None or below is None or effect < below:
+        return
+    hint = f"{effect:g}% is {effect / 100:g}" if below == 1 and effect <= 100 else "choose a smaller difference"
+    raise UsageError(f"`detect`: {effect:g} is not below {below:g}, and no difference is that large", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)

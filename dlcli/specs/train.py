@@ -32,7 +32,7 @@ from dlcli.specs.pretraining import (
     reads_no_labels,
     unlabelled_option,
 )
-from dlcli.specs.sample_size import detect_option
+from dlcli.specs.sample_size import check_detect, detect_option
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.scores import (
     DEFAULT_LOSS,
@@ -338,6 +338,7 @@ class TrainConfig:
         for name in ("seeds", "workers", "cluster", "detect"):
             if getattr(self, name) and not self.compares:
                 raise UsageError(f"`{name}` needs `versus`", hint="or several values of an option, as `lr=0.001,0.01`")
+        check_detect(self.detect, None if self.next else 2 if self.task == SCORES else 1)
 
     def _check_task(self) -> None:
         table_options.check_delimiter(self.delimiter)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import betabinom
 
-from dlcli.core.anytime import anytime_share, decided, possible_successes
+from dlcli.core.anytime import anytime_difference, anytime_share, decided, possible_successes
 
 
 def chance_of_an_error(total: int, truth: int) -> float:
@@ -54,6 +54,22 @@ def test_the_interval_is_that_of_the_ratio(total: int, data: st.DataObject) -> N
 def test_once_all_are_seen_it_is_exact() -> None:
     found = anytime_share(30, 50, 50)
     assert found.low == found.value == found.high == 0.6
+
+
+def test_a_difference_is_in_its_interval_at_every_moment() -> None:
+    """Of 200 sets of 60 examples on which two classifiers differ on 20 at random: at most 5% ever leave it, plus chance."""
+    random, wrong = np.random.default_rng(0), 0
+    for _ in range(200):
+        outcome = random.permutation(np.repeat([1, -1, 0], (5, 15, 40)))
+        for seen in range(1, 61):
+            more, less = int((outcome[:seen] > 0).sum()), int((outcome[:seen] < 0).sum())
+            found = anytime_difference(more, less, seen, 60)
+            assert found.low <= found.value <= found.high
+            if not found.low <= -10 / 60 <= found.high:
+                wrong += 1
+                break
+    assert wrong <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
+    assert (found.low, found.high) == (-10 / 60, -10 / 60)
 
 
 def test_a_rule_is_decided_once_both_ends_agree() -> None:

@@ -46,7 +46,7 @@ def test_time_ends_a_run_without_a_decision() -> None:
     right = np.arange(1000) % 2 == 0
     stopped = watched(right, 0.5, limit=3.0).stopped()
     assert 25 <= stopped.seen <= 100 and stopped.decided is False and stopped.fails is None
-    note = describe_stop(stopped, "image")
+    note = describe_stop(stopped, "image", "")
     assert "not decided" in note and "of 1,000" in note
 
 

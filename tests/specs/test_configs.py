@@ -15,6 +15,7 @@ from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.estimates import Difference
 from dlcli.specs.eval import EvalConfig
+from dlcli.specs.gate import gate
 from dlcli.specs.option import Option, _check_value, declared, range_in_words
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.shared import RunOptions
@@ -32,6 +33,14 @@ from dlcli.support.errors import UsageError
         (AttackConfig, {"ensemble": "median"}, "`ensemble`: 'median' is not one of max, mean, vote"),
         (AttackConfig, {"members": 1}, "`members`: 1 is below 2"),
         (AttackConfig, {"fail_under": ("speed", 1.0)}, "`fail_under`: 'speed' is not one of"),
+        (AttackConfig, {"fail_under": ("robust", 50.0)}, "`fail_under`: robust is from 0 to 1, and the bound is 50"),
+        (EnsembleConfig, {"fail_under": ("accuracy", 1.5)}, "`fail_under`: accuracy is from 0 to 1, and the bound is 1.5"),
+        (EvalConfig, {"fail_under": ("top-1", -0.1)}, "`fail_under`: top-1 is from 0 to 1"),
+        (EvalConfig, {"fail_under": ("f1:cat", 90.0)}, "`fail_under`: f1:cat is from 0 to 1"),
+        (EvalConfig, {"fail_under": ("mcc", -1.1)}, "`fail_under`: mcc is from -1 to 1"),
+        (EvalConfig, {"fail_under": ("difference", -5.0), "against": "b"}, "`fail_under`: difference is from -1 to 1"),
+        (TrainConfig, {"detect": 2.0, "lr": (0.1, 0.2)}, "`detect`: 2 is not below 1"),
+        (TrainConfig, {"detect": 2.0, "lr": (0.1, 0.2), "task": "score"}, "`detect`: 2 is not below 2"),
         (TrainConfig, {"label_smoothing": 1.0}, "`label_smoothing`: 1 is not below 1"),
         (TrainConfig, {"lr": float("nan")}, "`lr`: nan is not above 0"),
         (EnsembleConfig, {"chunk": 0.0}, "`chunk`: 0 is not above 0"),
@@ -46,6 +55,30 @@ def test_refused(config: type, values: dict[str, object], said: str):
     with pytest.raises(UsageError) as caught:
         config(**values)
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "hint"),
+    [
+        (EvalConfig, {"fail_under": ("top-1", 95.0)}, "95% is top-1=0.95"),
+        (EvalConfig, {"fail_under": ("difference", -5.0), "against": "b"}, "-5% is difference=-0.05"),
+        (EvalConfig, {"detect": 2.0}, "2% is 0.02"),
+        (TrainConfig, {"detect": 2.0, "lr": (0.1, 0.2)}, "2% is 0.02"),
+        (TrainConfig, {"dev": 20.0}, "20% is 0.2"),
+        (PredictConfig, {"coverage": 95.0}, "95% is 0.95"),
+        (AttackConfig, {"eps": (100.0,), "norm": "linf"}, "100/255"),
+        (TrainConfig, {"mixup": 2000.0}, ""),
+    ],
+)
+def test_a_percentage_is_shown_as_the_share_that_it_stands_for(config: type, values: dict[str, object], hint: str):
+    with pytest.raises(UsageError) as caught:
+        config(**values)
+    assert hint in caught.value.hint and bool(hint) == bool(caught.value.hint)
+
+
+@pytest.mark.parametrize("bound", [("gain", 3.0), ("bits", 7.5), ("mcc", -0.5), ("robust", 1.0), ("top-1", 0.0)])
+def test_bounds_that_a_figure_can_have_are_gates(bound: tuple[str, float]):
+    assert gate(bound) == (*bound, False)
 
 
 @pytest.mark.parametrize("config", [AttackConfig, Convert2DTo3DConfig, DedupeConfig, EvalConfig, PredictConfig])

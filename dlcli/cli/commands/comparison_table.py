@@ -10,17 +10,16 @@ _SHOWN = 12
 
 def comparison_answer(result: EvalResult, found: ClassifierComparison) -> str:
     """The paired difference, and how many examples changed."""
-    verdict = "established" if found.difference.established else "not established"
     changed = f"{found.fixed:,} fixed, {found.broken:,} broken of {found.difference.n:,} {result.split} {result.unit}s"
     changed = changed.replace("  ", " ")
-    return f"{result.model} against {found.against}: accuracy {points(found.difference)}, {verdict}; {changed}"
+    return f"{result.model} against {found.against}: accuracy {points(found.difference)}, {found.difference.verdict}; {changed}"
 
 
 def comparison_table(result: EvalResult, found: ClassifierComparison) -> TerminalTable:
     """A row for each class and slice, the lowest difference first, and all examples last."""
     ordered = sorted(found.parts, key=lambda one: one.difference.value)
     rows = [_row(f"{one.column}={one.name}", one, one.status) for one in ordered]
-    rows.append(_row("all", found, "established" if found.difference.established else "not established"))
+    rows.append(_row("all", found, found.difference.verdict))
     strong = {k for k, one in enumerate(ordered) if one.status == "worse"} | {len(rows) - 1}
     most = None if len(rows) <= _SHOWN + 2 else _SHOWN
     return TerminalTable(

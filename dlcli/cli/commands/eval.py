@@ -265,8 +265,8 @@ def _answer(result: Any) -> str:
         return comparison_answer(result, result.comparison)
     top = result.metrics[0].estimate
     right = f"{percent(top, '%')} of {top.n:,} {_of_split(result)} right"
-    if (found := result.stopped) is not None and found.tells(top):
-        right = f"{percent(found.share, '%')} of {found.total:,} {_of_split(result)} right, by {found.seen:,} of them"
+    if (found := result.stopped) is not None and found.early:
+        right = f"{percent(top, '%')} of {found.total:,} {_of_split(result)} right, by {found.seen:,} of them"
     line = f"{result.model} on {result.data}: {right}" if result.data else f"{result.model}: {right}"
     if result.slices:
         return f"{line}; the worst slice is {_worst(result)}"

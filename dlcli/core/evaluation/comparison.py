@@ -21,7 +21,8 @@ from dlcli.specs.estimates import Difference
 from dlcli.support.seeds import derive
 
 POWER = 0.8
-_LEVEL = 0.05
+LEVEL = 0.05
+"""Of the tests."""
 _EXCHANGES = 4_999
 _AT_ONCE = 1 << 21
 _ROUNDING = 1e-9
@@ -84,7 +85,7 @@ def compare_parts(
 
 def _part(cut: ExampleSlice, new: Bools, old: Bools, group: Groups, p: float) -> ComparedPart:
     difference = difference_of(new, old, group)
-    clear = p <= _LEVEL and difference.established
+    clear = p <= LEVEL and difference.established
     return ComparedPart(
         column=cut.column,
         name=cut.name,

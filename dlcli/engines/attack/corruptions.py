@@ -221,4 +221,4 @@ def _gated(result: CorruptionResult, config: AttackConfig) -> CorruptionResult:
     figure, what = (
         (result.clean, "clean accuracy") if wanted.metric == "clean" else (result.robust, "accuracy under corruptions")
     )
-    return replace(result, failed=f"{what} is {figure}, {wanted.below()}") if wanted.fails(figure) else result
+    return replace(result, failed=f"{what} is {wanted.below(figure)}") if wanted.fails(figure) else result

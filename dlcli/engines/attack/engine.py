@@ -18,7 +18,6 @@ from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.proportion import proportion
 from dlcli.core.training.recipe import resolve_threads
-from dlcli.engines.anytime import describe_stop
 from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
 from dlcli.engines.attack.corruptions import measure_corruptions, plan_corruptions
@@ -183,7 +182,7 @@ def _run(setup: AttackSetup) -> AttackResult:
     attack_run, setup = attacked.attack_run, attacked.attack_run.setup
     outcome = _outcome(setup, attacked, threat)
     found = failed_checks(check_inputs(attack_run, outcome.clean, outcome.sets))
-    methods = _methods(setup, attack_run, outcome)
+    methods = _methods(setup, attacked, outcome)
     if loaded.reused:
         setup.report.note(f"reused {count(loaded.reused, 'network')} from the cache")
     result = AttackResult(
@@ -212,7 +211,7 @@ def _run(setup: AttackSetup) -> AttackResult:
         stopped=attacked.stopped,
         notes=(
             *loaded.notes,
-            *([describe_stop(attacked.stopped, "image")] if attacked.stopped else []),
+            *attacked.notes,
             *unchanged_images(setup.norm, outcome.headline, setup.x[0].numel()),
             *_notes(setup, outcome.rows, methods, threat),
         ),
@@ -280,15 +279,15 @@ def _attack(setup: AttackSetup, attack_run: AttackRun, threat: ThreatKind) -> At
 
 def _outcome(setup: AttackSetup, attacked: Attacked, threat: ThreatKind) -> _Outcome:
     by_eps = attacked.by_eps
-    found = [row for sets in by_eps.values() for row in rows(attacked.clean.correctness, sets, threat)]
+    found = [row for sets in by_eps.values() for row in rows(attacked.clean.correctness, sets, threat, attacked.intervals)]
     every = tuple(one for sets in by_eps.values() for one in sets)
     return _Outcome(attacked.clean, every, tuple(found), _headline(setup, found))
 
 
-def _methods(setup: AttackSetup, attack_run: AttackRun, outcome: _Outcome) -> tuple[MethodRow, ...]:
+def _methods(setup: AttackSetup, attacked: Attacked, outcome: _Outcome) -> tuple[MethodRow, ...]:
     """The rows of single methods; minimum-norm methods are also run without a limit on the perturbation."""
-    norms = {one.name: attack_run.minimum_norms(one) for one in setup.attacks if isinstance(one, MinimumNorm)}
-    return tuple(row for eps in setup.eps for row in by_method(outcome.at(eps), norms))
+    norms = {one.name: attacked.attack_run.minimum_norms(one) for one in setup.attacks if isinstance(one, MinimumNorm)}
+    return tuple(row for eps in setup.eps for row in by_method(outcome.at(eps), norms, attacked.intervals))
 
 
 def _baseline_threat(setup: AttackSetup) -> ThreatKind:
@@ -362,7 +361,7 @@ def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding],
     if stopped is not None and stopped.fails is not None:
         figure, fails = stopped.share, stopped.fails
     if fails:
-        return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {figure}, {wanted.below()}"
+        return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {wanted.below(figure)}"
     if metric == "robust" and found:
         return f"robust accuracy {figure} cannot be trusted: {found[0].check}: {found[0].detail}"
     return ""

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from dlcli.core.attacks.methods.transfer import Transfer
-from dlcli.engines.anytime import Watch, parts, random_order
+from dlcli.engines.anytime import Watch, describe_stop, parts, random_order
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation
+from dlcli.engines.attack.intervals import FIXED, Intervals
 from dlcli.engines.attack.rows import PerImage
 from dlcli.specs.anytime import Stopped
 from dlcli.specs.gate import gate
@@ -27,6 +28,18 @@ class Attacked:
     clean: Evaluation
     by_eps: dict[float, Sets]
     stopped: Stopped | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where the run stopped; nothing of a run of all images."""
+        fractions = "means over networks" if len(self.clean.correctness.members) else ""
+        return () if self.stopped is None else (describe_stop(self.stopped, "image", fractions),)
+
+    @property
+    def intervals(self) -> Intervals:
+        """How intervals are made: those of a run that stopped hold at any moment."""
+        stopped = self.stopped
+        return Intervals(stopped.total) if stopped is not None and stopped.early else FIXED
 
 
 def attack_all(attack_run: AttackRun) -> Attacked:

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
-from dlcli.core.grouped import mean_share
-from dlcli.core.proportion import proportion
-from dlcli.core.stats import paired_difference, quantile
+from dlcli.core.stats import quantile
 from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, correct_on_all
+from dlcli.engines.attack.intervals import FIXED, Intervals, Share
 from dlcli.engines.attack.networks import BASELINE
 from dlcli.specs.attack import AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Estimate, PointEstimate
@@ -20,8 +19,6 @@ SMOOTH_RULES = ("mean", "mean-logit")
 
 ORACLE = "oracle"
 """The key of `Correctness.rules` that is not a rule: whether any member is right."""
-
-Share = NDArray[np.float64]
 
 
 class PerImage(NamedTuple):
@@ -43,22 +40,25 @@ _ENSEMBLE_THREATS = (
 )
 
 
-def rows(clean: Correctness, sets: Sequence[AdversarialSet], baseline_threat: ThreatKind) -> list[AttackRow]:
+def rows(
+    clean: Correctness, sets: Sequence[AdversarialSet], baseline_threat: ThreatKind, intervals: Intervals = FIXED
+) -> list[AttackRow]:
     """The rows at the one eps of `sets`, in the order of classifiers.
 
     Args:
         clean: Who is right on the clean images.
         sets: All adversarial images made at this eps.
         baseline_threat: What the best informed method uses of the network under attack.
+        intervals: How intervals are made.
     """
     threats = (ThreatKind.CONTROL,) if baseline_threat is ThreatKind.CONTROL else _ENSEMBLE_THREATS
-    found: list[AttackRow] = [_baseline(clean, sets, baseline_threat)] if len(clean.baseline) else []
+    found: list[AttackRow] = [_baseline(clean, sets, baseline_threat, intervals)] if len(clean.baseline) else []
     if len(clean.members):
         found += [
             row
             for classifier in _classifiers(clean)
             for threat in threats
-            for row in _row(clean, sets, classifier, threat, baseline_threat)
+            for row in _row(clean, sets, classifier, threat, baseline_threat, intervals)
         ]
     return found
 
@@ -82,25 +82,28 @@ def per_image(clean: Correctness, sets: Sequence[AdversarialSet], classifier: Cl
     return _read_all(clean, counted, _reader(classifier, threat, counted))
 
 
-def by_method(sets: Sequence[AdversarialSet], norms: Mapping[str, Share]) -> list[MethodRow]:
+def by_method(sets: Sequence[AdversarialSet], norms: Mapping[str, Share], intervals: Intervals = FIXED) -> list[MethodRow]:
     """The accuracy that each method left the reference network, with the cost of making the images.
 
-    `norms` are, by minimum-norm method, the sizes of the smallest perturbations, (n,): infinity where none was found, and 0
-    where none was needed.
+    Args:
+        sets: All adversarial images made at one eps.
+        norms: By minimum-norm method, the sizes of the smallest perturbations, (n,): infinity where none was found, and 0 where
+            none was needed.
+        intervals: How intervals are made.
     """
-    return [_method(one, norms.get(one.method)) for one in sets if one.images is not None]
+    return [_method(one, norms.get(one.method), intervals) for one in sets if one.images is not None]
 
 
-def _method(made: AdversarialSet, norms: Share | None) -> MethodRow:
-    correct = made.correctness.of(made.made_on)
+def _method(made: AdversarialSet, norms: Share | None, intervals: Intervals) -> MethodRow:
+    correct = made.correctness.of(made.made_on).astype(np.float64)
     tried = None if norms is None else norms[norms > 0]
     return MethodRow(
         eps=made.eps,
         method=made.method,
-        adversarial=proportion(float(correct.sum()), len(correct)),
+        adversarial=intervals.share(correct),
         queries=made.queries,
         seconds=made.seconds,
-        reached=_share_reached([made]),
+        reached=_share_reached([made], intervals),
         norm_quartiles=None if tried is None else _quartiles(tried[np.isfinite(tried)]),
         failed_images=None if tried is None else int(np.isinf(tried).sum()),
     )
@@ -110,13 +113,12 @@ def _quartiles(norms: Share) -> tuple[Estimate | PointEstimate, ...] | None:
     return tuple(quantile(norms, share) for share in (0.25, 0.5, 0.75)) if len(norms) else None
 
 
-def _share_reached(sets: Sequence[AdversarialSet]) -> Estimate | None:
+def _share_reached(sets: Sequence[AdversarialSet], intervals: Intervals) -> Estimate | None:
     """The share of images that at least one set turned into their target class, None without targets."""
     reached = [one.reached for one in sets if one.reached is not None]
     if not reached:
         return None
-    found = np.logical_or.reduce(reached)
-    return proportion(float(found.sum()), len(found))
+    return intervals.share(np.logical_or.reduce(reached).astype(np.float64))
 
 
 def _classifiers(clean: Correctness) -> list[Classifier]:
@@ -124,13 +126,15 @@ def _classifiers(clean: Correctness) -> list[Classifier]:
     return [Classifier.BEST_MEMBER, Classifier.MEAN_OF_MEMBERS, *ensembles]
 
 
-def _baseline(clean: Correctness, sets: Sequence[AdversarialSet], threat: ThreatKind) -> AttackRow:
+def _baseline(clean: Correctness, sets: Sequence[AdversarialSet], threat: ThreatKind, intervals: Intervals) -> AttackRow:
     compared = None
     if len(clean.members):
         # Each is attacked through its own gradients (or by the same control), so that the difference is between equals.
         against = ThreatKind.CONTROL if threat is ThreatKind.CONTROL else ThreatKind.WHITE_BOX
         compared = per_image(clean, sets, Classifier.MEAN, against).adversarial
-    return _estimates(sets, Classifier.BASELINE, threat, per_image(clean, sets, Classifier.BASELINE, threat), compared)
+    return _estimates(
+        sets, Classifier.BASELINE, threat, per_image(clean, sets, Classifier.BASELINE, threat), compared, intervals
+    )
 
 
 def _row(
@@ -139,6 +143,7 @@ def _row(
     classifier: Classifier,
     threat: ThreatKind,
     baseline_threat: ThreatKind,
+    intervals: Intervals,
 ) -> list[AttackRow]:
     """The row of one classifier against one attacker, or none where there is no such attacker."""
     if threat is ThreatKind.WHITE_BOX and not classifier.rule:
@@ -150,7 +155,7 @@ def _row(
         return []
     compared = None if classifier is Classifier.MEAN else per_image(clean, sets, Classifier.MEAN, threat).adversarial
     shown = _shown(threat, classifier, baseline_threat)
-    return [_estimates(sets, classifier, shown, per_image(clean, sets, classifier, threat), compared)]
+    return [_estimates(sets, classifier, shown, per_image(clean, sets, classifier, threat), compared, intervals)]
 
 
 def _shown(threat: ThreatKind, classifier: Classifier, baseline_threat: ThreatKind) -> ThreatKind:
@@ -163,23 +168,24 @@ def _shown(threat: ThreatKind, classifier: Classifier, baseline_threat: ThreatKi
 
 
 def _estimates(
-    sets: Sequence[AdversarialSet], classifier: Classifier, threat: ThreatKind, images: PerImage, compared: Share | None
+    sets: Sequence[AdversarialSet],
+    classifier: Classifier,
+    threat: ThreatKind,
+    images: PerImage,
+    compared: Share | None,
+    intervals: Intervals,
 ) -> AttackRow:
     return AttackRow(
         eps=sets[0].eps,
         classifier=classifier,
         threat=threat,
-        clean=_estimate(images.clean),
-        adversarial=_estimate(images.adversarial),
-        eight_bit=_estimate(images.eight_bit),
-        minus_mean=None if compared is None else paired_difference(images.adversarial, compared),
-        reached=_share_reached([one for one in sets if one.made_on == classifier]),
+        clean=intervals.share(images.clean),
+        adversarial=intervals.share(images.adversarial),
+        eight_bit=intervals.share(images.eight_bit),
+        minus_mean=None if compared is None else intervals.difference(images.adversarial, compared),
+        reached=_share_reached([one for one in sets if one.made_on == classifier], intervals),
         upper_bound=threat in (ThreatKind.TRANSFER, ThreatKind.TRANSFER_INSIDE),
     )
-
-
-def _estimate(share: Share) -> Estimate:
-    return mean_share(share)
 
 
 def _counted(sets: Sequence[AdversarialSet], classifier: Classifier, threat: ThreatKind) -> list[AdversarialSet]:

@@ -324,7 +324,7 @@ def _failed(config: AttackConfig, headline: ScoreAttackRow, findings: Sequence[F
     if not wanted.fails(still):
         return ""
     what = f"share of scores that stay within {number_in_units(threshold, 3)} at eps {headline.eps:g}"
-    return f"{what} is {still}, {wanted.below()}"
+    return f"{what} is {wanted.below(still)}"
 
 
 def _write(config: AttackConfig, result: ScoreAttackResult, attacked: AttackedScores, sets: Sequence[MovedScores]) -> None:

@@ -244,7 +244,7 @@ def _failed(config: AttackConfig, clean: TaskAttackRow, headline: TaskAttackRow,
     if not wanted.fails(found):
         return ""
     at = f" at eps {row.eps:g}" if wanted.metric == "robust" else ""
-    return f"{wanted.metric} {row.metrics[0].name}{at} is {found}, {wanted.below()}"
+    return f"{wanted.metric} {row.metrics[0].name}{at} is {wanted.below(found)}"
 
 
 def _write(

@@ -302,4 +302,4 @@ def _failed(config: EnsembleConfig, headline: EnsembleRow | None) -> str:
     wanted = gate(config.fail_under)
     if wanted is None or headline is None or not wanted.fails(headline.accuracy):
         return ""
-    return f"accuracy of the {headline.classifier} is {headline.accuracy}, {wanted.below()}"
+    return f"accuracy of the {headline.classifier} is {wanted.below(headline.accuracy)}"

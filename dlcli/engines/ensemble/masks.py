@@ -191,7 +191,7 @@ def _failed(setup: EnsembleSetup, top: MaskEnsembleRow | None) -> str:
     if wanted is None or top is None:
         return ""
     found = top.figure(wanted.metric)
-    return f"{wanted.metric} of the {top.classifier} is {found}, {wanted.below()}" if wanted.fails(found) else ""
+    return f"{wanted.metric} of the {top.classifier} is {wanted.below(found)}" if wanted.fails(found) else ""
 
 
 def write_mask_report(folder: Path, result: MaskEnsembleResult) -> None:

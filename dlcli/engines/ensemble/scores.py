@@ -194,7 +194,7 @@ def _failed(setup: EnsembleSetup, top: ScoreEnsembleRow | None) -> str:
     found = top.spearman
     if found is None:
         raise InputError(f"`fail_under`: there is no {wanted.metric} here: all predictions, or all scores, are equal")
-    return f"{wanted.metric} of the {top.classifier} is {found}, {wanted.below()}" if wanted.fails(found) else ""
+    return f"{wanted.metric} of the {top.classifier} is {wanted.below(found)}" if wanted.fails(found) else ""
 
 
 def write_score_report(folder: Path, result: ScoreEnsembleResult) -> None:

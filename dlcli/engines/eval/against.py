@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.evaluation.comparison import compare_parts, gate_power, no_worse, p_of_pairs
+from dlcli.core.evaluation.comparison import LEVEL, compare_parts, gate_power, no_worse, p_of_pairs
 from dlcli.core.evaluation.prediction_files import WHOLE
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.slices import CLASS, ExampleSlice
@@ -17,6 +17,7 @@ from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.table_input import check_tables
 from dlcli.engines.eval.opened_predictions import open_predictions
 from dlcli.specs.comparison import BROKEN, FIXED, ClassifierComparison, ComparedPart, Flip
+from dlcli.specs.estimates import apart_from
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.table_options import table_format
@@ -135,7 +136,11 @@ def failed_margin(config: EvalConfig, found: ClassifierComparison | None) -> str
     if found is None or config.no_worse is None:
         return ""
     wanted = [("all examples", found.difference), *((_named(one), one.difference) for one in _gated(config, found))]
-    failing = [f"{name} {difference}" for name, difference in wanted if not no_worse(difference, config.no_worse)]
+    failing = [
+        f"{name} {apart_from(difference, difference.low, -config.no_worse)}"
+        for name, difference in wanted
+        if not no_worse(difference, config.no_worse)
+    ]
     if not failing:
         return ""
     more = f" and {count(len(failing) - 3, 'more slice')}" if len(failing) > 3 else ""
@@ -288,13 +293,25 @@ def _named(one: ComparedPart) -> str:
     return f"{one.column}={one.name}"
 
 
+def _beside_level(p: float) -> str:
+    """A p-value in as many digits as tell it from the level."""
+    return next((text for k in (2, 3, 4) if float(text := f"{p:.{k}g}") != LEVEL), f"{p:.5g}")
+
+
 def _notes(found: ClassifierComparison, config: EvalConfig) -> tuple[str, ...]:
     parts = count(len(found.parts), "class or slice", "classes and slices")
     test = "McNemar's exact test" if config.group is None else f"exchanging both in whole groups of '{config.group}'"
     notes = [
-        f"A class or slice is better or worse if {test} is significant at 5% after Holm's correction for {parts}; each "
-        "interval is 95%."
+        f"The difference of all examples is established if its 95% interval excludes 0; a class or slice is better or worse if "
+        f"{test} is significant at 5% after Holm's correction for {parts}."
     ]
+    if (found.p <= LEVEL) != found.difference.established:
+        kind = "more conservative" if config.group is None else "another test"
+        notes.insert(
+            0,
+            f"The verdict on all examples, {found.difference.verdict}, is that of the interval; {test} is {kind} and has p "
+            f"{_beside_level(found.p)}.",
+        )
     if found.margin is not None and found.power is not None:
         notes.append(
             f"The gate passes if the whole interval is above {-100 * found.margin:g} points. Two equally good classifiers that "

@@ -42,8 +42,9 @@ def _whole(found: ClassifierComparison) -> PageTable:
         [f"old: {found.against}", percent_cell(found.old), ""],
         ["new minus old, points", percent_cell(found.difference), f"p {found.p:.2g}"],
     ]
-    established = "established" if found.difference.established else "not established"
-    return PageTable(f"New against old: the difference is {established}", ["classifier", "accuracy, %", ""], rows, strong=2)
+    return PageTable(
+        f"New against old: the difference is {found.difference.verdict}", ["classifier", "accuracy, %", ""], rows, strong=2
+    )
 
 
 def _by_part(found: ClassifierComparison) -> Part:

@@ -190,7 +190,7 @@ def failed_gate(config: EvalConfig, measured: ClassifierFigures, where: str, dif
     estimate = _figure_of_class(measured, name) if of_a_class(name) else whole
     if estimate is None:
         raise InputError(f"`fail_under`: there is no {name} here: {_REASONS.get(name, _NO_FIGURE)}")
-    return f"{name} on {where} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
+    return f"{name} on {where} is {wanted.below(estimate)}" if wanted.fails(estimate) else ""
 
 
 def _figure_of_class(measured: ClassifierFigures, metric: str) -> Estimate | None:

@@ -11,7 +11,7 @@ from dlcli.core.tasks._next_step import baselines_of, bits_per_step
 from dlcli.core.training.next_step import coded
 from dlcli.engines.eval.task_steps import ONLY_OF_CLASSES, check_metric, group_column, groups_by
 from dlcli.engines.sequences import read_sequences
-from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.estimates import Estimate, PointEstimate, apart_from
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
 from dlcli.specs.next_step import NEXT_METRICS, NextBaselines, NextEvalResult
@@ -97,14 +97,15 @@ def _failed(config: EvalConfig, bits: Estimate | PointEstimate, simple: NextBase
     if wanted.metric == "bits":
         least = bits.low if wanted.established else bits.value
         sure = ", with the whole interval" if wanted.established else ""
-        above = least is not None and least > wanted.bound
-        return f"bits per step on {config.split} are {bits}, above {wanted.bound:g}{sure}" if above else ""
+        if least is None or least <= wanted.bound:
+            return ""
+        return f"bits per step on {config.split} are {apart_from(bits, least, wanted.bound)}, above {wanted.bound:g}{sure}"
     gain = None if simple is None else simple.gain
     if gain is None:
         why = "without a training set no chain can be fitted" if simple is None else "the sequences are too few"
         raise InputError(f"`fail_under`: there is no gain over the Markov chain here: {why}")
     estimate = Estimate(gain.value, gain.low, gain.high, gain.n)
-    return f"gain on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
+    return f"gain on {config.split} is {wanted.below(estimate)}" if wanted.fails(estimate) else ""
 
 
 def split_of(data: ImageData, name: str) -> Split:

@@ -108,4 +108,4 @@ def _failed(config: EvalConfig, metrics: tuple[PairMetric, ...]) -> str:
     estimate = next((one.estimate for one in metrics if one.name == name), None)
     if estimate is None:
         raise InputError(f"`fail_under`: {name} has no value, because no pair is predicted to be a duplicate")
-    return f"{name} on {config.data} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
+    return f"{name} on {config.data} is {wanted.below(estimate)}" if wanted.fails(estimate) else ""

@@ -83,4 +83,4 @@ def failed_gate(config: EvalConfig, metrics: Sequence[_Metric], why_none: str) -
     estimate = next((one.estimate for one in metrics if one.name == wanted.metric), None)
     if estimate is None:
         raise InputError(f"`fail_under`: there is no {wanted.metric} here: {why_none}")
-    return f"{wanted.metric} on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
+    return f"{wanted.metric} on {config.split} is {wanted.below(estimate)}" if wanted.fails(estimate) else ""

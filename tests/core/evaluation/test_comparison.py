@@ -27,6 +27,16 @@ def test_a_difference_without_groups_has_the_binomial_p_value(fixed: int, broken
     assert p_of_pairs(*of(80, fixed, broken, 3)) == pytest.approx(known)
 
 
+@pytest.mark.parametrize("n", [1, 10, 1000])
+def test_mcnemars_exact_test_is_the_more_conservative_one(n: int):
+    """Wherever it is significant the interval excludes 0, for all numbers of differing examples below 60, `n` times as many."""
+    for fixed in range(60):
+        for broken in range(fixed):
+            new, old = of((n - 1) * (fixed + broken), fixed, broken, 0)
+            if binomtest(broken, fixed + broken).pvalue <= 0.05:
+                assert difference_of(new, old).low > 0
+
+
 def test_groups_are_exchanged_as_wholes():
     """Against all 2^10 exchanges of ten groups."""
     random = np.random.default_rng(0)

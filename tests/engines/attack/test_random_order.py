@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from dlcli.cli.commands.attack import COMMAND as ATTACK
+from dlcli.core.anytime import anytime_share
 from dlcli.engines import attack
-from dlcli.specs.attack import AttackConfig, AttackResult
+from dlcli.specs.attack import AttackConfig, AttackResult, Classifier
 from dlcli.specs.figures import percent
 from dlcli.support.errors import UsageError
 
@@ -38,6 +39,15 @@ def test_images_are_attacked_as_in_a_whole_run(ensemble: str | None, tmp_path: P
     assert stopped.share.low <= whole.headline.adversarial.value <= stopped.share.high
     assert f"{percent(stopped.share, '%')} of 100 images right, by {stopped.seen} of them" in ATTACK.answer(some)
     assert "of 100 images right, clean" in ATTACK.answer(whole)
+    assert some.headline.adversarial == stopped.share
+    assert ATTACK.table(some).title.endswith(f"; of all 100 images, by {stopped.seen} of them")
+    assert percent(stopped.share) in [cell for row in ATTACK.table(some).rows for cell in row]
+    for here, there in zip(some.rows, whole.rows, strict=True):
+        if here.classifier is not Classifier.MEAN_OF_MEMBERS:
+            for name in ("clean", "adversarial", "eight_bit"):  # of the whole set, which the run of all images knows
+                inside = getattr(here, name)
+                assert inside.low <= getattr(there, name).value <= inside.high
+                assert inside == anytime_share(round(inside.value * stopped.seen), stopped.seen, 100)
     assert [row.threat for row in some.rows] == [row.threat for row in whole.rows]
     found, expected = images(tmp_path / "some"), images(tmp_path / "whole")
     assert len(found) == stopped.seen
@@ -49,11 +59,10 @@ def test_a_decided_failure_is_a_failure() -> None:
     result = attack.run(AttackConfig(**options, fail_under="clean=0.999"))
     assert isinstance(result, AttackResult) and result.stopped is not None
     assert result.failed and result.stopped.fails and result.stopped.metric == "clean accuracy"
-    row = result.headline  # of which the interval is not that of the clean accuracy
-    assert (
-        row.adversarial.value == row.clean.value
-        or f"{percent(row.adversarial, '%')} of {row.adversarial.n}" in ATTACK.answer(result)
-    )
+    row, stopped = result.headline, result.stopped
+    assert row.clean == stopped.share
+    assert f"{percent(row.adversarial, '%')} of 200 images right, by {stopped.seen} of them" in ATTACK.answer(result)
+    assert row.adversarial == anytime_share(round(row.adversarial.value * stopped.seen), stopped.seen, 200)
 
 
 def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:

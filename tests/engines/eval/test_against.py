@@ -229,3 +229,20 @@ def test_files_whose_names_repeat_in_folders_are_told_apart_by_the_ends_of_their
         flips = eval.run(EvalConfig(model=one, against=other)).comparison.flips
         named = {(flip.file.replace("\\", "/").removeprefix(root.replace("\\", "/")), flip.change) for flip in flips}
         assert named == {("cat/2.png", worse), ("dog/2.png", worse), ("cat/1.png", better), ("dog/1.png", better)}
+
+
+@pytest.mark.parametrize(("fixed", "broken", "told"), [(5, 14, True), (4, 14, False), (7, 14, False)])
+def test_a_verdict_that_the_test_does_not_share_is_explained(tmp_path: Path, fixed: int, broken: int, told: bool):
+    """Of 19 that differ, 5 or fewer one way: p 0.064; of 18, 4 or fewer: 0.031; of 21, 7 or fewer: 0.189 (binomial)."""
+    tables = []
+    for name, wrong in (("new", range(broken)), ("old", range(broken, broken + fixed))):
+        tables.append(tmp_path / f"{name}.csv")
+        rows = [f"{k},a,{'b' if k in wrong else 'a'}" for k in range(598)] + ["598,b,b"]
+        tables[-1].write_text("\n".join(["index,truth,label", *rows]) + "\n")
+    result = eval.run(EvalConfig(model=str(tables[0]), against=str(tables[1])))
+    sentences = [note for note in result.notes if note.startswith("The verdict on all examples")]
+    assert bool(sentences) == told
+    if told:
+        assert "established, is that of the interval; McNemar's exact test is more conservative and has p 0.064" in sentences[0]
+    first = result.records()[0]
+    assert first["status"] == ("established" if first["high"] < 0 else "not established")

@@ -1,6 +1,7 @@
 """Evaluations that stop once the gate is decided are those of a part of the whole."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,9 @@ def test_what_is_seen_is_a_part_of_the_whole(run: Path, tmp_path: Path) -> None:
     assert whole.stopped is None and stopped is not None and not some.failed
     assert stopped.seen == some.n_images < stopped.total == whole.n_images
     assert stopped.share.low <= whole.metrics[0].estimate.value <= stopped.share.high
+    assert some.metrics[0].estimate == stopped.share and f'"value": {stopped.share.value}' in json.dumps(some.records()[0])
+    for one, other in zip(some.metrics[:2], whole.metrics[:2], strict=True):  # top-1 and top-5, of the whole set
+        assert one.estimate.low <= other.estimate.value <= one.estimate.high
     said = EVAL.answer(some)
     assert f"{percent(stopped.share, '%')} of {stopped.total:,} test images right, by {stopped.seen:,} of them" in said
     assert ", by " not in EVAL.answer(whole)
