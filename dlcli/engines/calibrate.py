@@ -9,6 +9,9 @@ from dlcli.core.evaluation.calibration_gain import calibration_gain
 from dlcli.core.evaluation.calibrators import KINDS
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.model_io.calibration_file import CALIBRATION, SavedCalibration, hash_of_examples, save_calibration
+from dlcli.core.model_io.dev_set import DEV
+from dlcli.core.model_io.score_metadata import task_of
+from dlcli.engines.dev_set import is_data_of_run
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.calibration import CALIBRATORS, Calibration
@@ -112,7 +115,8 @@ def calibration_notes(found: Calibration | None, unit: str) -> tuple[str, ...]:
 def _of_other_data(config: EvalConfig, data: str) -> EvalConfig:
     """Options to open the same network with other data."""
     plain = replace(config, against=None, no_worse=None, fail_under=None, group=None, slices=())
-    return replace(plain, data=data, calibrate=None, calibrator=CALIBRATORS[0], uncalibrated=True, limit=None)
+    other = replace(plain, data=data, calibrate=None, calibrator=CALIBRATORS[0], uncalibrated=True, limit=None)
+    return replace(other, split=DEV) if is_data_of_run(other) and task_of(config.model).dev is not None else other
 
 
 def _check_apart(config: EvalConfig, loaded: LoadedModel, saved: SavedCalibration) -> None:

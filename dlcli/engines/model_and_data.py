@@ -27,6 +27,7 @@ from dlcli.core.model_io.score_metadata import RunTask, task_of
 from dlcli.core.model_io.trained import TrainedNetwork, check_there, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
+from dlcli.engines.dev_set import with_dev_of_run
 from dlcli.engines.sequences import of_sequences, read_sequences
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.support.errors import InputError
@@ -50,6 +51,12 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
     if config.model is not None:
         check_there(config.model, config.arch)
     task = task_of(config.model)
+    data = _as_made_for(config, task, report, unlabelled=unlabelled)
+    return with_dev_of_run(config, data, task, report) if data.classes or not unlabelled else data
+
+
+def _as_made_for(config: ModelAndDataOptions, task: RunTask, report: Reporter, *, unlabelled: bool) -> ImageData:
+    """The data as they are, of the size that the network was made for."""
     if of_sequences(config, task):
         return read_sequences(config, task, report, unlabelled=unlabelled)
     shape = input_shape(config.model, report)

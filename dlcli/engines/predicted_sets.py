@@ -10,7 +10,9 @@ from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.abstention import abstention
 from dlcli.core.evaluation.conformal import SCORES, Threshold, sets, threshold
 from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.model_io.dev_set import DEV
 from dlcli.core.model_io.score_metadata import task_of
+from dlcli.engines.dev_set import is_data_of_run
 from dlcli.engines.eval.measured import abstention_note
 from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.predict import PredictConfig
@@ -84,7 +86,9 @@ def with_sets(
 def _labelled(config: PredictConfig, split: str, report: Reporter) -> LabelledExamples:
     data = config.calibration or PredictConfig(model=config.model).data
     plain = replace(config, coverage=None, abstain=None, calibration=None, sets="lac")
-    loaded = open_to_predict(replace(plain, data=data, split=None, limit=None, uncalibrated=True), report)
+    whole = replace(plain, data=data, split=None, limit=None, uncalibrated=True)
+    own = task_of(config.model).dev is not None and is_data_of_run(whole)
+    loaded = open_to_predict(replace(whole, split=DEV) if own else whole, report)
     name = "dev" if "dev" in loaded.data.splits and len(loaded.data.splits["dev"].y) else "test"
     if data == config.data and split in ("", name):  # "" is all examples at once
         option = "coverage" if config.coverage is not None else "abstain"

@@ -51,6 +51,11 @@ def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
     return data.with_splits({key: _changed(split, noise(key), f"{spec} {seed}") for key, split in data.splits.items()}, name)
 
 
+def keeps_images(spec: str) -> bool:
+    """Whether a corruption changes labels of the training set alone."""
+    return spec.partition("=")[0] == "labels"
+
+
 def _changed(split: Split, change: "Change", what: str) -> Split:
     """Change the images of a set; streamed ones chunk by chunk."""
     if split.x.is_floating_point():

@@ -53,6 +53,7 @@ _MORE = {
     "scores": mapping_of(lambda value: ""),
     "sequences": mapping_of(lambda value: ""),
     "masks": mapping_of(lambda value: ""),
+    "dev": mapping_of(lambda value: ""),
 }
 """What `model.json` must hold, and may hold; what is in a mapping is checked by what reads it, such as `SavedScores`."""
 _TARGETS = {"scores": SCORE, "masks": MASK}

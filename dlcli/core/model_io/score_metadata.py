@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensembles.score_rules import SCORE_RULES, CombinedScores
 from dlcli.core.model_io.converted import LEARNED, is_video_network, metadata_path
+from dlcli.core.model_io.dev_set import DEV, SavedDevSet
 from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.core.model_io.sequence_metadata import SavedSequences
 from dlcli.core.objectives import OBJECTIVES
@@ -119,13 +120,14 @@ def saved_scores(
 
 @dataclass(frozen=True)
 class RunTask:
-    """What a run directory was trained for: the task, by its name, and what is recorded of it and of groups."""
+    """What a run directory was trained for: the task, by its name, and what is recorded of it, of groups and of its dev set."""
 
     name: str
     scores: SavedScores | None = None
     group: str | None = None
     sequences: SavedSequences | None = None
     masks: SavedMasks | None = None
+    dev: SavedDevSet | None = None
 
     @property
     def predicts_next(self) -> bool:
@@ -159,12 +161,13 @@ def task_of(model: str | None, rule: str | None = None) -> RunTask:
     name, group = found.get("task", "images"), found.get("group")
     if not isinstance(name, str) or not (group is None or isinstance(group, str)):
         raise InputError(f"{path}: task and group must be text", hint="dlcli train writes this file")
+    dev = SavedDevSet.from_json(found[DEV], path) if DEV in found else None
     if name != "score":
         sequences = SavedSequences.from_json(found.get("sequences", {}), path) if name == SEQUENCES else None
         masks = SavedMasks.from_json(found, path) if name == "segment" else None
-        return RunTask(name, None, group, sequences, masks)
+        return RunTask(name, None, group, sequences, masks, dev)
     if rule is None:
-        return RunTask(name, SavedScores.from_json(found.get("scores", {}), path), group)
+        return RunTask(name, SavedScores.from_json(found.get("scores", {}), path), group, dev=dev)
     by_rule = found.get(BY_RULE)
     if not isinstance(by_rule, dict):
         raise UsageError(f"`ensemble`: {model} holds a single network", hint="omit `ensemble`")

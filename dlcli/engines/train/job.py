@@ -69,7 +69,8 @@ class Job:
 
     `objective` is the loss; None for cross-entropy of classes. The classes of `data` are the outputs that it needs.
     `unlabelled` are images that training takes beside the training set, and `hidden` examples among these whose labels are
-    known, which only tell how good pseudo-labels are. `labels_seed` is that of the draw of labels.
+    known, which only tell how good pseudo-labels are. `labels_seed` is that of the draw of labels. `held_out`: the dev set is a
+    part of the training set that can be drawn again.
     """
 
     config: TrainConfig
@@ -82,6 +83,7 @@ class Job:
     unlabelled: UnlabelledImages | None = None
     hidden: Split | None = None
     labels_seed: int | None = None
+    held_out: bool = False
 
     @property
     def task(self) -> ImageTask:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlcli.core.model_io.dev_set import DEV, SavedDevSet, hash_of_set
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.engines.train.epoch_log import epoch_names, history_table, watched_set
 from dlcli.engines.train.finished import FACTS, facts
@@ -46,4 +47,22 @@ def save_run(folder: Path, job: Job, fitted: Fitted) -> None:
 def _learned(job: Job, fitted: Fitted) -> dict[str, Any]:
     """What eval and predict need to know of a task other than the classes of images."""
     group = {"group": job.config.group} if job.config.group is not None else {}
-    return {**job.task.learned(job.data, fitted.objective, fitted.predicted, job.config), **group}
+    return {**job.task.learned(job.data, fitted.objective, fitted.predicted, job.config), **group, **_held_out(job)}
+
+
+def _held_out(job: Job) -> dict[str, Any]:
+    """How the dev set was drawn, for eval to draw it again; nothing of data that bring their own."""
+    if not job.held_out:
+        return {}
+    config, dev = job.config, job.data.splits[DEV]
+    saved = SavedDevSet(
+        share=config.dev,
+        seed=job.seed,
+        group=job.group,
+        limit=config.limit,
+        labels=config.labels,
+        labels_seed=job.seed if job.labels_seed is None else job.labels_seed,
+        examples=len(dev.y),
+        examples_sha256=hash_of_set(dev),
+    )
+    return {DEV: saved.to_json()}

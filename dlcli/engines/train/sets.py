@@ -9,12 +9,13 @@ import torch
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Split, choose
-from dlcli.core.data.corrupt import corrupt
+from dlcli.core.data.corrupt import corrupt, keeps_images
 from dlcli.core.data.few_labels import with_few_labels
 from dlcli.core.data.set_folders import subfolders
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.core.image_matching.twins import has_twin
+from dlcli.core.model_io.dev_set import DEV
 from dlcli.core.tasks import task_for
 from dlcli.engines.train.job import Job, preparation_of
 from dlcli.specs.pretraining import takes_unlabelled
@@ -34,18 +35,20 @@ class TrainingSets:
     """The dataset, and images without labels that training takes beside its training set; None for none.
 
     `hidden` are examples among these whose labels are known, to see how good pseudo-labels are: nothing is trained on their
-    labels. `labels_seed` is that of the draw of labels, if it is not that of the training.
+    labels. `labels_seed` is that of the draw of labels, if it is not that of the training. `held_out`: the dev set is a part of
+    the training set that can be drawn again.
     """
 
     data: ImageData
     unlabelled: UnlabelledImages | None = None
     hidden: Split | None = None
     labels_seed: int | None = None
+    held_out: bool = False
 
     @property
     def beside_data(self) -> dict[str, Any]:
         """All but the dataset, by the fields of `Job`."""
-        return {"unlabelled": self.unlabelled, "hidden": self.hidden, "labels_seed": self.labels_seed}
+        return {name: getattr(self, name) for name in ("unlabelled", "hidden", "labels_seed", "held_out")}
 
 
 def labels_seed_of(config: TrainConfig, seed: int) -> int:
@@ -74,10 +77,12 @@ def prepared(sets: TrainingSets, config: TrainConfig, seed: int, labels_seed: in
         pool = UnlabelledImages((rest.x, *(pool.parts if pool is not None else ()))) if len(rest.y) else pool
         hidden = rest.take(choose(rest.y.numpy(), HIDDEN)) if semi_chosen(config.semi) and len(rest.y) else None
     group = task_for(config).group_column(data, config)
+    images_stay = config.corrupt is None or keeps_images(config.corrupt)
+    held_out = bool(config.dev) and DEV not in data.extra_splits and images_stay
     data = with_dev_set(data, config.dev, seed, group) if config.dev else data
     data = corrupt(data, config.corrupt, seed) if config.corrupt else data
     drawn = labels_seed if config.labels is not None and labels_seed != seed else None
-    return TrainingSets(data, pool if takes_unlabelled(config) else None, hidden, drawn)
+    return TrainingSets(data, pool if takes_unlabelled(config) else None, hidden, drawn, held_out)
 
 
 def varies(config: TrainConfig) -> bool:
