@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from dlcli.core.anytime import anytime_share, decided
 from dlcli.core.proportion import proportion
 from dlcli.specs.anytime import Stopped
 from dlcli.specs.estimates import Estimate
+from dlcli.specs.eval import Metric
 from dlcli.specs.figures import percent
 from dlcli.specs.gate import Gate, gate
 from dlcli.support.plural import count
@@ -92,14 +93,19 @@ class Watch:
         )
 
 
-def at_any_moment(figure: Estimate, stopped: Stopped | None) -> Estimate:
-    """A share of the examined examples as that of the whole set, whose interval holds whenever a run stops.
+def whole_set_shares(metrics: tuple[Metric, ...], seen: int, total: int) -> tuple[Metric, ...]:
+    """The metrics with shares of right examples as those of the whole set, whose intervals hold at any moment.
 
-    It is as it was of a run that did not stop early, and of another number of examples.
+    Args:
+        metrics: Those of the examined examples.
+        seen: Number of these, in random order.
+        total: Number of examples of the whole set.
     """
-    if stopped is None or not stopped.early or figure.n != stopped.seen:
-        return figure
-    return anytime_share(round(figure.value * figure.n), stopped.seen, stopped.total)
+    shares = [one.name.startswith("top-") and one.estimate.n == seen < total for one in metrics]
+    return tuple(
+        replace(one, estimate=anytime_share(round(one.estimate.value * seen), seen, total)) if is_share else one
+        for one, is_share in zip(metrics, shares, strict=True)
+    )
 
 
 def describe_stop(stopped: Stopped, unit: str, others: str) -> str:

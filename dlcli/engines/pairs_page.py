@@ -10,7 +10,7 @@ from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Bar, Bars, Cell, Chart, PageTable, percent, percent_cell
 from dlcli.core.html_report.vector import svg
 from dlcli.core.proportion import effective_share
-from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult, ThresholdRow
+from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult, ThresholdRow, every_metric
 from dlcli.support.atomic import write_text
 
 PAGE = "report.html"
@@ -29,13 +29,14 @@ def _page(result: PairsTrainResult | PairsEvalResult) -> Page:
     name = "auc" if "auc" in found else next(iter(found))
     head = percent(found[name])
     positives = round(result.duplicates * n)
-    bars = [Bar(one.name, (one.estimate,), f"n {one.estimate.n:,}") for one in result.metrics]
+    bars = [Bar(one.name, (one.estimate,), f"n {one.estimate.n:,}") for one in every_metric(result)]
+    kind = "test pairs" if isinstance(result, PairsTrainResult) else "pairs"
     curve = svg(_curve(result.operating, positives), alt="Precision and recall over the threshold")
     return Page(
         title=f"{result.model} on {result.data}",
         number=f"{head.value}%",
         interval=head.interval,
-        lead=f"is the {name.upper() if name == 'auc' else name} on {n:,} test pairs, of which {positives:,} are duplicates.",
+        lead=f"is the {name.upper() if name == 'auc' else name} on {n:,} {kind}, of which {positives:,} are duplicates.",
         parts=[
             Chart(curve, "Precision, with its 95% interval, and recall of the pairs at or above each threshold."),
             Bars("Metrics on these pairs, at a threshold of 0.5 where they need one", ("value",), bars),

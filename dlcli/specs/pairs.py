@@ -1,11 +1,11 @@
 """Options and results of `dlcli train` and `dlcli eval` for labelled pairs of texts."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.option import declared, option
 from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
@@ -128,6 +128,25 @@ class PairsTrainResult(Result, command="train"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairLeaks:
+    """Pairs of an evaluation that a scorer knows from its training.
+
+    Attributes:
+        n: Number of pairs.
+        sharing: How many share a text with the pairs that it was trained, selected or calibrated on.
+        same: How many are among these pairs themselves.
+        others: Metrics on the pairs that share none; empty if none do, or the others are too few.
+        gain: What those that share a text add to the accuracy; None without `others`.
+    """
+
+    n: int
+    sharing: int
+    same: int
+    others: tuple[PairMetric, ...]
+    gain: Difference | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairsEvalResult(Result, command="eval"):
     """Result of `dlcli eval` for a scorer of pairs; names are as in `PairsTrainResult`.
 
@@ -136,6 +155,7 @@ class PairsEvalResult(Result, command="eval"):
         model_sha256: SHA-256 of the weights.
         n_pairs: Number of labelled pairs.
         duplicates: Fraction of duplicates among them.
+        seen: Those that the scorer knows from its training; None if its run directory does not tell.
     """
 
     KIND: ClassVar[str] = "single"
@@ -149,9 +169,16 @@ class PairsEvalResult(Result, command="eval"):
     operating: tuple[ThresholdRow, ...]
     seed: int
     seconds: float
+    seen: PairLeaks | None = None
     notes: tuple[str, ...] = ()
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The metrics as flat rows."""
-        return _records(self.metrics)
+        """The metrics as flat rows, then those on the pairs that the scorer does not know, where it knows some."""
+        return _records(every_metric(self))
+
+
+def every_metric(result: PairsTrainResult | PairsEvalResult) -> tuple[PairMetric, ...]:
+    """The metrics, then those on the pairs that share no text with the training, where some do."""
+    others = result.seen.others if isinstance(result, PairsEvalResult) and result.seen is not None else ()
+    return (*result.metrics, *(replace(one, name=f"{one.name}, new texts") for one in others))

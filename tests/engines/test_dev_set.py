@@ -26,7 +26,9 @@ def write_data(path: Path, changed: int = 0) -> None:
     x[:changed, 0, 0] = 1 - x[:changed, 0, 0]
     train, test = slice(0, 180), slice(180, N)
     film = np.arange(N) // 4
-    np.savez(path, x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test], film_train=film[train], film_test=film[test])
+    np.savez(
+        path, x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test], film_train=film[train], film_test=film[test]
+    )
 
 
 def run(folder: Path, **options: object) -> Path:
@@ -40,7 +42,9 @@ def accuracy(found: object) -> float:
     return found.metrics[0].estimate.value
 
 
-@pytest.mark.parametrize("options", [{}, {"seed": 5, "group": "film"}, {"limit": 100}, {"labels": 60}, {"corrupt": "labels=0.5"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"seed": 5, "group": "film"}, {"limit": 100}, {"labels": 60}, {"corrupt": "labels=0.5"}]
+)
 def test_eval_measures_what_training_watched(options: dict[str, object], tmp_path: Path):
     """The accuracy on the dev set is that of the last epoch in the learning curve of the run."""
     folder = run(tmp_path, dev=0.3, **options)

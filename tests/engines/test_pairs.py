@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as peer
 
-from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
+from dlcli.cli.commands.eval import COMMAND as EVAL
+from dlcli.core.pairs.labelled import make_labelled_pairs, read_labelled_pairs, split_by_question
 from dlcli.core.pairs.saved import load_scorer
 from dlcli.engines import eval as eval_engine
 from dlcli.engines import train
@@ -278,3 +280,51 @@ def test_columns_are_three(value: str):
 
 def test_check_applicable_lets_defaults_pass():
     check_applicable(EvalConfig(), ("data",), "nothing")
+
+
+def test_pairs_that_the_scorer_was_trained_on_are_told(table: str, folder: Path, tmp_path: Path):
+    """Of its own table those of the training and the dev part: the figures on the others are those that training reported."""
+    pairs, seed = read_labelled_pairs(table), 0
+    train_part, dev, test = split_by_question(pairs, seed)
+    trained = train.run(TrainConfig(data=table, task="pairs", model="lexical"))
+    found = eval_engine.run(EvalConfig(model=str(folder), data=table))
+    assert (found.seen.n, found.seen.sharing) == (len(pairs), len(train_part) + len(dev))
+    assert found.seen.same == found.seen.sharing
+    reported = {one.name: one.estimate for one in trained.metrics}
+    for one in found.seen.others:
+        assert one.estimate.value == pytest.approx(reported[one.name].value, abs=1e-12), one.name
+    assert f"on the other {len(test)}:" in found.notes[0]
+    answer = EVAL.answer(found)
+    assert f"of {len(pairs)}" not in answer and "test pairs" not in answer
+    assert answer.endswith(f"on {len(pairs)} pairs, {found.seen.sharing} of which share a text with its training")
+    names = [row["metric"] for row in found.records()]
+    assert "auc, new texts" in names and [row[0] for row in EVAL.table(found).rows] == names
+
+
+def test_texts_count_as_the_same_in_either_order_and_after_folding(table: str, folder: Path, tmp_path: Path):
+    part = split_by_question(read_labelled_pairs(table), 0)[0]
+    texts = [(part.texts[part.second[k]].upper(), part.texts[part.first[k]]) for k in range(len(part))]
+    data = write(make_labelled_pairs(texts, part.duplicate.tolist()), tmp_path / "swapped.csv")
+    found = eval_engine.run(EvalConfig(model=str(folder), data=data))
+    assert found.seen.same == len(part) and not found.seen.others
+    assert found.notes[0].startswith("These are the pairs that the scorer was trained on")
+    assert "all of which it was trained on" in EVAL.answer(found)
+    one_new = [(f"{a} unheard{k}", f"unseen{k} {b}") for k, (a, b) in enumerate(texts)]
+    other = eval_engine.run(
+        EvalConfig(model=str(folder), data=write(make_labelled_pairs(one_new, part.duplicate.tolist()), tmp_path / "new.csv"))
+    )
+    assert other.seen.sharing == 0 and other.notes[0].startswith("No pair shares a text")
+    assert EVAL.answer(other).endswith(f" on {len(part)} pairs")
+
+
+def test_a_run_without_hashes_of_its_texts_says_so_and_others_are_refused(table: str, folder: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    (copy / "seen.safetensors").write_bytes(b"else")
+    with pytest.raises(InputError, match=r"seen.safetensors: is missing, or does not belong"):
+        eval_engine.run(EvalConfig(model=str(copy), data=table))
+    metadata = json.loads((copy / "model.json").read_text())
+    del metadata["seen_sha256"]
+    (copy / "model.json").write_text(json.dumps(metadata))
+    found = eval_engine.run(EvalConfig(model=str(copy), data=table))
+    assert found.seen is None and "its run directory does not tell" in found.notes[0]

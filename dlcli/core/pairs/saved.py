@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers import SCORERS
+from dlcli.core.pairs.seen import SeenPairs, read_seen, save_seen
 from dlcli.core.text.scoring.features import NAMES
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.specs.command_line import command_line
@@ -24,7 +25,7 @@ from dlcli.support.fingerprints import file_sha256
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.schema import list_of, mapping_of, number, sha256, text
 
-WEIGHTS, METADATA, TASK = "weights.safetensors", "model.json", "pairs"
+WEIGHTS, METADATA, SEEN, TASK = "weights.safetensors", "model.json", "seen.safetensors", "pairs"
 _NEEDED = {
     "scorer": text(),
     "model": mapping_of(lambda value: ""),
@@ -34,6 +35,7 @@ _NEEDED = {
     "held_out": mapping_of(lambda value: ""),
     "weights_sha256": sha256(),
 }
+_MORE = {"seen_sha256": sha256()}
 """What `model.json` must hold; a scorer checks what is under "model"."""
 
 
@@ -52,8 +54,18 @@ class SavedScorer:
     sha256: str
 
 
-def save_scorer(folder: Path, scorer: PairScorer, held_out: Mapping[str, Any]) -> str:
-    """Write a scorer to `folder` with its results on held-out pairs; returns the SHA-256 of the weights."""
+def save_scorer(folder: Path, scorer: PairScorer, held_out: Mapping[str, Any], seen: SeenPairs | None = None) -> str:
+    """Write a scorer to its run directory.
+
+    Args:
+        folder: The run directory.
+        scorer: The scorer.
+        held_out: Its results on held-out pairs.
+        seen: What it was fitted on; None if that is not known.
+
+    Returns:
+        The SHA-256 of the weights.
+    """
     arrays = {name: np.ascontiguousarray(array) for name, array in scorer.model.arrays().items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         temporary.write_bytes(save(arrays))
@@ -68,6 +80,9 @@ def save_scorer(folder: Path, scorer: PairScorer, held_out: Mapping[str, Any]) -
         "held_out": dict(held_out),
         "weights_sha256": digest,
     }
+    if seen is not None:
+        save_seen(folder / SEEN, seen)
+        metadata["seen_sha256"] = file_sha256(folder / SEEN)
     # Last, because a folder counts as a scorer once it has this file, and its hash then catches weights of another run.
     write_text(folder / METADATA, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
     return digest
@@ -110,6 +125,20 @@ def load_scorer(folder: Path) -> SavedScorer:
     return SavedScorer(scorer, metadata["held_out"], metadata["weights_sha256"])
 
 
+def load_seen(folder: Path) -> SeenPairs | None:
+    """What the scorer in `folder` was fitted on; None if its run directory does not tell, as one of an earlier version.
+
+    Raises InputError if the file is missing, damaged or of another run.
+    """
+    digest, path = _read_metadata(folder).get("seen_sha256"), folder / SEEN
+    if digest is None:
+        return None
+    if not path.is_file() or file_sha256(path) != digest:
+        message = f"{path}: is missing, or does not belong to {METADATA} (SHA-256 differs)"
+        raise InputError(message, hint="copy the whole folder again, or train again")
+    return read_seen(path)
+
+
 def read_threshold_counts(folder: Path) -> list[ThresholdCounts]:
     """The counts at each threshold on the pairs held out when the scorer in `folder` was trained, for `choose_threshold`.
 
@@ -138,7 +167,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: not a run directory, it has no {METADATA}", hint=hint) from None
     if found.get("task") != TASK:
         raise InputError(f"{folder}: holds no scorer of pairs", hint=hint)
-    check_metadata(found, path, _NEEDED, hint=hint)
+    check_metadata(found, path, _NEEDED, _MORE, hint=hint)
     if found["scorer"] not in SCORERS.names():
         known = ", ".join(SCORERS.names())
         raise InputError(f"{path}: no scorer is called '{found['scorer']}'", hint=f"choose from {known}")

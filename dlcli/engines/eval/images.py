@@ -25,12 +25,12 @@ from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model
 from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import GENERAL_RECIPE
-from dlcli.engines.anytime import describe_stop, failed_when_sure
+from dlcli.engines.anytime import describe_stop, failed_when_sure, whole_set_shares
 from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
-from dlcli.engines.eval.random_order import eval_until_sure, whole_set_shares
+from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.engines.eval.written_predictions import write_predictions
 from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak, why_not
@@ -70,7 +70,8 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
     cuts = [one for column in parts for one in column]
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
-    measured = replace(measured, metrics=whole_set_shares(measured.metrics, stopped))
+    if stopped is not None:
+        measured = replace(measured, metrics=whole_set_shares(measured.metrics, stopped.seen, stopped.total))
     suspects = _suspects(config, predictions, files)
     leaks = None if stopped and not config.leaks else _leaks(config, loaded, predictions, report)
     shown = partial(_pictures_of, loaded, split.x)

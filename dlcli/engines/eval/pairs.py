@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs
 from dlcli.core.pairs.measures import DECISION_THRESHOLD
-from dlcli.core.pairs.saved import SavedScorer, load_scorer
+from dlcli.core.pairs.saved import SavedScorer, load_scorer, load_seen
 from dlcli.core.tasks.pairs import TASK
 from dlcli.core.text.vectors.devices import check_device
+from dlcli.engines.eval.seen_pairs import find_seen, seen_note
 from dlcli.specs.command_line import command_line
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
@@ -41,7 +42,7 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
     found = TASK.measure(pairs, probability, seed=config.seed)
     if config.output is not None:
         write_text(config.output / MISTAKES, _mistakes(pairs, probability))
-    note = "If the scorer was trained on some of these questions, the metrics are too high: eval cannot tell."
+    seen = find_seen(load_seen(Path(config.model or "")), pairs, probability, seed=config.seed)
     result = PairsEvalResult(
         data=config.data,
         model=f"{config.model} ({saved.scorer.name})",
@@ -52,7 +53,8 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         operating=found.operating,
         seed=config.seed,
         seconds=time.perf_counter() - started,
-        notes=(note, *pairs.notes, *found.notes),
+        seen=seen,
+        notes=(seen_note(seen), *pairs.notes, *found.notes),
         failed=_failed(config, found.metrics),
     )
     if config.output is not None:

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from dlcli.core.data.base import Split
 from dlcli.core.evaluation.metrics import ranking
-from dlcli.engines.anytime import Watch, at_any_moment, parts, random_order
+from dlcli.engines.anytime import Watch, parts, random_order
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.anytime import Stopped
-from dlcli.specs.estimates import Estimate
-from dlcli.specs.eval import EvalConfig, Metric
+from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
 
 
@@ -52,13 +51,3 @@ def eval_until_sure(config: EvalConfig, loaded: LoadedModel) -> Evaluated:
     some = Split(whole.x[torch.from_numpy(picked)], whole.y[torch.from_numpy(picked)], metadata)
     data = loaded.data.with_splits({**loaded.data.splits, config.split: some})
     return Evaluated(replace(loaded, data=data, limit=None), torch.cat(found)[torch.from_numpy(back)], watch.stopped())
-
-
-def whole_set_shares(metrics: tuple[Metric, ...], stopped: Stopped | None) -> tuple[Metric, ...]:
-    """The metrics with the shares of examples on which a label is right as those of the whole set."""
-    return tuple(
-        replace(one, estimate=at_any_moment(one.estimate, stopped))
-        if one.name.startswith("top-") and isinstance(one.estimate, Estimate)
-        else one
-        for one in metrics
-    )

@@ -7,9 +7,10 @@ from typing import Any
 
 from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
-from dlcli.core.pairs.saved import METADATA, WEIGHTS, save_scorer
+from dlcli.core.pairs.saved import METADATA, SEEN, WEIGHTS, save_scorer
 from dlcli.core.pairs.scorer import PairEstimator
 from dlcli.core.pairs.scorers import SCORERS
+from dlcli.core.pairs.seen import SeenPairs
 from dlcli.core.tasks.pairs import TASK, MeasuredPairs
 from dlcli.core.text.vectors import check_vectors
 from dlcli.core.text.vectors.devices import check_device, device_use
@@ -37,7 +38,7 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     found = TASK.measure(test, probability, seed=config.seed)
     digest = ""
     if config.output is not None:
-        digest = save_scorer(config.output, scorer, _held_out(config, test, found))
+        digest = save_scorer(config.output, scorer, _held_out(config, test, found), SeenPairs.of((train, dev)))
     result = PairsTrainResult(
         data=config.data,
         model=scorer.name,
@@ -71,7 +72,11 @@ def plan_pairs(config: TrainConfig) -> list[str]:
         f"split them by question: {len(train):,} training, {len(dev):,} dev and {len(test):,} test pairs",
         f"train {config.model or _DEFAULT}{f' with {config.vectors}' if config.vectors else ''}, seed {config.seed}",
     ]
-    return [*lines, f"write {METADATA}, {WEIGHTS} and report.html in {config.output}"] if config.output is not None else lines
+    return (
+        [*lines, f"write {METADATA}, {SEEN}, {WEIGHTS} and report.html in {config.output}"]
+        if config.output is not None
+        else lines
+    )
 
 
 def _parts(config: TrainConfig, bad_rows: Path | None = None) -> tuple[LabelledPairs, ...]:

@@ -52,9 +52,10 @@ def _learned(job: Job, fitted: Fitted) -> dict[str, Any]:
 
 def _held_out(job: Job) -> dict[str, Any]:
     """How the dev set was drawn, for eval to draw it again; nothing of data that bring their own."""
-    if not job.held_out:
+    config = job.config
+    if not job.held_out or config.dev is None:
         return {}
-    config, dev = job.config, job.data.splits[DEV]
+    dev = job.data.splits[DEV]
     saved = SavedDevSet(
         share=config.dev,
         seed=job.seed,

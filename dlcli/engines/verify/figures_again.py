@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.core.model_io.score_metadata import task_of
+from dlcli.engines.anytime import whole_set_shares
 from dlcli.engines.eval.opened_predictions import open_predictions
 from dlcli.engines.verify.claims import RunRecord
 from dlcli.engines.verify.derived_again import derived_again, evaluated_again, leaks_again
@@ -37,11 +38,13 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
     opened = open_predictions(EvalConfig(model=str(path), **given), str(path))
     predictions = opened.predictions
     found = evaluated_again(record, path, given, opened)
-    whole = {one.name: vars(one.estimate) for one in found.metrics}
-    yield _compared("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole)
+    stopped = record.result.get("stopped")
+    metrics = whole_set_shares(found.metrics, stopped["seen"], stopped["total"]) if stopped else found.metrics
+    whole = {one.name: vars(one.estimate) for one in metrics}
+    yield compared("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole)
     each = {f"{row.name} {name}": vars(value) for row in found.per_class for name, value in _of_class(vars(row)).items()}
     rows = record.result["per_class"]
-    yield _compared(
+    yield compared(
         "figures of classes",
         {f"{row['name']} {name}": value for row in rows for name, value in _of_class(row, mapping=True).items()},
         each,
@@ -55,7 +58,7 @@ def _of_class(row: Mapping[str, Any], *, mapping: bool = False) -> dict[str, Any
     return {name: one for name, one in row.items() if (isinstance(one, dict) if mapping else hasattr(one, "low"))}
 
 
-def _compared(what: str, claimed: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]) -> Check:
+def compared(what: str, claimed: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]) -> Check:
     """The figures that both have."""
     both = [name for name in claimed if name in found]
     other = [name for name in both if not _close(claimed[name], found[name])]

@@ -6,6 +6,7 @@ from dlcli.engines.verify.claims import RunRecord, skipped
 from dlcli.engines.verify.repeat_attack import repeat_attack
 from dlcli.engines.verify.repeat_ensemble import repeat_ensemble
 from dlcli.engines.verify.repeat_eval import repeat_eval
+from dlcli.engines.verify.repeat_pairs import is_of_pairs, repeat_pairs
 from dlcli.engines.verify.repeat_train import repeat_train
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, VerifyConfig
@@ -30,7 +31,7 @@ DESCRIPTIONS = {
 
 def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """The checks of the repeated work."""
-    found = REPEATS.get(record.command)
+    found = repeat_pairs if is_of_pairs(record) else REPEATS.get(record.command)
     if found is None:
         yield skipped("figures", f"of dlcli {record.command} only hashes are checked")
     else:
@@ -39,6 +40,8 @@ def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
 
 def description(record: RunRecord) -> str:
     """Which part was repeated, in a phrase."""
+    if is_of_pairs(record):
+        return "all pairs were scored again" + (", the scorer was not trained" if record.command == "train" else "")
     if record.command == "eval" and is_prediction_file(str(record.content["config"].get("model"))):
         return "figures were computed again from the table of predictions, which was not made again"
     return DESCRIPTIONS.get(record.command, "only hashes were compared")

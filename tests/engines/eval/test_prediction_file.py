@@ -143,7 +143,9 @@ def test_every_figure_of_classes_is_a_gate(tmp_path: Path, metric: str, value: f
     for bound in (value - 1e-6, value + 1e-6):
         failed = eval.run(EvalConfig(model=str(path), fail_under=(metric, bound))).failed
         assert bool(failed) == (bound > value), failed
-        assert not failed or failed.startswith(f"{metric} on {path} is {value:.6f} [")  # enough digits to tell it from the bound
+        assert not failed or failed.startswith(
+            f"{metric} on {path} is {value:.6f} ["
+        )  # enough digits to tell it from the bound
 
 
 def test_a_gate_of_a_class_that_is_not_there(tmp_path: Path):
