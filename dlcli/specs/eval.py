@@ -15,6 +15,7 @@ from dlcli.specs.comparison import DIFFERENCE, ClassifierComparison, against_opt
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option, window_option
+from dlcli.specs.further_rows import with_further
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.leaks import Leaks, leaks_option
@@ -337,13 +338,19 @@ class EvalResult(Result, command="eval"):
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """Flat records: the layers, ways to feed, gaps or slices, or else the metrics and then the accuracy of each class."""
+        """Flat records: the layers, ways to feed, gaps or slices, or else the metrics and then the accuracy of each class.
+
+        What was found beside these, as by `abstain`, `detect` and `suspects`, has rows behind them.
+        """
         if self.summary is not None:
             return [_layer(layer) for layer in self.summary.layers]
         if self.input is not None:
             return [dict(vars(row)) for row in self.input.feedings]
         if self.diagnosis is not None:
             return [_gap(gap) for gap in self.diagnosis.gaps]
+        return with_further(self._of_figures(), self)
+
+    def _of_figures(self) -> list[dict[str, Any]]:
         if self.comparison is not None:
             return compared_rows(self.comparison)
         if self.slices:

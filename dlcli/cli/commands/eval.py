@@ -1,10 +1,12 @@
 """`dlcli eval` at the shell."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
 from dlcli.cli.commands.comparison_table import comparison_answer, comparison_table
+from dlcli.cli.commands.further_tables import further_tables
 from dlcli.cli.commands.mask_table import mask_eval_answer, mask_eval_table
 from dlcli.cli.commands.next_table import next_eval_answer, next_eval_table
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
@@ -54,13 +56,16 @@ def _table(result: Any) -> TerminalTable:
         return _layers(result, result.summary)
     if result.input is not None:
         return _feedings(result, result.input)
+    found = _of_figures(result)
+    return replace(found, beside=(*found.beside, *further_tables(result)))
+
+
+def _of_figures(result: EvalResult) -> TerminalTable:
     if result.diagnosis is not None:
         return _gaps(result, result.diagnosis)
     if result.comparison is not None:
         return comparison_table(result, result.comparison)
-    if result.slices:
-        return _sliced(result)
-    return _classes(result)
+    return _sliced(result) if result.slices else _classes(result)
 
 
 def _classes(result: EvalResult) -> TerminalTable:

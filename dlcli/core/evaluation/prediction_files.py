@@ -48,7 +48,7 @@ class PredictionTable:
     Attributes:
         predictions: The predictions, without groups.
         files: The file of each example, (n,); None without such a column.
-        ids: What the column `index` calls each example, (n,), no two alike; None without such a column.
+        ids: What the column `index` calls each example, (n,), no two the same; None without such a column.
         numbers: The same as whole numbers, (n,); the places of the rows from 0 on if they are none.
         metadata: The other columns as text, (n,) each.
         notes: How the columns were read, where that is not plain.
@@ -104,7 +104,8 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     files = None if roles.file is None else cells[roles.file]
     if roles.file is not None:
         metadata["file"] = cells[roles.file]
-    return PredictionTable(predictions, files, _ids(cells), metadata, notes)
+    ids = _ids(table, cells)
+    return PredictionTable(predictions, files, ids, metadata, (*_file_notes(files, ids), *notes))
 
 
 def _check_once(table: Table, used: Collection[str]) -> None:
@@ -120,9 +121,51 @@ def _case_notes(classes: Sequence[str]) -> list[str]:
     return [f"{pairs}, and count as two classes."] if pairs else []
 
 
-def _ids(cells: dict[str, Texts]) -> Texts | None:
-    found = next((column for name, column in cells.items() if plain_name(name) == INDEX), None)
-    return found if found is not None and len(set(found)) == len(found) else None
+def _ids(table: Table, cells: dict[str, Texts]) -> Texts | None:
+    """The column `index`; raises InputError if two rows have the same, as two rows for one example would count twice."""
+    name = next((name for name in cells if plain_name(name) == INDEX), None)
+    if name is None:
+        return None
+    if (pair := first_repeated([whole_or_text(one) for one in cells[name]])) is not None:
+        first, second = pair
+        message = f"{table.name}: row {second + 1}, column '{name}': '{cells[name][second]}' is that of row {first + 1} too"
+        raise InputError(message, hint="keep one row for each example, or rename the column if it does not number the examples")
+    return cells[name]
+
+
+def whole_or_text(cell: object) -> str:
+    """What a cell calls an example; whole numbers without the zeros before or behind them that programs add."""
+    text = str(cell).strip()
+    return found[1] if (found := WHOLE.fullmatch(text)) else text
+
+
+def first_repeated(names: Sequence[str]) -> tuple[int, int] | None:
+    """The first place whose name an earlier one has.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The earlier place and that one; None if each name is there once.
+    """
+    places: dict[str, int] = {}
+    for k, name in enumerate(names):
+        if places.setdefault(name, k) != k:
+            return places[name], k
+    return None
+
+
+def _file_notes(files: Texts | None, ids: Texts | None) -> tuple[str, ...]:
+    """A note where several rows name one file and nothing tells that they are several examples."""
+    pair = None if files is None or ids is not None else first_repeated([str(one) for one in files])
+    if files is None or pair is None:
+        return ()
+    several = len(files) - len(set(files))
+    return (
+        f"{count(several, 'row names', 'rows name')} a file that an earlier row names, first row {pair[1] + 1:,} and row "
+        f"{pair[0] + 1:,}, '{files[pair[1]]}': if these are one example it counts several times, and if they are parts of one, "
+        "`group=file` makes intervals wide enough.",
+    )
 
 
 def _texts(table: Table, k: int) -> Texts:

@@ -1,4 +1,4 @@
-"""Which texts and pairs a scorer was fitted on, so that an evaluation on them can be told.
+"""Which texts and pairs a scorer was fitted on, so that eval can report those that it knows already.
 
 A run directory has a hash of each text and each pair of the training and the dev part. Texts count as the same after folding.
 """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.comparison import LEVEL, compare_parts, gate_power, no_worse, p_of_pairs
-from dlcli.core.evaluation.prediction_files import WHOLE
+from dlcli.core.evaluation.prediction_files import whole_or_text
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.slices import CLASS, ExampleSlice
 from dlcli.core.grouped import difference_of, share_of
@@ -238,7 +238,7 @@ def _ends_of_paths(mine: Names, theirs: Names) -> tuple[Names, Names]:
 
 def _numbers_or_names(mine: Names, theirs: Names) -> tuple[Names, Names]:
     """What two tables call their examples; whole numbers without the zeros before or behind them that programs add."""
-    plain = [[found[1] if (found := WHOLE.fullmatch(name.strip())) else name for name in names] for names in (mine, theirs)]
+    plain = [[whole_or_text(name) for name in names] for names in (mine, theirs)]
     return (plain[0], plain[1]) if all(map(_each_once, plain)) else (mine, theirs)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
+from scipy.stats import norm
 
 from dlcli.cli.commands.eval import COMMAND as EVAL
+from dlcli.cli.markdown import markdown
 from dlcli.core.proportion import proportion
 from dlcli.engines import eval
 from dlcli.specs.eval import EvalConfig
@@ -140,7 +142,7 @@ def test_every_figure_of_classes_is_a_gate(tmp_path: Path, metric: str, value: f
     """Of four examples, five times, two are a, both right, and two are b: one is right, the other third by its probability."""
     path = tmp_path / "made.csv"
     path.write_text("truth,p_a,p_b\n" + "a,0.9,0.1\na,0.6,0.4\nb,0.7,0.3\nb,0.2,0.8\n" * 5)
-    for bound in (value - 1e-6, value + 1e-6):
+    for bound in (value - 1e-6, min(1.0, value + 1e-6)):
         failed = eval.run(EvalConfig(model=str(path), fail_under=(metric, bound))).failed
         assert bool(failed) == (bound > value), failed
         assert not failed or failed.startswith(
@@ -211,3 +213,56 @@ def test_torch_is_not_imported(tmp_path: Path):
         f"eval.run(EvalConfig(model={str(path)!r}, slices=('class',)))\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0
+
+
+def test_what_is_asked_for_beside_the_figures_is_in_every_form(tmp_path: Path):
+    """20 wrong labels that the probabilities are sure of, and a difference as in Connor's formula for usual shares."""
+    path = tmp_path / "made.csv"
+    y = np.arange(400) % 2
+    given = np.where(np.arange(400) < 20, 1 - y, y)
+    rows = [f"{given[k]},{0.98 if y[k] == 0 else 0.02},{0.02 if y[k] == 0 else 0.98}" for k in range(400)]
+    path.write_text("truth,p_0,p_1\n" + "\n".join(rows) + "\n")
+    plain = eval.run(EvalConfig(model=str(path)))
+    result = eval.run(EvalConfig(model=str(path), suspects=True, abstain=0.2, detect=0.01))
+    records = result.records()
+    assert len({tuple(row) for row in records}) == 1  # each row has all columns, as CSV needs them
+    assert [{name: row[name] for name in plain.records()[0]} for row in records[: len(plain.records())]] == plain.records()
+    further = [row for row in records if row["metric"] not in {one["metric"] for one in plain.records()}]
+    listed = [row for row in further if row["metric"] == "suspect"]
+    assert sorted(row["index"] for row in listed) == list(range(20))
+    assert {(row["given"], row["suggested"]) for row in listed} == {("1", "0"), ("0", "1")}
+    assert [row["value"] for row in further if row["metric"] == "suspects"] == [20]
+    images = {row["share"]: row["value"] for row in further if row["metric"] == "images-needed"}
+    z = norm.ppf(0.975) + norm.ppf(0.8)
+    assert images[0.05] == pytest.approx(z**2 * (0.05 - 0.01**2) / 0.01**2, abs=1)
+    threshold, answered, errors = (row for row in further if row["metric"].startswith("abstain"))
+    assert (threshold["value"], answered["value"], errors["value"]) == (pytest.approx(0.98), 1.0, pytest.approx(0.05))
+    table = EVAL.table(result)
+    assert [one.title for one in table.beside] == [
+        "When to answer",
+        "A difference of 1% in accuracy",
+        "Suspected labels, the first 10 of 20",
+    ]
+    assert not EVAL.table(plain).beside and "Suspected labels, the first 10 of 20" in markdown(table)
+    against = eval.run(EvalConfig(model=str(path), against=str(path), abstain=0.2))
+    assert [row["metric"] for row in against.records()][-3:] == ["abstain-threshold", "abstain-answered", "abstain-errors"]
+
+
+@pytest.mark.parametrize("cells", [("0", "1", "2", "1"), ("5", "7", "6", "007.0"), ("a", "b", "c", "b")])
+def test_two_rows_with_one_index_are_refused(cells: tuple[str, ...], tmp_path: Path):
+    path = tmp_path / "twice.csv"
+    path.write_text("Index,truth,label\n" + "".join(f"{cell},x,{'xy'[k % 2]}\n" for k, cell in enumerate(cells)))
+    with pytest.raises(InputError, match=f"row 4, column 'Index': '{cells[3]}' is that of row 2 too"):
+        eval.run(EvalConfig(model=str(path)))
+
+
+def test_a_file_in_several_rows_is_noted_unless_they_have_an_index(tmp_path: Path):
+    names = ["a.png", "b.png", "a.png", "a.png"]
+    for name, head, first in (("files", "", ""), ("frames", "index,", "{},")):
+        rows = [f"{first.format(k)}{file},x,{'xy'[k % 2]}\n" for k, file in enumerate(names)]
+        (tmp_path / f"{name}.csv").write_text(f"{head}file,truth,label\n{''.join(rows)}")
+    found, other = (eval.run(EvalConfig(model=str(tmp_path / f"{name}.csv"))) for name in ("files", "frames"))
+    said = [
+        note for note in found.notes if note.startswith("2 rows name a file that an earlier row names, first row 3 and row 1")
+    ]
+    assert len(said) == 1 and not any("name a file" in note for note in other.notes)
