@@ -1,6 +1,7 @@
 """Boosted decision trees as plain numbers: evaluated with numpy, saved as JSON, fitted by scikit-learn."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,32 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 1 << 12
-"""Rows evaluated at a time: the comparisons of a block with all splits stay in the cache."""
+_BLOCK = 1 << 14
+"""Rows evaluated at a time: their features and sums stay in the cache."""
+_SPLITS = 8
+"""Splits of a tree that are evaluated by one table: their outcomes are the bits of a byte."""
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """A tree of few splits: its leaf, by the outcomes of all splits as bits, the first split in the lowest bit.
+
+    Attributes:
+        splits: Feature, threshold, and whether a missing value goes left, of each split.
+        values: The value of the leaf, (2 ** splits,).
+    """
+
+    splits: tuple[tuple[int, np.float32, bool], ...]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A tree of more splits: the first split, and what follows on both sides."""
+
+    split: tuple[int, np.float32, bool]
+    left: "_Lookup | _Branch"
+    right: "_Lookup | _Branch"
 
 
 @dataclass(frozen=True)
@@ -44,22 +69,57 @@ class HistogramTrees:
         return found
 
     def _block(self, columns: NDArray[np.float32]) -> Floats:
-        missing = np.isnan(columns)
+        # A comparison with NaN is false, which is to the right; what is missing and goes left is below every threshold.
+        sides = (columns, np.where(np.isnan(columns), np.float32(-np.inf), columns))
         total = np.full(columns.shape[1], self.baseline)
-        for root in self.starts.tolist():
-            total += self._tree(root, columns, missing)
+        for tree in self._compiled:
+            total += _leaves(tree, sides)
         return total
 
-    def _tree(self, node: int, columns: NDArray[np.float32], missing: NDArray[np.bool_]) -> Floats | float:
-        """The leaf of each row; a whole tree is evaluated, since choices by mask cost less than following each row."""
+    @cached_property
+    def _compiled(self) -> "list[_Lookup | _Branch]":
+        return [self._compile(root) for root in self.starts.tolist()]
+
+    def _compile(self, node: int) -> "_Lookup | _Branch":
+        """A tree in the form in which it is evaluated: every split is, since that costs less than to follow each row."""
+        splits = self._splits(node)
+        if len(splits) > _SPLITS:
+            return _Branch(self._split(node), self._compile(int(self.left[node])), self._compile(int(self.right[node])))
+        outcomes = np.arange(1 << len(splits))
+        went_left = {split: (outcomes >> bit & 1).astype(bool) for bit, split in enumerate(splits)}
+        values = np.broadcast_to(self._leaf(node, went_left), outcomes.shape).copy()
+        return _Lookup(tuple(map(self._split, splits)), values)
+
+    def _splits(self, node: int) -> list[int]:
+        """The nodes that split, from one node down."""
+        if self.left[node] < 0:
+            return []
+        return [node, *self._splits(int(self.left[node])), *self._splits(int(self.right[node]))]
+
+    def _split(self, node: int) -> tuple[int, np.float32, bool]:
+        return int(self.feature[node]), self.threshold[node], bool(self.missing_left[node])
+
+    def _leaf(self, node: int, went_left: dict[int, NDArray[np.bool_]]) -> Floats | float:
+        """The value of the leaf that is reached from a node, by the outcome of each split."""
         if self.left[node] < 0:
             return float(self.value[node])
-        column = self.feature[node]
-        goes_left = columns[column] <= self.threshold[node]
-        if self.missing_left[node]:
-            goes_left |= missing[column]
-        left, right = (self._tree(int(child[node]), columns, missing) for child in (self.left, self.right))
-        return np.where(goes_left, left, right)
+        left, right = (self._leaf(int(child[node]), went_left) for child in (self.left, self.right))
+        return np.where(went_left[node], left, right)
+
+
+def _leaves(tree: _Lookup | _Branch, sides: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Floats:
+    """The value of the leaf of each row: `sides` are the features as they are, and with -inf where one is missing."""
+    if isinstance(tree, _Branch):
+        feature, threshold, missing_left = tree.split
+        left, right = (_leaves(child, sides) for child in (tree.left, tree.right))
+        return np.where(sides[missing_left][feature] <= threshold, left, right)
+    outcomes = np.zeros(sides[0].shape[1], np.uint8)
+    goes_left = np.empty(outcomes.shape, bool)
+    for feature, threshold, missing_left in reversed(tree.splits):
+        np.add(outcomes, outcomes, out=outcomes)
+        np.less_equal(sides[missing_left][feature], threshold, out=goes_left)
+        np.bitwise_or(outcomes, goes_left.view(np.uint8), out=outcomes)
+    return tree.values.take(outcomes)
 
 
 @dataclass(frozen=True)
