@@ -35,7 +35,8 @@ def exchanged(words: Ragged, first: Rows, second: Rows, moved: NDArray[np.bool_]
     repeated = words.repeats[first] | words.repeats[second]
     distinct = np.flatnonzero(moved & ~repeated)
     found[distinct] = _exchanged_distinct(words, first[distinct], second[distinct], neutral)
-    for row in np.flatnonzero(moved & repeated).tolist():
+    others = np.flatnonzero(moved & repeated)
+    for row in others[_shared_equally_often(words, first[others], second[others])].tolist():
         a, b = (words.flat[words.ends[text] : words.ends[text + 1]].tolist()[:ORDERED] for text in (first[row], second[row]))
         shared = set(a) & set(b)
         found[row] = _is_exchange([w for w in a if w in shared], [w for w in b if w in shared], neutral)
@@ -69,6 +70,14 @@ def _exchanged_distinct(words: Ragged, first: Rows, second: Rows, neutral: froze
     return np.asarray(sizes & ((shift == wanted) | ~shared).all(axis=1) & says_something.any(axis=1))
 
 
+def _shared_equally_often(words: Ragged, first: Rows, second: Rows) -> NDArray[np.bool_]:
+    """Whether each shared word of a pair is in both texts equally often, (pairs,): else nothing has changed places alone."""
+    widths = [min(ORDERED, int(words.lengths[rows].max(initial=0))) for rows in (first, second)]
+    a, b = words.padded(first, widths[0], -1), words.padded(second, widths[1], -2)
+    in_a, in_b = ((a[:, :, None] == other[:, None, :]).sum(axis=2, dtype=np.int8) for other in (a, b))
+    return np.asarray(((in_b == 0) | (in_b == in_a)).all(axis=1))
+
+
 def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
     size = len(a)
     if size < _SHORTEST or sorted(a) != sorted(b):
@@ -80,17 +89,20 @@ def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
     return any(
         _changes_ends(a, b, (start, end), x, neutral)
         for start in (range(before + 1) if repeated else (before,))
-        for x, end in _ends(b, start, a[start] if start < size else -1)
-        if (size - after <= end if repeated else end == size - after)
+        for x, end in _ends(b, start, a[start] if start < size else -1, size - after)
+        if repeated or end == size - after
     )
 
 
-def _ends(b: list[int], start: int, word: int) -> Iterator[tuple[int, int]]:
-    """The lengths of an end of b that begins with a word, and where it stops: there the first end of a part must stand."""
-    if word in b[start + 1 :]:
-        for place in range(start + 1, len(b)):
-            if b[place] == word:
-                yield from ((size, place + size) for size in range(1, min(_EXCHANGED, len(b) - place) + 1))
+def _ends(b: list[int], start: int, word: int, least: int) -> Iterator[tuple[int, int]]:
+    """The lengths of an end of b that begins with a word, and where it stops, at `least` or later.
+
+    There the first end of a part must stand, which begins at `start`.
+    """
+    for place in range(max(start + 1, least - _EXCHANGED), len(b)):
+        if b[place] == word:
+            for size in range(max(1, least - place), min(_EXCHANGED, len(b) - place) + 1):
+                yield size, place + size
 
 
 def _changes_ends(a: list[int], b: list[int], part: tuple[int, int], x: int, neutral: frozenset[int]) -> bool:
