@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import ArrayOfParts, release
 from dlcli.core.text.search.blocks import Blocks, pairs_within, searched
-from dlcli.core.text.search.neighbours import CPU_WORK, ROUNDING, SLACK, Pairs, cosines, in_row_order
+from dlcli.core.text.search.neighbours import CPU_WORK, ROUNDING, SLACK, SPARSE_WORK, Pairs, cosines, in_row_order
 from dlcli.core.text.search.sparse_join import (
     Heads,
     OrderedRows,
@@ -76,7 +76,7 @@ class SparseBlock:
         tiles, others = (row_tiles(len(block.numbers), block.tile) for block in (self, other))
         for number, tile in enumerate(tiles):
             later = others[number:] if other is self else others
-            yield from bounded_pairs(self.bounds, tile, other.bounds, later, bound, CPU_WORK)
+            yield from bounded_pairs(self.bounds, tile, other.bounds, later, bound, SPARSE_WORK)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def join_seconds(vectors: Matrix, threshold: float, *, block: Blocks | None = No
     if not sp.issparse(vectors):
         return float(_DENSE_S * pairs_within(len(vectors), block) * vectors.shape[1])
     among = searched(vectors, block)
-    products, candidates = OrderedRows(among, threshold - SLACK).work(among, CPU_WORK)
+    products, candidates = OrderedRows(among, threshold - SLACK).work(among, SPARSE_WORK)
     return _PRODUCT_S * products + _CANDIDATE_S * candidates
 
 
