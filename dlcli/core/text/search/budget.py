@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import release
+from dlcli.core.text.products import product
 from dlcli.core.text.search.blocks import Blocks, all_pairs_within, pairs_within
 from dlcli.core.text.search.neighbours import PAIR_BYTES, Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
@@ -63,10 +64,10 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
         # What is not stored is 0, below any level; each row that is not empty has a cosine of 1 with itself. The product is
         # taken in this order, since scipy copies the matrix that is transposed.
         rank += int((np.diff(vectors[rows].indptr) > 0).sum())
-        values = _largest(vectors, vectors[rows].T, rank + 1)
+        values = _largest(vectors, sp.csr_array(vectors[rows].T), rank + 1)
     else:
-        product = vectors[rows] @ vectors.T
-        values = product.toarray() if sp.issparse(product) else product
+        found = vectors[rows] @ vectors.T
+        values = found.toarray() if sp.issparse(found) else found
         values[np.arange(len(rows)), rows] = -1
         values = values.ravel() if block is None else values[block[rows][:, None] == block]
         rank = min(values.size - 1, rank)
@@ -74,11 +75,11 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
     return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
 
 
-def _largest(vectors: sp.csr_array, against: sp.csc_array, count: int) -> NDArray[np.float32]:
+def _largest(vectors: sp.csr_array, against: sp.csr_array, count: int) -> NDArray[np.float32]:
     """The `count` largest entries of a product, in any order, or all that are stored if there are fewer."""
     found = np.empty(0, np.float32)
     for start in range(0, vectors.shape[0], _ROWS):
-        found = np.append(found, (vectors[start : start + _ROWS] @ against).data)
+        found = np.append(found, product(vectors[start : start + _ROWS], against).data)
         release(vectors)
         found = found if len(found) <= count else np.partition(found, len(found) - count)[-count:]
     return found
@@ -105,10 +106,10 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
     """
     n = vectors.shape[0]
     rows = np.sort(np.random.default_rng(derive(seed, "pairs")).permutation(n)[: max(100, _SAMPLED // n)]).astype(np.int32)
-    against = vectors[rows].T
+    against = sp.csr_array(vectors[rows].T) if sp.issparse(vectors) else vectors[rows].T
     first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for start in range(0, n, _ROWS):
-        left, right = _at_least(vectors[start : start + _ROWS] @ against, level)
+        left, right = _at_least(product(vectors[start : start + _ROWS], against), level)
         first.append((left + start).astype(np.int32))
         second.append(rows[right])
         release(vectors)

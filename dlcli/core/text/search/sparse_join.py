@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import release, rows_of
+from dlcli.core.text.products import product
 from dlcli.core.text.ragged import sparse_rows
 from dlcli.core.text.vectors.weighting import inverse_document_frequency
 from dlcli.support.seeds import derive
@@ -283,15 +284,15 @@ def _head_pairs(
         other_head, behind_right = right.of(other, left.scale[tile.start])
         across = sp.csr_array(other_head.T)
         for start, stop in _blocks(head, across, work):
-            product = head[start:stop] @ across
-            found = np.flatnonzero(product.data >= bound - left.rest)
-            in_row = np.diff(np.searchsorted(found, product.indptr))
-            first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices.take(found)
+            products = product(head[start:stop], across)
+            found = np.flatnonzero(products.data >= bound - left.rest)
+            in_row = np.diff(np.searchsorted(found, products.indptr))
+            first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), products.indices.take(found)
             a, b = first + tile.start, second + other.start
             # The product of heads lacks the features after the shorter head. They add at most the mass behind that head times
             # the other row's scale; which head is shorter is not known here, so the larger of both bounds is safe.
             follows = np.maximum(behind_left.take(first) * right.scale.take(b), behind_right.take(second) * left.scale.take(a))
-            reach = product.data.take(found) + np.minimum(follows, left.rest) >= bound
+            reach = products.data.take(found) + np.minimum(follows, left.rest) >= bound
             kept = np.flatnonzero(reach & (a < b) if left is right else reach)
             yield a.take(kept), b.take(kept)
 

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import GrowingArray, release
+from dlcli.core.text.products import product
 from dlcli.core.text.ragged import sparse_rows
 from dlcli.support.row_store import batches
 
@@ -87,7 +88,7 @@ class PiecesOfKeys:
             columns = self._columns[start : start + ends[-1]]
             counts = sparse_rows(np.ones(len(columns), np.float32), columns, ends, len(self.pieces))
             counts.sum_duplicates()
-            yield counts @ features
+            yield product(counts, features)
             release(self._columns)
             start += int(ends[-1])
 
