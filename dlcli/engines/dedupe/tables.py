@@ -13,8 +13,8 @@ from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.arrays import Rows
-from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
-from dlcli.core.text.scoring.features import trigram_overlap
+from dlcli.core.text.scoring.explanation import LEXICAL, explain_pairs, match_kinds
+from dlcli.core.text.scoring.features import least_trigram_overlap, trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
@@ -27,8 +27,10 @@ from dlcli.support.tables import Table
 
 _DIGITS = 4
 _SHOWN = 10
-_EXPLAINED = 1 << 14
+_EXPLAINED = 1 << 16
 """Duplicates that are explained at a time."""
+_ROUNDING = 1e-5
+"""A lower bound of a feature this close to a limit leaves it open on which side the feature is."""
 
 
 class Explanations(NamedTuple):
@@ -196,10 +198,20 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
     needed, (first, second) = compact_ids(len(texts), first, second)
-    tokens = tokenize_texts(taken(texts.texts, needed.tolist()), built_in().rarity)
+    some = taken(texts.texts, needed.tolist())
+    tokens = tokenize_texts(some, built_in().rarity)
     why = explain_pairs(tokens, first, second)
-    kinds = match_kinds(same_text, (a == b) & ~masked, masked, trigram_overlap(tokens, first, second)[place])
+    overlap = least_trigram_overlap(tokens, first, second)
+    unsure = np.flatnonzero(overlap < LEXICAL + _ROUNDING)
+    overlap[unsure] = _trigram_overlap(some, first[unsure], second[unsure])
+    kinds = match_kinds(same_text, (a == b) & ~masked, masked, overlap[place])
     return Explanations(kinds, [why[k] for k in place.tolist()])
+
+
+def _trigram_overlap(texts: list[str], first: Rows, second: Rows) -> NDArray[np.float32]:
+    """The feature of pairs of a few of these texts."""
+    needed, (first, second) = compact_ids(len(texts), first, second)
+    return trigram_overlap(tokenize_texts([texts[k] for k in needed.tolist()], built_in().rarity), first, second)
 
 
 def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: NDArray[np.bool_]) -> NDArray[np.bool_]:

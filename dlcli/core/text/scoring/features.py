@@ -110,6 +110,18 @@ def trigram_overlap(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray
     return found
 
 
+def least_trigram_overlap(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float32]:
+    """A lower bound of `trigram_overlap`, (pairs,), to 1e-6: a shared word has all of its trigrams in both texts."""
+    found = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        both = texts.sets[first[block]].multiply(texts.sets[second[block]])
+        shared = np.asarray(both @ texts.rarity)
+        of_a, of_b = (texts.sums[rows[block], Kind.RARITY] for rows in (first, second))
+        found[block] = ratio(shared, of_a + of_b - shared)
+    return found
+
+
 def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float32]:
     # Almost all follows from what a pair shares in words, trigrams, bigrams and names, one sparse product each: sums of what
     # only one text has are its own sums, computed once per text, less the shared ones.
