@@ -130,9 +130,12 @@ def _sorted_rows(texts: Sequence[str], blocks: Sequence[str | None] | None, stri
 
 
 def _chosen(found: str, same: Iterable[tuple[str, int, str]], priority: NDArray[np.int64] | None) -> _Chosen:
-    """The distinct text of the rows with one id."""
-    rows, spellings = array("q"), dict[str, int]()
-    for _, row, text in same:
+    """The distinct text of the rows with one id, most of which are one row alone."""
+    (_, only, text), *others = same
+    if not others:
+        return _Chosen(found, text, only, 1 if priority is None else int(priority[only]), array("q", [only]))
+    rows, spellings = array("q", [only]), {text: only}
+    for _, row, text in others:
         rows.append(row)
         spellings.setdefault(text, row)
     text = min(spellings, key=spelling_rank)

@@ -48,11 +48,8 @@ def find_codes(runs: Ragged, words: Ragged, vocabulary: Sequence[str]) -> Codes:
         for run in np.flatnonzero(is_code).tolist()
     }
     kept = runs.keep(is_code[runs.flat])
-    number, ends = kept.flat.tolist(), kept.ends.tolist()
-    codes, distinct = integer_encode(
-        [spelled[run] for run in number[start:end]] for start, end in zip(ends, ends[1:], strict=False)
-    )
-    return Codes(codes.binary_matrix(len(distinct)), distinct)
+    codes, distinct = integer_encode([[*map(spelled.__getitem__, kept.flat.tolist())]])
+    return Codes(Ragged(codes.flat, kept.ends).binary_matrix(len(distinct)), distinct)
 
 
 def missing_codes(codes: Codes, words: Ragged, vocabulary: Sequence[str], texts: Rows, others: Rows) -> Floats:

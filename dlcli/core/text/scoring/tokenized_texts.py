@@ -1,5 +1,6 @@
 """Tokenized texts, with what the features of a pair need of each text, computed once."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -20,6 +21,7 @@ from dlcli.core.text.scoring.word_vectors import WordVectors
 from dlcli.core.text.tokens import ngrams
 
 _OPENING, _CLOSING = "([（", ")]）"
+_BRACKET = re.compile(f"[{re.escape(_OPENING + _CLOSING)}]")
 
 
 class Kind(IntEnum):
@@ -198,19 +200,21 @@ def _capital(run: str) -> bool:
 
 def _in_brackets(runs: Ragged, distinct: list[str]) -> NDArray[np.bool_]:
     """Whether each run of each text is in brackets, (runs,)."""
-    opened, closed, begins = (np.zeros(len(distinct), np.int64) for _ in range(3))
-    for number in [number for number, run in enumerate(distinct) if not run.isalnum()]:
-        run = distinct[number]
+    opened, closed = (np.zeros(len(distinct), np.int64) for _ in range(2))
+    begins = np.zeros(len(distinct), bool)
+    for number, run in [(number, run) for number, run in enumerate(distinct) if _BRACKET.search(run)]:
         opened[number], closed[number] = (sum(map(run.count, marks)) for marks in (_OPENING, _CLOSING))
         begins[number] = run[0] in _OPENING
     found = np.zeros(len(runs.flat), bool)
+    deeper = (opened - closed).tolist()
     # Few texts have brackets, and only these are walked through.
     for text in np.unique(np.searchsorted(runs.ends, np.flatnonzero(opened[runs.flat]), side="right") - 1).tolist():
-        depth = 0
-        for place in range(runs.ends[text], runs.ends[text + 1]):
-            run = runs.flat[place]
-            found[place] = depth > 0 or begins[run]
-            depth = max(0, depth + opened[run] - closed[run])
+        depth, places = 0, slice(runs.ends[text], runs.ends[text + 1])
+        inside = []
+        for run in runs.flat[places].tolist():
+            inside.append(depth > 0)
+            depth = max(0, depth + deeper[run])
+        found[places] = np.logical_or(inside, begins[runs.flat[places]])
     return found
 
 

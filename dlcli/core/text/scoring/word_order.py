@@ -86,10 +86,12 @@ def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
     before, after = [*same, False].index(False), [*same[::-1], False].index(False)
     # Of a word that is repeated, either place may belong to a part, so all ends in common are tried.
     repeated = len(set(a)) < size
+    at_end = frozenset(b[max(0, size - after - _EXCHANGED) :])
     return any(
         _changes_ends(a, b, (start, end), x, neutral)
         for start in (range(before + 1) if repeated else (before,))
-        for x, end in _ends(b, start, a[start] if start < size else -1, size - after)
+        if start < size and a[start] in at_end
+        for x, end in _ends(b, start, a[start], size - after)
         if repeated or end == size - after
     )
 
