@@ -42,7 +42,7 @@ from dlcli.support.reporter import Reporter, Unstoppable
 
 _SPREAD_S = 3.0
 """CPU seconds of all cells from which on several processes are used by default; starting one takes half a second."""
-_BLOCK_BYTES = 48 << 20
+_BLOCK_BYTES = 96 << 20
 _ON_CLUSTER = 16
 """For how many jobs at a time a table is cut on a cluster of unknown size."""
 _TEXTS = "texts"
@@ -51,7 +51,7 @@ _CELLS_EACH = 6
 """Cells per process at the least, so that none of them waits long for the last one."""
 _MANY, _RESUMABLE = 100_000, 4
 """Blocks at the least of a table with many texts, so that an interrupted run has something to continue from."""
-_WORTH_S, _CELL_S = 20.0, 3.0
+_WORTH_S, _CELL_S = 20.0, 8.0
 """CPU seconds from which on a join is cut by time, and about those of a cell then."""
 _SCORE_S = 1e-5
 """CPU seconds of scoring a pair."""
