@@ -36,10 +36,8 @@ def exchanged(words: Ragged, first: Rows, second: Rows, moved: NDArray[np.bool_]
     distinct = np.flatnonzero(moved & ~repeated)
     found[distinct] = _exchanged_distinct(words, first[distinct], second[distinct], neutral)
     others = np.flatnonzero(moved & repeated)
-    for row in others[_shared_equally_often(words, first[others], second[others])].tolist():
-        a, b = (words.flat[words.ends[text] : words.ends[text + 1]].tolist()[:ORDERED] for text in (first[row], second[row]))
-        shared = set(a) & set(b)
-        found[row] = _is_exchange([w for w in a if w in shared], [w for w in b if w in shared], neutral)
+    for row, a, b in _shared_words(words, first[others], second[others]):
+        found[others[row]] = _is_exchange(a, b, neutral)
     return found
 
 
@@ -70,17 +68,26 @@ def _exchanged_distinct(words: Ragged, first: Rows, second: Rows, neutral: froze
     return np.asarray(sizes & ((shift == wanted) | ~shared).all(axis=1) & says_something.any(axis=1))
 
 
-def _shared_equally_often(words: Ragged, first: Rows, second: Rows) -> NDArray[np.bool_]:
-    """Whether each shared word of a pair is in both texts equally often, (pairs,): else nothing has changed places alone."""
+def _shared_words(words: Ragged, first: Rows, second: Rows) -> Iterator[tuple[int, list[int], list[int]]]:
+    """The shared words of both texts, in order, and the number of the pair, if both have each of them equally often.
+
+    In no other pair have two parts changed places and nothing else.
+    """
     widths = [min(ORDERED, int(words.lengths[rows].max(initial=0))) for rows in (first, second)]
     a, b = words.padded(first, widths[0], -1), words.padded(second, widths[1], -2)
     in_a, in_b = ((a[:, :, None] == other[:, None, :]).sum(axis=2, dtype=np.int8) for other in (a, b))
-    return np.asarray(((in_b == 0) | (in_b == in_a)).all(axis=1))
+    rows = np.flatnonzero(((in_b == 0) | (in_b == in_a)).all(axis=1))
+    a, b, shared = a[rows], b[rows], in_b[rows] > 0
+    ends = np.cumsum(shared.sum(axis=1)).tolist()  # of both, since each has as many shared words as the other
+    of_a, of_b = a[shared].tolist(), b[(b[:, :, None] == a[:, None, :]).any(axis=2)].tolist()
+    for row, start, end in zip(rows.tolist(), [0, *ends], ends, strict=False):
+        yield row, of_a[start:end], of_b[start:end]
 
 
 def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
+    """Whether two texts of the same words, each equally often, are P X M Y S and P Y M X S."""
     size = len(a)
-    if size < _SHORTEST or sorted(a) != sorted(b):
+    if size < _SHORTEST:
         return False
     same = [x == y for x, y in zip(a, b, strict=True)]
     before, after = [*same, False].index(False), [*same[::-1], False].index(False)

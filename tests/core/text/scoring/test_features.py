@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.alignment import _judge
-from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
+from dlcli.core.text.scoring.features import FEATURES, NAMES, least_trigram_overlap, pair_features, trigram_overlap
 from dlcli.core.text.scoring.rarity import Rarity, TableWords, count_words, word_hash
 from dlcli.core.text.scoring.similar_words import MATCHED, similarity
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
@@ -254,6 +254,18 @@ def test_every_feature_is_what_its_definition_says(a, b):
     assume(not found["implied"])
     for name in NAMES:
         assert found[name] == pytest.approx(float(expected[name]), abs=1e-4, nan_ok=True), name
+
+
+@settings(deadline=None)
+@given(texts, texts)
+def test_the_overlap_of_trigrams_is_bounded_by_that_of_words(a, b):
+    read, ends = tokenize_texts([a, b], RARITY), (np.array([0]), np.array([1]))
+    least, overlap = least_trigram_overlap(read, *ends)[0], trigram_overlap(read, *ends)[0]
+    words = [set(parts(text)[0]) for text in (a, b)]
+    rare = [sum(RARITY.of([*some]).tolist()) for some in (words[0] & words[1], words[0] | words[1])]
+    assert least == pytest.approx(rare[0] / rare[1] if rare[1] else 0, abs=1e-5)
+    assert least <= overlap + 1e-5
+    assert overlap == pytest.approx(by_definition(a, b)["trigram_overlap"], abs=1e-4)
 
 
 @pytest.mark.parametrize("length", [46, 47, 48, 49, 60])

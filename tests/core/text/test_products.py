@@ -1,0 +1,32 @@
+import numpy as np
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dlcli.core.text.products import product
+
+WIDTH = 4
+
+
+def matrices(rows, columns):
+    return arrays(np.float32, st.tuples(rows, columns), elements=st.sampled_from([0, 0, 1, -1, 2]))
+
+
+@given(matrices(st.integers(0, 5), st.just(WIDTH)), matrices(st.just(WIDTH), st.integers(1, 5)), st.booleans())
+def test_a_product_is_that_of_the_dense_matrices(left, right, long_numbers):
+    sparse = [sp.csr_array(part) for part in (left, right)]
+    if long_numbers:
+        sparse = [sp.csr_array((part.data, part.indices.astype(np.int64), part.indptr), part.shape) for part in sparse]
+    found = product(*sparse)
+    assert found.shape == (len(left), right.shape[1])
+    np.testing.assert_array_equal(found.toarray(), left @ right)
+    np.testing.assert_array_equal(product(left, right), left @ right)
+
+
+@given(matrices(st.integers(1, 5), st.just(WIDTH)))
+def test_entries_are_in_the_order_of_scipy(rows):
+    left, right = sp.csr_array(rows), sp.csr_array(rows.T)
+    found, peer = product(left, right), left @ right
+    assert found.indices.tolist() == peer.indices.tolist()
+    assert found.data.tolist() == peer.data.tolist()
