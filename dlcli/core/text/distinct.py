@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -99,11 +99,16 @@ def distinct(
         start = sum(map(len, numbers))
         ids.extend(one.id for one in some)
         written.extend(one.text for one in some)
-        numbers.append(np.array([(one.row, one.priority) for one in some], np.int64))
-        sizes = [len(one.rows) for one in some]
-        of_row[np.concatenate([one.rows for one in some])] = np.repeat(np.arange(start, start + len(some)), sizes)
+        numbers.append(np.stack([_numbers(one.row for one in some), _numbers(one.priority for one in some)], axis=1))
+        sizes = _numbers(len(one.rows) for one in some)
+        rows = _numbers(chain.from_iterable(one.rows for one in some))
+        of_row[rows] = np.repeat(np.arange(start, start + len(some)), sizes)
     row, highest = np.concatenate(numbers).T.copy()
     return Distinct(ids.texts(), written.texts(), of_row, row, highest, strict)
+
+
+def _numbers(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.fromiter(values, np.int64)
 
 
 class _Chosen(NamedTuple):

@@ -41,7 +41,7 @@ class TableWords:
 def count_words(texts: Sequence[str], *, step: int = 1) -> TableWords:
     """Count how many of the distinct texts of a table, or of every `step`-th of them, have each word."""
     size, texts = len(texts), texts[::step]
-    runs, distinct = integer_encode(without_markup(text).split() for text in texts)
+    runs, distinct = integer_encode(map(str.split, map(without_markup, texts)))
     inner, vocabulary = integer_encode(map(forms_of_run, distinct))
     frequency = np.asarray(runs.expand(inner).binary_matrix(len(vocabulary)).sum(axis=0), np.int64).ravel().tolist()
     return TableWords(size, len(texts), dict(zip(vocabulary, frequency, strict=True)))

@@ -184,7 +184,7 @@ def tokenize_texts(
     Returns:
         The tokenized texts.
     """
-    runs, distinct = integer_encode(without_markup(text).split() for text in texts)
+    runs, distinct = integer_encode(map(str.split, map(without_markup, texts)))
     inner, vocabulary = in_alphabetical_order(*integer_encode(map(forms_of_run, distinct)))
     in_order = runs.expand(inner)
     kinds = _kinds(vocabulary, rarity.of(vocabulary, table))

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -69,11 +70,10 @@ class PiecesOfKeys:
         columns, lengths = GrowingArray(np.int32), GrowingArray(np.int32)
         for some in batches(keys, _BLOCK):
             split = [key.split() for key in some]
-            flat = array("i")
-            for found in split:
-                flat.extend(map(numbers.__getitem__, found))
-            columns.append(np.array(flat, np.int32))
-            lengths.append(np.array([*map(len, split)], np.int32))
+            sizes = np.array([*map(len, split)], np.int32)
+            flat = map(numbers.__getitem__, chain.from_iterable(split))
+            columns.append(np.fromiter(flat, np.int32, int(sizes.sum())))
+            lengths.append(sizes)
         self.pieces = list(numbers)
         self._columns, self._lengths = columns.array(), lengths.array()
 
