@@ -106,10 +106,10 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
     """
     n = vectors.shape[0]
     rows = np.sort(np.random.default_rng(derive(seed, "pairs")).permutation(n)[: max(100, _SAMPLED // n)]).astype(np.int32)
-    against = sp.csr_array(vectors[rows].T) if sp.issparse(vectors) else vectors[rows].T
+    against, multiply = (sp.csr_array(vectors[rows].T), product) if sp.issparse(vectors) else (vectors[rows].T, np.matmul)
     first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for start in range(0, n, _ROWS):
-        left, right = _at_least(product(vectors[start : start + _ROWS], against), level)
+        left, right = _at_least(multiply(vectors[start : start + _ROWS], against), level)
         first.append((left + start).astype(np.int32))
         second.append(rows[right])
         release(vectors)
