@@ -179,11 +179,11 @@ def brier(random: Random, setting: tuple[float, ...]) -> bool | None:
 
 
 def likelihood(random: Random, setting: tuple[float, ...]) -> bool | None:
-    """The log-likelihood of an overconfident network."""
-    wanted, n = setting
-    margin, _, truth = _margins(wanted, 3.0)
+    """The log-likelihood of a network with this accuracy on n images, which is too sure by a factor."""
+    wanted, n, times = setting
+    margin, _, truth = _margins(wanted, times)
     seed = int(random.integers(1 << 30))
-    return holds(metrics.negative_log_likelihood(*_predictions(random, margin, int(n), 3.0), seed=seed), truth)
+    return holds(metrics.negative_log_likelihood(*_predictions(random, margin, int(n), times), seed=seed), truth)
 
 
 def area(random: Random, setting: tuple[float, ...]) -> bool | None:
@@ -381,14 +381,14 @@ def _grid(*axes: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
 
 
 def _sets() -> Iterator[Figure]:
-    bp = "Bonett and Price (2012), J. Educ. Behav. Stat. 37"
+    bp, tango = "Bonett and Price (2012), J. Educ. Behav. Stat. 37", "Tango (1998), Stat. Med. 17"
     groups_of = "that of a proportion for the effective number of examples: Cochran (1977), 6.5; Kish (1965), 8.2"
     shares = _grid((0.5, 0.9, 0.99, 0.998), (10, 100, 600, 5000))
     wilson = "Wilson, modified where few are wrong"
     brown = "Brown, Cai and DasGupta (2001), Stat. Sci. 16"
     yield Figure("accuracy", wilson, brown, shares, accuracy, 1000, 0.92, mistakes=_wrong)
-    tried = _grid((0.02, 0.2), (30, 600, 5000))
-    yield Figure("two networks, same images", "adjusted Wald", bp, tried, two_networks, 1000, 0.94, mistakes=_differing)
+    tried = _grid((0.02, 0.06, 0.2), (30, 100, 600, 5000))
+    yield Figure("two networks, same images", "score", tango, tried, two_networks, 1000, 0.93, mistakes=_differing)
     yield Figure(
         "gain over the mean of members",
         "adjusted Wald",
@@ -407,12 +407,14 @@ def _sets() -> Iterator[Figure]:
     yield Figure("Brier score", groups_of, "", tried, brier, 100, 0.93, longer=1000, mistakes=_wrong)
     yield Figure(
         "negative log-likelihood",
-        "bootstrap-t, none with fewer than 30 mistakes",
+        "bootstrap-t, none with fewer than 5 mistakes made or expected",
         "Hall (1992)",
-        ((0.9, 600.0), (0.95, 1000.0), (0.97, 1500.0)),
+        ((0.8, 100.0, 1.0), (0.9, 100.0, 1.0), (0.9, 200.0, 2.0), (0.95, 300.0, 1.0), (0.9, 600.0, 3.0), (0.97, 1500.0, 3.0)),
         likelihood,
         100,
         0.92,
+        longer=1000,
+        mistakes=_wrong,
     )
     sizes = ((10, 90), (50, 50), (20, 980), (100, 900), (500, 500))
     tried = tuple((a, float(m), float(n), s) for s in (1.0, 2.0, 0.5) for a in (0.7, 0.9, 0.97, 0.998) for m, n in sizes)

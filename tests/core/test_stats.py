@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 from scipy import stats as peer
+from scipy.optimize import minimize_scalar
 
 from dlcli.core.proportion import proportion
 from dlcli.core.stats import (
@@ -23,17 +25,36 @@ _COLUMNS = st.integers(1, 60).flatmap(lambda n: st.tuples(*[st.lists(st.integers
 
 
 @given(_COLUMNS)
-def test_two_binary_columns_follow_bonett_and_price(columns):
-    a, b = columns
-    n = len(a)
-    f12, f21 = sum(x > y for x, y in zip(a, b, strict=True)), sum(x < y for x, y in zip(a, b, strict=True))
-    p12, p21 = (f12 + 1) / (n + 2), (f21 + 1) / (n + 2)
-    half = peer.norm.ppf(0.975) * sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
-    found = paired_difference(a, b)
-    assert found.value == pytest.approx((f12 - f21) / n)
-    assert found.low == pytest.approx(max(-1, p12 - p21 - half))
-    assert found.high == pytest.approx(min(1, p12 - p21 + half))
-    assert found.n == n
+def test_the_score_test_of_both_ends_of_binary_columns_is_at_its_limit(columns):
+    """Tango (1998): the likelihood is maximised by search here, under the difference that is tested."""
+    n, (more, less) = len(columns[0]), (sum(x > y for x, y in zip(*one, strict=True)) for one in (columns, columns[::-1]))
+    found = paired_difference(*columns)
+    assert (found.value, found.n) == (pytest.approx((more - less) / n), n)
+    for end, sign in ((found.low, 1), (found.high, -1)):
+        if abs(end) > 1 - 1e-9:
+            assert abs((more - less) / n) == 1 and end * (more - less) > 0
+        else:
+            score = (more - less - n * end) / sqrt(n * _variance(end, more, less, n))
+            assert score == pytest.approx(sign * peer.norm.ppf(0.975), rel=1e-3)
+
+
+def _variance(difference: float, more: int, less: int, n: int) -> float:
+    """That of a pair, under the most likely shares of pairs that differ either way by so much."""
+    first, last = max(0.0, -difference), (1 - difference) / 2
+
+    def unlikely(share: float) -> float:
+        shares = np.array([share + difference, share, 1 - difference - 2 * share])
+        return -float(special.xlogy([more, less, n - more - less], np.maximum(shares, 0)).sum())
+
+    share = minimize_scalar(unlikely, bounds=(first, last), method="bounded", options={"xatol": 1e-12}).x
+    return 2 * share + difference * (1 - difference)
+
+
+@pytest.mark.parametrize(("more", "less", "n", "low", "high"), [(1, 7, 21, -0.517, -0.026), (0, 0, 50, -0.07136, 0.07136)])
+def test_the_score_interval_is_a_published_one(more, less, n, low, high):
+    """The first is of Fagerland, Lydersen and Laake (2014, Stat. Med. 33), the second z^2 / (n + z^2)."""
+    found = paired_difference([1] * more + [0] * (n - more), [0] * more + [1] * less + [0] * (n - more - less))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-4)
 
 
 @given(_COLUMNS)
@@ -66,8 +87,8 @@ def test_the_interval_of_binary_pairs_covers_the_truth(n, both, only_a, only_b):
     kinds = rng.choice(4, size=(runs, n), p=[both, only_a, only_b, 1 - both - only_a - only_b])
     found = [paired_difference((k == 0) | (k == 1), (k == 0) | (k == 2)) for k in kinds]
     covered = np.mean([d.low <= only_a - only_b <= d.high for d in found])
-    # Five standard errors of the simulation under the nominal 95%; Bonett and Price's interval leans to the safe side.
-    assert covered > 0.95 - 5 * sqrt(0.95 * 0.05 / runs)
+    # Four standard errors of the simulation beside what an interval of counts has.
+    assert 0.93 - 4 * sqrt(0.95 * 0.05 / runs) < covered < 0.97 + 4 * sqrt(0.95 * 0.05 / runs)
 
 
 def test_the_interval_of_fractions_covers_the_truth():

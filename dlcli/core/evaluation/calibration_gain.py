@@ -1,7 +1,5 @@
 """What a calibration changes: figures of the same examples before and after, with paired differences."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from dlcli.core.bootstrap import bootstrap_t
@@ -12,6 +10,11 @@ from dlcli.core.grouped import difference_of, share_of
 from dlcli.specs.calibration import CalibratedMetric
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.support.seeds import derive
+
+_FEWEST_EXPECTED = 20
+"""With fewer mistakes that calibrated probabilities expect, the change of the NLL has no interval."""
+_ENOUGH = 30
+"""From as many mistakes, or groups with one, on the bootstrap-t interval of the change of the Brier score holds."""
 
 
 def calibration_gain(before: Predictions, after: Predictions, *, seed: int) -> tuple[CalibratedMetric, ...]:
@@ -40,22 +43,27 @@ def calibration_gain(before: Predictions, after: Predictions, *, seed: int) -> t
 
 
 def nll_change(before: Predictions, after: Predictions, seed: int) -> CalibratedMetric:
-    """The NLL, whose change has no interval where either has none."""
+    """The NLL, whose change has no interval where either has none, or where few mistakes are expected after calibration."""
     both = [
         metrics.negative_log_likelihood(_log_p(one), one.y, one.group, seed=derive(seed, "likelihood"))
         for one in (before, after)
     ]
     rows = np.arange(len(before.y))
     change = _log_p(before)[rows, before.y] - _log_p(after)[rows, before.y]
-    unsure = next((one for one in both if isinstance(one, PointEstimate)), None)
-    difference = _mean(change, before.group, seed) if unsure is None else replace(unsure, value=float(change.mean()))
+    unsure = next((one.why for one in both if isinstance(one, PointEstimate)), "")
+    expected = metrics.expected_mistakes(_log_p(after))
+    if not unsure and before.group is None and expected < _FEWEST_EXPECTED:
+        unsure = f"{expected:.1f} mistakes expected"
+    difference = (
+        PointEstimate(value=float(change.mean()), n=len(change), why=unsure) if unsure else _mean(change, before.group, seed)
+    )
     return CalibratedMetric(name="nll", before=both[0], after=both[1], difference=difference)
 
 
 def brier_change(before: Predictions, after: Predictions, seed: int) -> CalibratedMetric:
     """The Brier score; its change with few mistakes has twice the interval of paired outcomes in [0, 1], which is wider."""
     then, now = (_half_distance(_log_p(one), one.y) for one in (before, after))
-    enough = min(_mistakes(before), _mistakes(after)) >= metrics.FEWEST_MISTAKES
+    enough = min(_mistakes(before), _mistakes(after)) >= _ENOUGH
     half = _mean(now - then, before.group, seed) if enough else difference_of(now, then, before.group)
     return CalibratedMetric(
         name="brier",

@@ -21,8 +21,8 @@ from dlcli.support.plural import count
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-FEWEST_MISTAKES = 30
-"""With fewer of them the negative log-likelihood has no interval."""
+FEWEST_MISTAKES, FEWEST_GROUPS = 5, 30
+"""With fewer mistakes, or groups with one, the negative log-likelihood has no interval."""
 
 
 def log_probabilities(logits: NDArray[np.floating]) -> Floats:
@@ -90,8 +90,10 @@ def class_accuracies(predicted: Labels, y: Labels, classes: int, group: Labels |
 def negative_log_likelihood(log_p: Floats, y: Labels, group: Labels | None = None, *, seed: int) -> Estimate | PointEstimate:
     """The mean of -log p(label), in nats, at least 0, with the bootstrap-t interval.
 
-    A network that is seldom wrong owes the mean to a few mistakes, and nothing tells how large the next one is: with fewer than
-    `FEWEST_MISTAKES`, or fewer groups with one, there is no interval.
+    A network that is seldom wrong owes the mean to a few mistakes, and nothing tells how large the next one is: there is no
+    interval with fewer than `FEWEST_MISTAKES`, or if the probabilities expect fewer. The mistakes that are expected do not vary
+    with those that are made, so that samples with an interval are not those with a high mean. By group there is none with fewer
+    than `FEWEST_GROUPS` that have a mistake.
 
     Args:
         log_p: Log-probabilities, (n, outputs).
@@ -102,13 +104,29 @@ def negative_log_likelihood(log_p: Floats, y: Labels, group: Labels | None = Non
     Returns:
         The mean, with an interval if there are enough mistakes.
     """
-    losses, wrong = -log_p[np.arange(len(y)), y], log_p.argmax(1) != y
-    mistakes = int(wrong.sum()) if group is None else len(np.unique(group[wrong]))
-    if mistakes < FEWEST_MISTAKES:
-        why = count(mistakes, "mistake") if group is None else f"{count(mistakes, 'group')} with a mistake"
+    losses = -log_p[np.arange(len(y)), y]
+    why = _too_few_mistakes(log_p, y, group)
+    if why:
         return PointEstimate(value=float(losses.mean()), n=len(y), why=why)
     found = bootstrap_t(losses, group, seed=seed)
     return replace(found, low=max(0.0, found.low))
+
+
+def _too_few_mistakes(log_p: Floats, y: Labels, group: Labels | None = None) -> str:
+    """Why `negative_log_likelihood` has no interval for these arguments; empty if it has one."""
+    wrong = log_p.argmax(1) != y
+    if group is not None:
+        mistakes = len(np.unique(group[wrong]))
+        return f"{count(mistakes, 'group')} with a mistake" if mistakes < FEWEST_GROUPS else ""
+    made, expected = int(wrong.sum()), expected_mistakes(log_p)
+    if made < FEWEST_MISTAKES:
+        return count(made, "mistake")
+    return f"{made} mistakes, {expected:.1f} expected" if expected < FEWEST_MISTAKES else ""
+
+
+def expected_mistakes(log_p: Floats) -> float:
+    """How many mistakes there are among n examples if log-probabilities (n, outputs) are right."""
+    return float((1 - np.exp(log_p.max(1))).sum())
 
 
 def brier(log_p: Floats, y: Labels, group: Labels | None = None) -> Estimate:

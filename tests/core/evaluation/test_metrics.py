@@ -93,16 +93,34 @@ def test_the_brier_score_of_a_calibrated_network_is_known_better_than_a_share():
     assert found.high - found.low < 0.7 * 2 * (share.high - share.low)
 
 
-@pytest.mark.parametrize(("mistakes", "interval"), [(0, False), (29, False), (30, True)])
-def test_the_log_loss_of_a_few_mistakes_has_no_interval(mistakes: int, interval: bool):
-    y = np.zeros(500, np.int64)
-    logits = np.tile([3.0, 0.0], (500, 1)) + np.random.default_rng(0).normal(size=(500, 1)) * [0.3, 0.0]
-    logits[:mistakes, 1] = 5.0
-    found = metrics.negative_log_likelihood(metrics.log_probabilities(logits), y, seed=0)
-    assert (found.low is not None) == (found.high is not None) == interval
-    if not interval:
-        assert str(found).endswith(f"(no interval: {mistakes} mistake{'s' if mistakes != 1 else ''})")
+@pytest.mark.parametrize(
+    ("mistakes", "expected", "why"),
+    [(0, 20, "0 mistakes"), (1, 20, "1 mistake"), (4, 20, "4 mistakes"), (5, 20, ""), (40, 4, "40 mistakes, 4.0 expected")],
+)
+def test_the_log_loss_of_a_few_mistakes_has_no_interval(mistakes: int, expected: float, why: str):
+    """Those that are made, and those that the probabilities expect."""
+    y = np.ones(500, np.int64)
+    y[:mistakes] = 0
+    log_p = np.tile(np.log([expected / 500, 1 - expected / 500]), (500, 1))
+    found = metrics.negative_log_likelihood(log_p, y, seed=0)
+    assert (found.low is not None) == (found.high is not None) == (not why)
+    if why:
+        assert str(found).endswith(f"(no interval: {why})")
         assert flat("nll", found) == {"nll": found.value, "nll_low": None, "nll_high": None}
+
+
+def test_that_there_is_an_interval_does_not_tell_of_a_high_log_loss():
+    """Ten mistakes are made and expected; where five are needed, nearly all samples have an interval, and 93% of these hold."""
+    random, held = np.random.default_rng(0), []
+    p = np.linspace(0.6, 1 - 1e-9, 50)
+    truth = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean()
+    for _ in range(300):
+        right = random.random(50) < p
+        found = metrics.negative_log_likelihood(np.log(np.stack([1 - p, p], axis=1)), right.astype(np.int64), seed=0)
+        if found.low is not None:
+            held.append(found.low <= truth <= found.high)
+    assert len(held) > 280
+    assert np.mean(held) > 0.93 - 3 * (0.05 * 0.95 / len(held)) ** 0.5
 
 
 def test_groups_with_a_mistake_count_not_mistakes():
