@@ -2,6 +2,7 @@
 
 Two photographs of a burst, or two pages with the same layout, correlate as well as an image and its copy. They differ in
 places, so each of 8 x 8 blocks has to agree. Flat images and smooth gradients agree with anything: they are never confirmed.
+Of some sets different images agree as well as copies of others do, such as handwritten digits: `_above_look_alikes`.
 """
 
 from typing import NamedTuple
@@ -22,14 +23,22 @@ _MAX_DIFFERENCE = 0.7
 """Largest difference in a block, as a fraction of its variance."""
 _MIN_DETAIL = 4.0
 """Smallest standard deviation, in grey levels, beyond a smooth gradient."""
-_NOISE = 4.0
-"""Standard deviation, in grey levels, of what compression adds."""
+_NOISE, _NOISE_OF_FEW = 4.0, 8.0
+"""Standard deviation, in grey levels, of what compression adds, and that in images of few pixels, which nothing averages."""
+_FEW = 48
+"""Fewer pixels than these along a side are few."""
 _COARSE, _MIDDLE, _FINE = (16, 0.7), (24, 0.75), (48, 0.85)
 """Numbers of samples, and the correlation from which on a candidate is looked at further."""
 _BLOCKS = 8
 _SMALL = 80
 """Smaller parts, in pixels, are compared at 32 samples, others at 64."""
 _BATCH = 128
+_POWER = 2.5
+"""The number of pairs of different images that are within some distance of 1 grows with about this power of the distance."""
+_SHORT = 4.0
+"""How many times as many there are among handwritten digits, since the nearest pair of each image is not counted."""
+_FALSE, _FALSE_SHARE = 0.1, 0.005
+"""How many pairs of different images may be expected among the near duplicates: these, or this share of all."""
 
 
 class ConfirmedPairs(NamedTuple):
@@ -52,15 +61,44 @@ def confirm(grey: NDArray[np.uint8], sizes: NDArray[np.integer], candidates: Ali
         The near duplicates.
     """
     chosen = _best_alignments(grey, candidates)
-    found, scores = [no_alignments()], [np.empty(0, np.float32)]
+    parts, correlation, accepted = [no_alignments()], [np.empty(0, np.float32)], [np.empty(0, bool)]
     for start in range(0, len(chosen), _BATCH):
         pairs = _registered(grey, chosen.take(slice(start, start + _BATCH)))
         pairs = pairs.take((pairs.first_shown >= MIN_SHOWN) & (pairs.second_shown >= MIN_SHOWN))
         agreement = _agreement(grey, sizes, pairs)
-        found.append(pairs.take(agreement.accepted))
-        scores.append(agreement.correlation[agreement.accepted])
+        parts.append(pairs)
+        correlation.append(agreement.correlation)
+        accepted.append(agreement.accepted)
         task.advance(min(_BATCH, len(chosen) - start))
-    return ConfirmedPairs(join_alignments(found), np.concatenate(scores))
+    every, score, good = join_alignments(parts), np.concatenate(correlation), np.concatenate(accepted)
+    kept = good & (score >= _above_look_alikes(every, score, good))
+    return ConfirmedPairs(every.take(kept), score[kept])
+
+
+def _above_look_alikes(pairs: Alignments, score: Floats, accepted: NDArray[np.bool_]) -> float:
+    """The correlation from which on few of the accepted pairs are expected to be of different images.
+
+    Pairs that are rejected for their correlation tell how common look-alikes are, but for the best pair of an image, which may
+    be a copy that was changed too much. Their number is extrapolated.
+
+    Args:
+        pairs: The pairs that were registered.
+        score: Their correlations, (pairs,).
+        accepted: Which are near duplicates by themselves, (pairs,).
+
+    Returns:
+        The correlation, at least `MIN_CORRELATION`.
+    """
+    best = np.zeros(1 + max(pairs.first.max(initial=0), pairs.second.max(initial=0)), score.dtype)
+    for side in (pairs.first, pairs.second):
+        np.maximum.at(best, side, score)
+    runner_up = (score < MIN_CORRELATION) & (score < best[pairs.first]) & (score < best[pairs.second])
+    within, farthest = 1 - MIN_CORRELATION, 1 - _FINE[1]
+    expected = _SHORT * runner_up.sum() / ((farthest / within) ** _POWER - 1)
+    ordered = np.minimum(1.0, np.sort(score[accepted])[::-1].astype(np.float64))
+    false = expected * ((1 - ordered) / within) ** _POWER
+    fine = np.flatnonzero(false <= np.maximum(_FALSE, _FALSE_SHARE * np.arange(1, len(ordered) + 1)))
+    return float(ordered[fine[-1]]) if len(fine) else 1.0
 
 
 def has_detail(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -113,7 +151,8 @@ def _agreement(grey: NDArray[np.uint8], sizes: NDArray[np.integer], pairs: Align
         first, second = overlapping_patches(grey, pairs.take(which), samples)
         a, b = standardised(first), standardised(second)
         correlation[which] = (a * b).mean((1, 2))
-        noise = _NOISE / np.maximum(np.minimum(first.std((1, 2)), second.std((1, 2))), np.float32(1e-3))
+        level = np.where(np.minimum(*pixels)[which] < _FEW, np.float32(_NOISE_OF_FEW), np.float32(_NOISE))
+        noise = level / np.maximum(np.minimum(first.std((1, 2)), second.std((1, 2))), np.float32(1e-3))
         accepted[which] = (
             (correlation[which] >= MIN_CORRELATION)
             & (np.minimum(_detail(first), _detail(second)) >= _MIN_DETAIL)

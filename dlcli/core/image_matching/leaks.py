@@ -15,8 +15,8 @@ from dlcli.core.image_matching.twins import grey_copies
 from dlcli.core.image_matching.whole_images import image_hashes, pairs_between
 from dlcli.support.reporter import SILENT, Reporter
 
-SMALL = 32
-"""Below this height or width only equal pixels count: different images of so few pixels agree too often."""
+SMALL = 28
+"""Below this height or width only equal pixels count, also mirrored: too few are left to align crops by."""
 
 
 class NearDuplicates(NamedTuple):
@@ -47,10 +47,16 @@ def duplicates_between(x: Tensor, others: Tensor, report: Reporter = SILENT) -> 
 
 
 def _equal(x: Tensor, others: Tensor) -> dict[int, int]:
+    """By the index of each image with a duplicate, that of one with equal pixels or, without one, of one that is mirrored."""
     seen: dict[bytes, int] = {}
     for k, image in enumerate(others):
         seen.setdefault(_bytes(image), k)
-    return {k: seen[key] for k, image in enumerate(x) if (key := _bytes(image)) in seen}
+    found = {}
+    for k, image in enumerate(x):
+        same = seen.get(_bytes(image), seen.get(_bytes(image.flip(-1))))
+        if same is not None:
+            found[k] = same
+    return found
 
 
 def _bytes(image: Tensor) -> bytes:
