@@ -20,7 +20,7 @@ from dlcli.engines import probe_gradients
 from dlcli.specs.figures import points
 from dlcli.specs.probe_gradients import ProbeGradientsConfig, ProbeGradientsResult
 
-SOUND = ("mlp", "resnet-24", "lenet", "cifar-resnet-8")
+SOUND = ("mlp", "resnet-24", "cifar-resnet-8", "cifar-resnet-20")
 DEEP = {"12 layers, 64 wide": (12, 64), "24 layers, 64 wide": (24, 64), "24 layers, 32 wide": (24, 32)}
 _CODE = """
 from torch import nn
@@ -76,11 +76,9 @@ def _sound(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _tried(model: str, options: argparse.Namespace, seed: int) -> ProbeGradientsResult:
-    size = 28 if model == "lenet" else None
     config = ProbeGradientsConfig(
         model=model,
         data="digits",
-        size=size,
         limit=options.limit,
         try_suggested=True,
         seeds=options.seeds,

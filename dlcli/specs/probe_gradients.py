@@ -187,7 +187,8 @@ class LayerRow:
     where an ELU is scaled to keep mean 0 and variance 1.
 
     `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
-    zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
+    zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation; where
+    activations are images, `dead` is the share of channels that are above zero nowhere.
     `gradient` is the root of the mean square of the gradient with respect to it, `cosine` the mean cosine of those of two
     inputs, None if none comes back.
     """

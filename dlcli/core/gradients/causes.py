@@ -19,6 +19,7 @@ class Thresholds:
     dead_inputs: int = 16
     norm_ratio: float = 1e3
     alike: float = 0.9
+    strong: float = 0.8
     alike_growth: float = 0.1
     selu_variance: tuple[float, float] = (0.5, 2.0)
     selu_mean: float = 0.5
@@ -60,7 +61,7 @@ def _dead(facts: Observations) -> _Found:
     # Of few inputs many units are below zero for all that live.
     if worst is None or worst.dead <= THRESHOLDS.dead or facts.inputs < THRESHOLDS.dead_inputs:
         return None
-    evidence = f"{worst.layer}: {worst.dead:.0%} of its units are above zero for none of {facts.inputs} inputs"
+    evidence = f"{worst.layer}: {worst.dead:.0%} of its units or channels are above zero for none of {facts.inputs} inputs"
     return "dead units", evidence, ("selu", "elu")
 
 
@@ -95,11 +96,17 @@ def _lost_with_depth(signals: Sequence[LayerRow]) -> str:
 def _strong_branches(facts: Observations) -> _Found:
     if not facts.skips or facts.verdict not in ("white", "shattered", "partial"):
         return None
+    # Ordinary residual networks, whose branches are as strong as their skips, are just below the border of healthy ones.
+    if facts.acf1 is not None and facts.acf1 >= THRESHOLDS.strong:
+        return None
     evidence = f"{facts.skips} residual blocks, autocorrelation {facts.acf1:.2f} from one point to the next"
     return "residual branches as strong as their skips", evidence, ("residual-scale=0.1",)
 
 
 def _collapse(facts: Observations) -> _Found:
+    # Behind a skip most units are above zero whatever the input is, and what tells inputs apart is passed on.
+    if facts.skips:
+        return None
     shares = [(one.layer, one.coactive / one.active) for one in _rectified(facts.signals) if one.active > 0]
     if len(shares) < 2:
         return None

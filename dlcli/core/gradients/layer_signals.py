@@ -27,6 +27,9 @@ from dlcli.core.graph.trace import ACTIVATIONS, is_transparent
 from dlcli.core.layers.selu import ScaledELU, solve_fixed_point
 from dlcli.specs.probe_gradients import LayerRow
 
+_OF_IMAGES = 4
+"""Dimensions of a batch of images; videos have more."""
+
 
 @float32_precision("ieee")
 def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> list[LayerRow]:
@@ -62,7 +65,11 @@ def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device
 
 @dataclass(frozen=True)
 class _Seen:
-    """The output of one activation and its statistics: sums over all values, and inputs above zero by unit."""
+    """The output of one activation and its statistics: sums over all values, and inputs above zero by unit and by channel.
+
+    A unit is one value of an input. The units of a channel of images share their weights, and where the background is plain
+    many of them never change: such a channel lives if one of its units does.
+    """
 
     name: str
     kind: str
@@ -70,6 +77,7 @@ class _Seen:
     total: float
     squares: float
     above: Tensor
+    alive: Tensor
 
 
 @dataclass
@@ -83,6 +91,7 @@ class _Tally:
     total: float = 0.0
     squares: float = 0.0
     above: Tensor | int = 0
+    alive: Tensor | int = 0
     gradient: float | None = None
     directions: Tensor | int = 0
     directed: int = 0
@@ -94,6 +103,7 @@ class _Tally:
         self.total += other.total
         self.squares += other.squares
         self.above = self.above + other.above
+        self.alive = self.alive + other.alive
         if other.gradient is not None:
             self.gradient = (self.gradient or 0.0) + other.gradient
             self.directions = self.directions + other.directions
@@ -117,7 +127,7 @@ class _Tally:
             variance=max(0.0, self.squares - self.values * mean**2) / (self.values - 1),
             active=float(above.mean()) / n,
             coactive=float((above * (above - 1)).mean()) / (n * (n - 1)),
-            dead=float((above == 0).double().mean()),
+            dead=float((torch.as_tensor(self.alive) == 0).double().mean()),
             gradient=None if self.gradient is None else math.sqrt(self.gradient / self.values),
             cosine=self.cosine,
         )
@@ -125,7 +135,7 @@ class _Tally:
 
 def _tally(one: _Seen, gradient: Tensor | None) -> _Tally:
     """The sums of one batch."""
-    sums = _Tally(one.name, one.kind, len(one.output), one.output.numel(), one.total, one.squares, one.above)
+    sums = _Tally(one.name, one.kind, len(one.output), one.output.numel(), one.total, one.squares, one.above, one.alive)
     if gradient is None:
         return sums
     each = to_float64(gradient.flatten(1))
@@ -196,8 +206,10 @@ class _Watcher(TorchFunctionMode):
         if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
             scale, kind = self._scaled(name.rstrip("_"))
             values = to_float64(output.detach()) * scale
-            total, squares, above = float(values.sum()), float(values.square().sum()), (values > 0).flatten(1).sum(0)
-            self.seen.append(_Seen(self._named(kind), kind, output, total, squares, above))
+            total, squares, positive = float(values.sum()), float(values.square().sum()), values > 0
+            above = positive.flatten(1).sum(0)
+            alive = positive.flatten(2).any(2).sum(0) if positive.dim() >= _OF_IMAGES else above
+            self.seen.append(_Seen(self._named(kind), kind, output, total, squares, above, alive))
         return output
 
 

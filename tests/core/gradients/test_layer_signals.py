@@ -122,6 +122,19 @@ def test_dead_units_are_counted():
     assert layer_signals(net, X, Derivative("logit", 0), device=CPU)[0].dead >= 3 / 8
 
 
+def test_a_channel_that_is_above_zero_somewhere_is_not_dead():
+    """Before a plain background half of the units never change, whose channels do where there is something to see."""
+    images = torch.zeros(9, 1, 6, 6)
+    images[:, :, 2:4, 2:4] = torch.rand(9, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+        net[0].bias.copy_(torch.tensor([-0.1, -0.1, -0.1, -100.0]))
+    (row,) = layer_signals(net, images, Derivative("logit", 0), device=CPU)
+    assert (row.dead, row.units) == (1 / 4, 144)
+    assert row.active < 0.5
+
+
 def test_batch_normalisation_has_a_quarter_of_pairs_in_common():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(50, 400), nn.BatchNorm1d(400), nn.ReLU(), nn.Linear(400, 2))
