@@ -24,6 +24,9 @@ Index = np.ndarray
 _ROUNDING = 1e-5
 """By so much a stored change may exceed eps, for images are of float32."""
 
+_AT_ONCE = 256
+"""Images in memory in double precision at a time."""
+
 
 def repeat_attack(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """Count the accuracies again, and classify a tenth of the images."""
@@ -57,6 +60,9 @@ def _adversarial(
 ) -> Iterator[Check]:
     result, eps = record.result, record.result["headline"]["eps"]
     yield same("number of images", result["n_images"], len(arrays["y"]))
+    yield same("methods", result["method"], ",".join(setup.config.methods))
+    yield same("norm", result["norm"], setup.norm)
+    yield same("eps", list(result["eps"]), list(setup.eps))
     if not result["members"] and setup.config.target is None:
         right = arrays[f"predicted_{eps:g}"] == arrays["y"]
         yield number("robust accuracy", result["headline"]["adversarial"]["value"], float(right.mean()))
@@ -68,8 +74,8 @@ def _adversarial(
     yield _clean_images(arrays["x_clean"], setup.x, picked)
     for value in result["eps"]:
         name = f"{value:g}"
+        yield _within(arrays[f"x_{name}"], arrays["x_clean"], result["norm"], value)
         images = torch.from_numpy(arrays[f"x_{name}"][picked])
-        yield _within(images, torch.from_numpy(arrays["x_clean"][picked]), result["norm"], value)
         yield _again(f"labels of a tenth at eps {name}", model, images, arrays[f"predicted_{name}"][picked], setup)
 
 
@@ -112,11 +118,15 @@ def _clean_images(stored: np.ndarray, x: Tensor, picked: Index) -> Check:
     return same("clean images of a tenth that are in the data", len(picked), found)
 
 
-def _within(images: Tensor, clean: Tensor, norm: str, eps: float) -> Check:
-    longest = float(NORMS[norm].length(images.double() - clean.double()).max())
+def _within(images: np.ndarray, clean: np.ndarray, norm: str, eps: float) -> Check:
+    """Whether the change of every image is within eps."""
+    longest = 0.0
+    for start in range(0, len(images), _AT_ONCE):
+        changed, usual = (torch.from_numpy(one[start : start + _AT_ONCE]).double() for one in (images, clean))
+        longest = max(longest, float(NORMS[norm].length(changed - usual).max()))
     inside = longest <= eps * (1 + _ROUNDING) + _ROUNDING
     verdict = Verdict.SAME if inside else Verdict.REFUSED
-    return Check(what=f"changes of a tenth at eps {eps:g}", claimed=f"at most {eps:g}", found=f"{longest:.6g}", verdict=verdict)
+    return Check(what=f"changes at eps {eps:g}", claimed=f"at most {eps:g}", found=f"{longest:.6g}", verdict=verdict)
 
 
 def _again(what: str, model: nn.Module, images: Tensor, claimed: np.ndarray, setup: AttackSetup) -> Check:
@@ -132,6 +142,7 @@ def _corrupted(record: RunRecord, arrays: Arrays, setup: AttackSetup, model: nn.
     yield number("mean error", record.result["mean_error"]["value"], float(errors.mean()))
     clean = arrays["predicted_clean"] == arrays["y"]
     yield number("clean accuracy", record.result["clean"]["value"], float(clean.mean()))
+    yield from _corruption_rows(record.result, arrays, ~errors)
     yield same("true labels of a tenth", arrays["y"][picked].tolist(), setup.y[picked].tolist())
     places = setup.places[picked].tolist()
     for k, name in enumerate(arrays["corruptions"].tolist()):
@@ -139,3 +150,17 @@ def _corrupted(record: RunRecord, arrays: Arrays, setup: AttackSetup, model: nn.
         images = corrupt(name, CORRUPTIONS[name], setup.x[picked], severity, places, setup.config.seed)
         claimed = arrays["predicted"][k, SEVERITIES.index(severity)][picked]
         yield _again(f"labels of a tenth, {name} {severity}", model, images, claimed, setup)
+
+
+def _corruption_rows(result: Mapping[str, Any], arrays: Arrays, right: np.ndarray) -> Iterator[Check]:
+    """The accuracies of each corruption and severity, and the error of each corruption; `right` is (kinds, severities, n)."""
+    names = list(dict.fromkeys(arrays["corruptions"].tolist()))
+    accuracies = {(name, one): right[k, place] for k, name in enumerate(names) for place, one in enumerate(SEVERITIES)}
+    yield same("corruptions", [row["corruption"] for row in result["by_corruption"]], names)
+    yield same("severities", [(row["corruption"], row["severity"]) for row in result["rows"]], list(accuracies))
+    for row in result["by_corruption"]:
+        found = float(1 - right[names.index(row["corruption"])].mean())
+        yield number(f"error under {row['corruption']}", row["error"]["value"], found)
+    for row in result["rows"]:
+        found = float(accuracies[row["corruption"], row["severity"]].mean())
+        yield number(f"accuracy under {row['corruption']} {row['severity']}", row["accuracy"]["value"], found)

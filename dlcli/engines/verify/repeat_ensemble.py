@@ -22,6 +22,7 @@ def repeat_ensemble(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     given = record.config(EnsembleConfig, device=config.device, trust_code=config.trust_code)
     data = open_setup(given, SILENT).data
     saved = open_trained(str(record.folder), data, device=device)
+    yield same("rule", record.result["rule"], given.rule)
     yield same("number of members", claimed["members"], len(saved.members))
     yield same("SHA-256 of the members", record.result["model_sha256"], saved.sha256)
     yield same("number of test images", claimed["accuracy"]["n"], len(data.y_test))

@@ -23,6 +23,11 @@ from dlcli.support.reporter import SILENT
 _CLOSE = 1e-3
 """Probabilities that were computed with other threads or libraries differ by less."""
 
+_OF_CLASS = "p_"
+_OF_DIGITS = 1e-6
+"""Probabilities that are written with nine digits differ by less."""
+_TRUE_OR_NOT = ("false", "true")
+
 
 def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """Count the accuracy again, and predict a tenth of the examples."""
@@ -43,7 +48,42 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     yield same("number of predictions", record.result["n_images"], len(rows))
     yield number("top-1 accuracy", claimed["top-1"]["value"], sum(right) / max(len(right), 1))
     yield from figures_again(record, path)
+    yield from _columns(rows)
     yield from _predicted_again(record, config, rows)
+
+
+def _columns(rows: list[dict[str, Any]]) -> Iterator[Check]:
+    """Whether what a row says beside its label and probabilities follows from these."""
+    classes = [name for name in rows[0] if name.startswith(_OF_CLASS)] if rows else []
+    if not classes or not {f"{_OF_CLASS}{row['truth']}" for row in rows} <= set(classes):
+        return
+    try:
+        p = np.array([[float(row[name]) for name in classes] for row in rows])
+    except ValueError:  # metadata of such a name
+        return
+    if np.abs(p.sum(1) - 1).max() > _OF_DIGITS * len(classes):
+        return
+    true, place = np.array([classes.index(f"{_OF_CLASS}{row['truth']}") for row in rows]), np.arange(len(rows))
+    others = p.copy()
+    others[place, true] = -1.0
+    given = {name: np.array([float(row[name]) for row in rows]) for name in ("loss", "margin", "probability")}
+    away = np.abs(
+        [
+            np.exp(-given["loss"]) - p[place, true],
+            given["margin"] - p[place, true] + others.max(1),
+            given["probability"] - p.max(1),
+        ]
+    ).max(0)
+    wrong = [
+        k for k, row in enumerate(rows) if away[k] > _OF_DIGITS or row["correct"] != _TRUE_OR_NOT[row["label"] == row["truth"]]
+    ]
+    shown = f"row {wrong[0]}" if wrong else "all rows"
+    yield Check(
+        what="losses, margins and correctness",
+        claimed="follow from the probabilities",
+        found=f"not in {shown}" if wrong else f"in {shown}",
+        verdict=Verdict.REFUSED if wrong else Verdict.SAME,
+    )
 
 
 def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[str, Any]]) -> Iterator[Check]:

@@ -198,6 +198,20 @@ def fewer_corrupted(runs: Path) -> None:
     np.savez_compressed(path, **arrays)
 
 
+def better_loss(runs: Path) -> None:
+    rows = _rows(runs / "eval")
+    rows[3]["loss"] = "0.0001"
+    _write(runs / "eval", rows)
+
+
+def one_image_beyond(runs: Path) -> None:
+    path = runs / "attack" / "adversarial.npz"
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["x_0.2"][7] = np.where(arrays["x_clean"][7] > 0.5, 0, 1)
+    np.savez_compressed(path, **arrays)
+
+
 def removed_file(runs: Path) -> None:
     (runs / "eval" / "predictions.csv").unlink()
 
@@ -253,6 +267,8 @@ BESIDE = {
     "images": ("attack", other_images),
     "weaker images": ("attack", weaker_images),
     "corrupted": ("corruptions", fewer_corrupted),
+    "loss of a row": ("eval", better_loss),
+    "an image beyond eps": ("attack", one_image_beyond),
 }
 INSIDE = {
     "accuracy": ("eval", at("result", "metrics", 0, "estimate", "value", to=0.999)),
@@ -301,6 +317,12 @@ INSIDE = {
     "set": ("eval", at("result", "split", to="train")),
     "comparison that is a number": ("table", at("result", "comparison", to=0.5)),
     "slices that are a number": ("compared", at("result", "slices", to=3)),
+    "command": ("eval", at("command", to="train")),
+    "eps of the options": ("attack", at("config", "eps", to=[0.5])),
+    "method of the options": ("attack", at("config", "method", to=["pgd"])),
+    "accuracy at a severity": ("corruptions", at("result", "rows", 3, "accuracy", "value", to=0.999)),
+    "error of a corruption": ("corruptions", at("result", "by_corruption", 0, "error", "value", to=0.001)),
+    "a severity removed": ("corruptions", without("rows", 0)),
     "figures that are text": ("eval", at("result", "metrics", to="top-1")),
 }
 
