@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -49,7 +49,7 @@ def show(command: Command, config: Any, result: Any, run: RunOptions, reporter: 
         save_rows(result.table, config.output, form)
     else:
         form = _form(result.KIND, form)
-        _print(command, config, result, form, verbose=run.verbose)
+        _print(command, config, result, form, verbose=run.verbose, printed=reporter.printed if one_place() else ())
         if form in _DRAWN:
             return
     reporter.note(command.answer(command.named(result, config)))
@@ -63,9 +63,21 @@ def _form(kind: str, form: str) -> str:
     return "csv" if kind == "rows" else "json"
 
 
-def _print(command: Command, config: Any, result: Any, form: str, *, verbose: bool) -> None:
+def one_place() -> bool:
+    """Whether standard output and standard error go to the same terminal, pipe or file."""
+    try:
+        out, err = (os.fstat(stream.fileno()) for stream in (sys.stdout, sys.stderr))
+    except (OSError, ValueError):  # a stream that is closed, or none of the system
+        return False
+    return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
+
+
+def _print(command: Command, config: Any, result: Any, form: str, *, verbose: bool, printed: Collection[str]) -> None:
+    """Print a result on standard output; a table without the notes in `printed`, which stand above it."""
     if form in _DRAWN:
-        table = with_flags_of(command.table(command.named(result, config)), command.name)
+        table = command.table(command.named(result, config))
+        table = replace(table, notes=tuple(note for note in table.notes if note not in printed))
+        table = with_flags_of(table, command.name)
         if form == "table":
             draw(table, sys.stdout, verbose=verbose)
         else:

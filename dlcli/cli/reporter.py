@@ -24,13 +24,18 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class TerminalReporter:
-    """The command line's Reporter: prints to standard error, with the fields in messages written as flags of `command`."""
+    """The command line's Reporter: prints to standard error, with the fields in messages written as flags of `command`.
+
+    Attributes:
+        printed: The notes and warnings that were printed.
+    """
 
     def __init__(self, command: str = "", *, quiet: bool = False, verbose: bool = False) -> None:
         self._command = command
         self._quiet = quiet
         self._verbose = verbose
         self._bars: Any = None
+        self.printed: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +52,7 @@ class TerminalReporter:
     def note(self, text: str) -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
+            self.printed.add(text)
             self._line(text)
 
     def path(self, text: str, path: Path, *, before: str = "") -> None:
@@ -58,6 +64,7 @@ class TerminalReporter:
 
     def warn(self, text: str) -> None:
         """Print a warning, even if quiet: a result that may be other than expected must not look like any other."""
+        self.printed.add(text)
         self._line(f"warning: {text}")
 
     def _line(self, text: str) -> None:

@@ -15,6 +15,7 @@ from dlcli.engines.dev_set import is_data_of_run
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.calibration import CALIBRATORS, Calibration
+from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.usual_data import RUN_FILES
@@ -46,6 +47,10 @@ def calibrated(config: EvalConfig, loaded: LoadedModel, report: Reporter) -> Loa
     other = loaded if own else open_to_predict(_of_other_data(config, config.calibrate), report)
     has_dev = "dev" in other.data.splits and len(other.data.splits["dev"].y) > 0
     name = config.calibrate if own else "dev" if has_dev else "test"
+    if own and name not in other.data.splits:
+        there = ", ".join(one for one in other.data.splits if one != "train")
+        hint = f"{command_line('train', data=config.data, dev=0.2)} holds out a dev set; or name other labelled data"
+        raise InputError(f"`calibrate`: {other.data.name} has no {name} set, only {there}", hint=hint)
     whole = replace(other, limit=None, calibration=None)
     examples = whole.split(name)
     logits = whole.split_logits(name).numpy().astype(np.float64)

@@ -1,6 +1,7 @@
 """Predict labels for images or videos, one row per example: the engine of `dlcli predict`."""
 
 import time
+from itertools import islice
 from math import floor, log10
 
 import numpy as np
@@ -21,8 +22,11 @@ from dlcli.engines.predicted_sets import with_sets
 from dlcli.engines.sound_stream import stream_answers, streamed_sound
 from dlcli.engines.trusted import only_named_code
 from dlcli.engines.video_windows import predict_windows, takes_windows
+from dlcli.specs.command_line import command_line
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.specs.spread import refuse_spread
+from dlcli.specs.train import PAIRS
+from dlcli.specs.usual_data import DEFAULT
 from dlcli.specs.video_windows import is_duration
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
@@ -107,11 +111,16 @@ def _answers(config: PredictConfig, loaded: LoadedModel, examples: Split, report
             raise UsageError(message, hint="omit `every`")
         return loaded.split_logits(_split(config, loaded.data) or "test"), []
     every = None if config.every is None else int(config.every)
-    found = list(stream_answers(loaded.trained.model, sound, every, device=loaded.device, report=report))
+    answers = stream_answers(loaded.trained.model, sound, every, device=loaded.device, report=report)
+    found = list(answers if every is None else islice(answers, config.limit))
     return torch.stack([one.logits for one in found]), [one.steps for one in found]
 
 
 def _check(config: PredictConfig, task: RunTask) -> None:
+    if task.name == PAIRS:
+        table = "PAIRS.csv" if config.data == DEFAULT else config.data
+        message = f"{config.model}: holds a scorer of pairs of texts, which dlcli dedupe asks about each row of a table"
+        raise InputError(message, hint=command_line("dedupe", table=table, model=config.model, pair_columns="A,B"))
     if task.masks is not None or task.predicts_next:
         refuse_spread(config, "masks are written, and next steps predicted,")
     if task.masks is not None:
@@ -120,7 +129,7 @@ def _check(config: PredictConfig, task: RunTask) -> None:
         raise UsageError("`masks` needs a directory written by dlcli train with task=segment")
     if config.every is not None and not is_duration(config.every) and (task.sequences is None or task.predicts_next):
         raise UsageError("`every` needs a network that classifies sequences", hint="omit `every`")
-    other = task.masks is not None or task.scores is not None or task.predicts_next or config.every is not None
+    other = task.masks is not None or task.scores is not None or task.predicts_next
     for name in ("coverage", "abstain"):
         if getattr(config, name) is not None and other:
             raise UsageError(f"`{name}` needs a network that predicts one class for each example", hint=f"omit `{name}`")

@@ -71,7 +71,7 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
     how = shape.preparation if shape is not None and config.size is None else None
     videos = Videos(sampling, loaded.data.size[0], how)
     every = float(config.every or 0)
-    found = video_windows(Path(config.data), videos, every, float(config.window or every))
+    found = islice(video_windows(Path(config.data), videos, every, float(config.window or every)), config.limit)
     rows: list[list[object]] = []
     left = 0.0
     with report.task("windows", None) as task:
@@ -82,7 +82,8 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
     ranks = [f"{word}_{k}" for k in range(2, config.top + 1) for word in ("label", "probability")]
     columns = ["index", "begin", "end", "label", "probability", *ranks]
     width = len(rows[0]) if rows else len(columns)
-    notes = (f"The last {left:.3g} s are in no window: the next one would reach beyond the end.",) if left else ()
+    behind = left and (config.limit is None or len(rows) < config.limit)
+    notes = (f"The last {left:.3g} s are in no window: the next one would reach beyond the end.",) if behind else ()
     for note in notes:
         report.note(note)
     return loaded, Table(columns[:width], rows), notes

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.option import one_of, option
 from dlcli.support.errors import UsageError
@@ -96,4 +95,6 @@ def check_calibrate(config: Any, mode: str) -> None:
         raise UsageError(message, hint="calibrate on dev, or on other labelled data")
     if config.calibrate == config.split:
         message = f"`calibrate`: the {config.split} set cannot be calibrated and evaluated on"
-        raise UsageError(message, hint=f"choose one of {', '.join(SPLITS[1:])}, or name other labelled data")
+        other = "calibrate on `calibrate=dev`" if config.split == "test" else "evaluate `split=test`"
+        hint = f"{other}, or name other labelled data to calibrate on"
+        raise UsageError(message, hint=hint)

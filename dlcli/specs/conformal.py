@@ -59,3 +59,16 @@ def check_coverage(config: Any) -> None:
         raise UsageError("`sets` needs `coverage`")
     if config.calibration is not None and config.coverage is None and config.abstain is None:
         raise UsageError("`calibration` needs `coverage` or `abstain`")
+
+
+def check_no_sets(config: Any, what: str) -> None:
+    """Raise UsageError if `coverage` or `abstain` is given, whose guarantees are for examples that come on their own.
+
+    Args:
+        config: The configuration.
+        what: What it does not go together with, and why.
+    """
+    for name in ("coverage", "abstain"):
+        if getattr(config, name) is not None:
+            message = f"`{name}` does not go together with {what}: its guarantee is for separate examples"
+            raise UsageError(message, hint=f"omit `{name}`")

@@ -14,13 +14,27 @@ Row = dict[str, Any]
 
 
 class BesideFigures(Protocol):
-    """A result of `eval` with what `abstain`, `calibrate`, `detect`, `leaks` and `suspects` found; None without that option."""
+    """A result of `eval` with what its options found beside the figures; None without the option."""
 
-    abstention: Abstention | None
-    calibration: Calibration | None
-    needed: ImagesNeeded | None
-    leaks: Leaks | None
-    suspects: Suspects | None
+    @property
+    def abstention(self) -> Abstention | None:
+        """Of `abstain`."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Of `calibrate`."""
+
+    @property
+    def needed(self) -> ImagesNeeded | None:
+        """Of `detect`."""
+
+    @property
+    def leaks(self) -> Leaks | None:
+        """Of `leaks`, which is the default on small sets."""
+
+    @property
+    def suspects(self) -> Suspects | None:
+        """Of `suspects`."""
 
 
 def with_further(rows: list[Row], found: BesideFigures) -> list[Row]:

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 
 from dlcli.specs.cluster import cluster_option
 from dlcli.specs.command_line import command_line
-from dlcli.specs.conformal import answer_option, calibration_option, check_coverage, coverage_option, set_method_option
+from dlcli.specs.conformal import (
+    answer_option,
+    calibration_option,
+    check_coverage,
+    check_no_sets,
+    coverage_option,
+    set_method_option,
+)
 from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
@@ -34,7 +41,7 @@ class PredictConfig(ModelAndDataOptions):
         None,
         " Default: every file below a folder, whatever its folders mean; every image of a .npz; or the test set of other data.",
     )
-    limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
+    limit: int | None = option(None, "Predict the first N examples only; with `every` the first N rows.", minimum=1)
     every: float | None = every_option()
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
     coverage: float | None = coverage_option()
@@ -74,6 +81,7 @@ class PredictConfig(ModelAndDataOptions):
         check_coverage(self)
         if self.every is not None:
             refuse_spread(self, "`every` goes along one video or sound")
+            check_no_sets(self, "`every`, whose rows are parts of one recording")
         if self.maps is not None and self.explain is None:
             raise UsageError("`maps` needs `explain`")
         self._check_folders()

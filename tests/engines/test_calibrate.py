@@ -177,3 +177,14 @@ def test_answers_are_not_those_of_a_calibration_that_changes_labels(run: dict[st
     with pytest.raises(InputError, match="the calibration that is kept with the network changes labels"):
         predict.run(PredictConfig(**options))
     assert [row[-1] for row in predict.run(PredictConfig(**options, uncalibrated=True)).table.rows] == plain
+
+
+def test_what_is_missing_or_the_same_is_named_with_what_helps(run: dict[str, object], tmp_path: Path):
+    copy = {**run, "data": str(tmp_path / "copy.npz")}
+    with pytest.raises(InputError, match=r"copy.npz has no dev set, only test") as caught:
+        eval.run(EvalConfig(**copy, calibrate="dev"))
+    assert "dlcli train --data" in caught.value.hint and "--dev 0.2" in caught.value.hint
+    for split, hint in (("test", "calibrate on `calibrate=dev`"), ("dev", "evaluate `split=test`")):
+        with pytest.raises(UsageError, match=f"the {split} set cannot be calibrated and evaluated on") as refused:
+            EvalConfig(**run, split=split, calibrate=split)
+        assert refused.value.hint.startswith(hint)

@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from sklearn import metrics as peer
 from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.core.pairs.labelled import make_labelled_pairs, read_labelled_pairs, split_by_question
 from dlcli.core.pairs.saved import load_scorer
+from dlcli.engines import dedupe, ensemble, predict, train
 from dlcli.engines import eval as eval_engine
-from dlcli.engines import train
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import ESSAY_PRECISION, check_applicable, parse_names
+from dlcli.specs.predict import PredictConfig
 from dlcli.specs.table_options import FIELDS
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, ResourceError, UsageError
@@ -328,3 +332,19 @@ def test_a_run_without_hashes_of_its_texts_says_so_and_others_are_refused(table:
     (copy / "model.json").write_text(json.dumps(metadata))
     found = eval_engine.run(EvalConfig(model=str(copy), data=table))
     assert found.seen is None and "its run directory does not tell" in found.notes[0]
+
+
+def test_predict_names_the_command_that_scores_pairs(table: str, folder: Path):
+    for data, named in ((table, table), (None, "PAIRS.csv")):
+        with pytest.raises(InputError, match="holds a scorer of pairs of texts") as caught:
+            predict.run(PredictConfig(model=str(folder), **({} if data is None else {"data": data})))
+        assert caught.value.hint == f"dlcli dedupe {named} --model {folder} --pair-columns A,B"
+    found = dedupe.run(DedupeConfig(table=table, model=folder, pair_columns=("question1", "question2")))
+    assert "score" in found.table.columns
+
+
+@pytest.mark.parametrize("command", [train, ensemble])
+def test_a_limit_that_leaves_one_label_is_named(command: ModuleType, tmp_path: Path):
+    config = {train: TrainConfig, ensemble: EnsembleConfig}[command]
+    with pytest.raises(UsageError, match="`limit`: the 1 training image of digits has one label"):
+        command.run(config(limit=1, output=tmp_path / "run", device="cpu"))

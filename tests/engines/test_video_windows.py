@@ -92,6 +92,22 @@ def test_rows_are_the_predictions_of_the_windows(run: Path, tmp_path: Path) -> N
     assert [row[3:] for row in overlapping[::2]] == [row[3:] for row in rows]
 
 
+@pytest.mark.parametrize(("limit", "rows", "behind"), [(2, 2, False), (9, 3, True)])
+def test_a_limit_is_one_of_windows(run: Path, tmp_path: Path, limit: int, rows: int, behind: bool) -> None:
+    long = film(tmp_path / "long.mkv", 38, rate=RATE)
+    config = PredictConfig(model=str(run / "run"), data=str(long), device="cpu", trust_code=True, every="1s", limit=limit)
+    result = predict.run(config)
+    assert result.table.rows == predicted(run, long, every="1s")[:rows]
+    assert any("are in no window" in note for note in result.notes) == behind
+
+
+@pytest.mark.parametrize("option", ["coverage", "abstain"])
+def test_parts_of_a_recording_have_no_guarantee(option: str) -> None:
+    for every in ("1s", "700"):
+        with pytest.raises(UsageError, match=f"`{option}` does not go together with `every`, whose rows are parts of one"):
+            PredictConfig(every=every, **{option: 0.1})
+
+
 def test_a_terminal_shows_times_in_seconds(run: Path, tmp_path: Path) -> None:
     long = film(tmp_path / "long.mkv", 25, rate=RATE)
     config = PredictConfig(model=str(run / "run"), data=str(long), device="cpu", trust_code=True, every="500ms", window="1s")

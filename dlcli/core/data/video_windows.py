@@ -15,6 +15,7 @@ from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
 from dlcli.core.data.truncation import describe_truncation
 from dlcli.core.data.videos import OPEN_OPTIONS, Videos, frame_index, frames_of, pyav
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 
 class Window(NamedTuple):
@@ -79,13 +80,15 @@ def _spans(times: list[Fraction], tick: Fraction, videos: Videos, every: Fractio
         raise InputError(f"{path}: has fewer than two frames", hint="name a video")
     first, step = times[0], (times[-1] - times[0]) / (len(times) - 1)
     whole = times[-1] + step - first
-    count = max(1, (whole - length + tick) // every + 1)
+    windows = max(1, (whole - length + tick) // every + 1)
     found = []
-    for k in range(int(count)):
+    for k in range(int(windows)):
         begin, end = k * every, min(k * every + length, whole)
         low, high = (bisect_left(times, first + one - tick / 2) for one in (begin, end))
         if high - low < 2:
-            message = f"{path}: the window from {float(begin):g} s on holds {high - low} frames; a clip needs at least two"
+            message = (
+                f"{path}: the window from {float(begin):g} s on holds {count(high - low, 'frame')}; a clip needs at least two"
+            )
             raise InputError(message, hint="choose a longer `window`")
         left = whole - end if 2 * (whole - end) > 3 * step else Fraction()
         found.append(_Span(begin, end, [low + number for number in _chosen(times[low:high], tick, videos)], left))

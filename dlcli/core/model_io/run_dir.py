@@ -216,7 +216,10 @@ def read_run_metadata(folder: Path) -> dict[str, Any]:
     found = read_json_metadata(path)
     if found.get("task") == "pairs":
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
-        scored, deduped = command_line("eval", model=folder, data="PAIRS.csv"), command_line("dedupe", model=folder)
+        scored, deduped = (
+            command_line("eval", model=folder, data="PAIRS.csv"),
+            command_line("dedupe", table="T.csv", model=folder),
+        )
         raise InputError(message, hint=f"{scored}, or {deduped}")
     check_metadata(found, path, _NEEDED, _MORE, hint="dlcli train writes this file")
     return found

@@ -144,7 +144,7 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
         group=config.group,
         masks=MaskReading(config.ignore),
     )
-    check_trainable(data)
+    check_trainable(data, config.limit)
     image_task(config.task).check(data, config.training(0))
     return EnsembleSetup(config, data, device, how)
 

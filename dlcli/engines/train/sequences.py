@@ -32,7 +32,7 @@ def open_training_sequences(config: TrainConfig, report: Reporter) -> ImageData:
     )
     check_rate(config.rate, data)
     if not config.next:
-        check_trainable(data)
+        check_trainable(data, config.limit)
         return data
     check_predictable(data.name, data.x_train)
     return replace(data, classes=(), steps=replace(data.steps, predicted=True))

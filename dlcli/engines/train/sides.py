@@ -62,7 +62,7 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         masks=MaskReading(config.ignore),
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
-    check_trainable(data)
+    check_trainable(data, config.limit)
     task_for(config).check(data, config)
     if how is not None:
         report.note(f"{data.unit}s are prepared as for {config.model}: {how}")

@@ -312,6 +312,8 @@ def test_a_long_sound_is_streamed(tmp_path: Path, model: str) -> None:
     by_step = predict.run(PredictConfig(model=str(output), data=str(path), every=700)).table
     assert by_step.columns[:5] == ["index", "file", "steps", "seconds", "label"]
     assert [row[2] for row in by_step.rows] == [*range(700, len(joined), 700), len(joined)]
+    first = predict.run(PredictConfig(model=str(output), data=str(path), every=700, limit=2)).table
+    assert first.rows == by_step.rows[:2]
     for row in by_step.rows:  # each is the answer for the sound cut there
         cut = write_wav(tmp_path / "cut.wav", joined[: row[2]])
         (alone,) = predict.run(PredictConfig(model=str(output), data=str(cut))).table.rows
