@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from dlcli.specs.estimates import Estimate
 
+WORST_CLASS_NOTE = "The worst class is selected"
+ECE_NOTE = "ECE is corrected for what chance adds to it."
+"""How notes begin that belong below the figures that they are about, and nowhere else."""
 OVERALL = {
     "balanced-accuracy": "balanced accuracy",
     "macro-precision": "macro precision",

@@ -13,7 +13,7 @@ from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.cli.commands.score_table import score_eval_answer, score_eval_table
 from dlcli.cli.commands.sequence_table import causality_answer, causality_table
 from dlcli.cli.pictures import bar
-from dlcli.specs.class_figures import OVERALL, ClassAccuracy
+from dlcli.specs.class_figures import ECE_NOTE, OVERALL, WORST_CLASS_NOTE, ClassAccuracy
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult, Metric, SliceRow
 from dlcli.specs.figures import percent, points, scaled
@@ -61,10 +61,12 @@ def _table(result: Any) -> TerminalTable:
 
 
 def _of_figures(result: EvalResult) -> TerminalTable:
+    # Only the tables of classes and slices have the figures that some notes are about.
+    others = tuple(note for note in result.notes if not note.startswith((WORST_CLASS_NOTE, ECE_NOTE)))
     if result.diagnosis is not None:
-        return _gaps(result, result.diagnosis)
+        return _gaps(replace(result, notes=others), result.diagnosis)
     if result.comparison is not None:
-        return comparison_table(result, result.comparison)
+        return comparison_table(replace(result, notes=others), result.comparison)
     return _sliced(result) if result.slices else _classes(result)
 
 

@@ -15,7 +15,7 @@ from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.grouped import share_of
 from dlcli.specs.abstention import Abstention
-from dlcli.specs.class_figures import ClassAccuracy, of_a_class
+from dlcli.specs.class_figures import ECE_NOTE, WORST_CLASS_NOTE, ClassAccuracy, of_a_class
 from dlcli.specs.comparison import DIFFERENCE
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.eval import Bin, Confusion, EvalConfig, Metric, Mistake, SliceRow
@@ -116,11 +116,11 @@ def figure_notes(predictions: Predictions, measured: ClassifierFigures, *, outpu
     said = abstention_note(measured.abstention, unit)
     notes = [
         *([said] if said else []),
-        f"The worst class is selected on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
+        f"{WORST_CLASS_NOTE} on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
         "at once.",
     ]
     if any(one.name == "ece" for one in measured.metrics):
-        notes.append("ece is corrected for what chance adds to it.")
+        notes.append(ECE_NOTE)
     if (never := _impossible(predictions)).size:
         where = f"{count(len(never), 'row')}, first in row {never[0] + 1:,}"
         notes.append(f"There is no NLL: the true class has the probability 0 in {where}.")
