@@ -100,6 +100,41 @@ def test_messages_name_no_file_of_the_repository(path: Path):
     assert not list(files_elsewhere(path))
 
 
+_PLURAL = re.compile(
+    r" (?:[a-z]+ )?(?:images|examples|sequences|videos|members|seeds|networks|epochs|rows|outputs|corruptions|predictions)\b"
+)
+
+
+def plurals(path: Path) -> Iterator[str]:
+    """Numbers that may be 1 before a plural in an f-string, where `count` of support/plural.py belongs."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for number, text, *rest in _windows(node.values) if isinstance(node, ast.JoinedStr) else ():
+            if not (isinstance(number, ast.FormattedValue) and isinstance(text, ast.Constant)) or not _may_be_one(number):
+                continue
+            unit = len(rest) > 1 and isinstance(rest[1], ast.Constant) and re.match(r"s\b", rest[1].value)
+            if _PLURAL.match(text.value) or (unit and re.fullmatch(r" (?:[a-z]+ )?", text.value)):
+                yield f"{path}:{node.lineno}: {ast.unparse(number.value)}{text.value[:20]}"
+
+
+def _windows(values: list[ast.expr]) -> Iterator[list[ast.expr]]:
+    return (values[k : k + 4] for k in range(len(values) - 1))
+
+
+def _may_be_one(number: ast.FormattedValue) -> bool:
+    """Whether it is a number with separators for thousands, but no constant and no difference, as of rows that are left."""
+    grouped = number.format_spec is not None and "," in ast.unparse(number.format_spec)
+    return grouped and isinstance(number.value, (ast.Attribute, ast.Name, ast.Call)) and not ast.unparse(number.value).isupper()
+
+
+_MORE_ROWS = PACKAGE / "cli" / "layout.py"
+"""Names rows that are hidden, of which there are two at least."""
+
+
+@pytest.mark.parametrize("path", [one for one in MODULES if one != _MORE_ROWS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_single_thing_has_no_plural(path: Path):
+    assert not list(plurals(path))
+
+
 def test_a_class_name_stands_once():
     places: dict[str, list[str]] = defaultdict(list)
     for path in MODULES:

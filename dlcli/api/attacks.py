@@ -19,6 +19,7 @@ from dlcli.core.layers.normalise import normalised
 from dlcli.specs import parse
 from dlcli.specs.normalise import NONE
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class AdversarialExamples:
         """The counts, without the images."""
         failed = self.success.reshape(len(self.eps), -1).sum(-1).tolist()
         counts = ", ".join(f"{hits:,} at eps {eps:g}" for hits, eps in zip(failed, self.eps, strict=True))
-        return f"<adversarial examples: of {self.success.shape[-1]:,} images, {counts} succeeded>"
+        return f"<adversarial examples: of {count(self.success.shape[-1], 'image')}, {counts} succeeded>"
 
     @property
     def robust_accuracy(self) -> float | tuple[float, ...]:

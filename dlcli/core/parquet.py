@@ -6,6 +6,7 @@ from typing import Any
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError, MissingExtraError, ResourceError
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
 
@@ -44,7 +45,7 @@ def _check_size(name: str, metadata: Any) -> None:
     """Check what is declared to be in the file, of which a few bytes can stand for any number of rows."""
     packed = sum(metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups))
     needed = packed + metadata.num_rows * (_ROW + _CELL * metadata.num_columns)
-    check_memory(needed, f"{name}: a table of {metadata.num_rows:,} rows", hint="split it")
+    check_memory(needed, f"{name}: a table of {count(metadata.num_rows, 'row')}", hint="split it")
 
 
 def _cells(name: str, column: str, values: Any) -> list[Any]:

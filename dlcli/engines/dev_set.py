@@ -9,6 +9,7 @@ from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.specs.usual_data import usual_data
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.in_memory import InMemory
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 
@@ -33,7 +34,7 @@ def with_dev_of_run(config: ModelAndDataOptions, data: ImageData, task: RunTask,
     if not asked and not (_looks_at_training(config) and is_data_of_run(config)):
         return data
     found = task.dev.drawn_again(data)
-    report.note(f"dev: the {task.dev.examples:,} {data.unit}s that training held out, drawn again and the same")
+    report.note(f"dev: the {count(task.dev.examples, data.unit)} that training held out, drawn again and the same")
     return found
 
 

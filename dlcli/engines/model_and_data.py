@@ -284,7 +284,7 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
     data = read(config, unlabelled=unlabelled)
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
     shape = "x".join(map(str, data.x_test.shape[1:]))
-    labels = f"{len(data.classes)} classes" if data.classes else "no labels"
+    labels = count(len(data.classes), "class", "classes") if data.classes else "no labels"
     labels = {SCORE: "scores", MASK: f"masks of {labels}"}.get(data.target, labels)
     lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {labels}"]
     if config.model is None:

@@ -12,6 +12,7 @@ from dlcli.core.html_report.vector import svg
 from dlcli.core.proportion import effective_share
 from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult, ThresholdRow, every_metric
 from dlcli.support.atomic import write_text
+from dlcli.support.plural import count
 
 PAGE = "report.html"
 _SHOWN = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -71,5 +72,5 @@ def _rows(operating: Sequence[ThresholdRow], positives: int) -> list[list[Cell]]
 def _facts(result: PairsTrainResult | PairsEvalResult, n: int) -> list[tuple[str, str]]:
     if isinstance(result, PairsEvalResult):
         return [("Pairs", f"{n:,} of {result.data}"), ("Scorer", result.model), ("Weights SHA-256", result.model_sha256)]
-    parts = f"{result.n_train:,} training, {result.n_dev:,} dev and {n:,} test pairs of {result.data}"
+    parts = f"{result.n_train:,} training, {result.n_dev:,} dev and {count(n, 'test pair')} of {result.data}"
     return [("Pairs", parts), ("Scorer", result.model), ("Seed", str(result.seed)), ("Weights SHA-256", result.weights_sha256)]

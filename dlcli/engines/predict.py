@@ -29,6 +29,7 @@ from dlcli.specs.train import PAIRS
 from dlcli.specs.usual_data import DEFAULT
 from dlcli.specs.video_windows import is_duration
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
@@ -170,7 +171,7 @@ def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, repo
     for note in found.notes:
         report.note(note)
     if n > _EXPLAINED:
-        report.note(f"maps are of the first {_EXPLAINED} of {n:,} images")
+        report.note(f"maps are of the first {_EXPLAINED} of {count(n, 'image')}")
     return found
 
 
@@ -210,7 +211,10 @@ def _scores(scores: SavedScores, outputs: Tensor, files: Array | None) -> tuple[
         rows = [[*row, round(spread, digits)] for row, spread in zip(rows, spreads, strict=True)]
     if half is None:
         return Table(columns, rows), (f"There is no interval: {scores.n_residual} test examples are too few for one.",)
-    note = f"low and high hold the score of {LEVEL:.0%} of such examples, by the errors on {scores.n_residual:,} test examples"
+    note = (
+        f"low and high hold the score of {LEVEL:.0%} of such examples, by the errors on "
+        f"{count(scores.n_residual, 'test example')}"
+    )
     return Table(columns, rows), (f"{note} (split conformal prediction); for other examples they may hold fewer.",)
 
 

@@ -17,6 +17,7 @@ from dlcli.engines.eval.measured import abstention_note
 from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 from dlcli.support.tables import Table
@@ -44,7 +45,7 @@ class LabelledExamples:
     data: str
 
     def __str__(self) -> str:
-        return f"{len(self.y):,} examples of the {self.split} set of {self.data}"
+        return f"{count(len(self.y), 'example')} of the {self.split} set of {self.data}"
 
 
 def with_sets(

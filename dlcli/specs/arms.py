@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from dlcli.specs import parse
 from dlcli.specs.option import declared, key, option
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 
 T = TypeVar("T")
 Number = float | tuple[float, ...] | None
@@ -94,7 +95,9 @@ def arms(config: Any, dropped: Callable[[dict[str, Any]], Collection[str]] = lam
     keys = {item.name: key(item) for item, _ in declared(config) if item.name in names}
     combinations = list(product(*(getattr(config, name) for name in names)))
     if len(combinations) > _MOST:
-        raise UsageError(f"`{names[0]}`: {len(combinations)} combinations of values are more than {_MOST}", hint="give fewer")
+        raise UsageError(
+            f"`{names[0]}`: {count(len(combinations), 'combination')} of values are more than {_MOST}", hint="give fewer"
+        )
     found = {}
     for combination in combinations:
         chosen = dict(zip(names, combination, strict=True))

@@ -146,12 +146,12 @@ def probe_table(rows: Sequence[PretrainingRow], gains: Sequence[ProbeGain]) -> P
     """What features told before and after; of a comparison as means over seeds. None if nothing was measured."""
     if gains:
         several = len({one.variant for one in gains}) > 1
-        title = f"features before and after pre-training, means over {gains[0].gain.n} seeds"
+        title = f"features before and after pre-training, means over {count(gains[0].gain.n, 'seed')}"
         return ProbeTable(title, tuple(_gain_cells(one, several=several) for one in gains))
     if len(rows) != 1 or not (found := _probe_cells(rows[0])):
         return None
     n = rows[0].linear_gain.n if rows[0].linear_gain is not None else 0
-    return ProbeTable(f"features before and after pre-training, {n:,} test images", tuple(found))
+    return ProbeTable(f"features before and after pre-training, {count(n, 'test image')}", tuple(found))
 
 
 def _gain_cells(one: ProbeGain, *, several: bool) -> tuple[str, ...]:
@@ -176,8 +176,10 @@ def _probe_cells(row: PretrainingRow) -> list[tuple[str, ...]]:
 
 def pretraining_answer(row: PretrainingRow) -> str:
     """What pre-training alone did, in a sentence."""
-    found = f"pre-trained by {row.method} on {row.n_images:,} images in {count(row.epochs, 'epoch')}, loss {row.loss:.3f}"
+    found = (
+        f"pre-trained by {row.method} on {count(row.n_images, 'image')} in {count(row.epochs, 'epoch')}, loss {row.loss:.3f}"
+    )
     if row.after is None or row.linear_gain is None:
         return found
-    right = f"{percent(row.after.linear, '%')} of {row.after.linear.n:,} test images right by a linear probe"
+    right = f"{percent(row.after.linear, '%')} of {count(row.after.linear.n, 'test image')} right by a linear probe"
     return f"{found}; {right}, {points(row.linear_gain)} against initial weights"

@@ -6,6 +6,7 @@ from dlcli.specs.arms import Text, names_option, values
 from dlcli.specs.option import entries, option
 from dlcli.specs.training_options import SEEDS
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 
 NO_SEMI = "none"
 DEFAULT_TEMPERATURE = (0.5, 3e-5, 2000)
@@ -203,5 +204,5 @@ def _check_draws(config: Any) -> None:
         raise UsageError("`label_draws` needs a comparison", hint="add `versus`, or omit `label_draws`")
     seeds = config.seeds or SEEDS
     if seeds % config.label_draws:
-        message = f"`label_draws`: {seeds} seeds cannot be shared out equally among {config.label_draws} draws"
+        message = f"`label_draws`: {count(seeds, 'seed')} cannot be shared out equally among {config.label_draws} draws"
         raise UsageError(message, hint=f"choose `seeds={config.label_draws * -(-seeds // config.label_draws)}`")

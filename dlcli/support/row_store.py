@@ -8,6 +8,7 @@ from typing import Any
 
 from dlcli.support.in_parts import InParts, taken
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 from dlcli.support.scratch import RawFile, scratch_file
 
 Row = Any
@@ -113,7 +114,7 @@ class RowCollector:
     def _pack(self) -> None:
         """Write the rows to the file if they are many, and keep them otherwise; raises ResourceError if they are too many."""
         if len(self) >= self._checked:
-            check_memory(_ROW_BYTES * len(self), f"{self._name}: a table of {len(self):,} rows or more", hint="split it")
+            check_memory(_ROW_BYTES * len(self), f"{self._name}: a table of {count(len(self), 'row')} or more", hint="split it")
             self._checked += len(self)
         if self._file is None:
             self._size += len(marshal.dumps(self._held[self._packed :], 2))

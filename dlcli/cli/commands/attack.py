@@ -48,7 +48,7 @@ def _table(result: AttackResult | CorruptionResult | ScoreAttackResult | TaskAtt
     found = _ensemble(result) if result.members else _single(result)
     title, columns, rows, strong, details = found
     if (stopped := result.stopped) is not None and stopped.early:
-        title = f"{title}; of all {stopped.total:,} images, by {stopped.seen:,} of them"
+        title = f"{title}; of all {count(stopped.total, 'image')}, by {stopped.seen:,} of them"
     notes = (*checks, *_explained(result), *result.notes, f"{result.threat_model}.", _networks(result))
     return TerminalTable(
         title, columns, rows, strong, notes, _answer(result), _MOST_ROWS, f"{len(rows) - _MOST_ROWS} more rows", tuple(details)
@@ -173,9 +173,12 @@ def _answer(result: AttackResult | CorruptionResult | ScoreAttackResult | TaskAt
     row = result.headline
     name = result.model if row.classifier is Classifier.BASELINE and not result.members else str(row.classifier)
     what = f"{name} under {result.method}, {_NORMS[result.norm]}, eps {row.eps:g}, {_THREATS.get(row.threat, row.threat)}"
-    right = f"{percent(row.adversarial, '%')} of {row.adversarial.n:,} images right"
+    right = f"{percent(row.adversarial, '%')} of {count(row.adversarial.n, 'image')} right"
     if result.stopped is not None and result.stopped.early:
-        right = f"{percent(row.adversarial, '%')} of {result.stopped.total:,} images right, by {result.stopped.seen:,} of them"
+        right = (
+            f"{percent(row.adversarial, '%')} of {count(result.stopped.total, 'image')} right, by "
+            f"{result.stopped.seen:,} of them"
+        )
     right += f", clean {100 * row.clean.value:.1f}%"
     gap = f"; {points(row.minus_mean)} to the mean, {_verdict(row.minus_mean)}" if row.minus_mean else ""
     checks = f"; {count(len(result.findings), 'sanity check')} failed" if result.findings else ""

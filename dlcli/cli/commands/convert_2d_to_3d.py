@@ -12,7 +12,7 @@ def _table(result: Convert2DTo3DResult) -> TerminalTable:
     example = "".join(f", such as {one.path}, {_shape(one.before)} to {_shape(one.after)}" for one in result.layers[:1])
     rows = (
         ("largest error", f"{result.worst:.1e} in float64, {worst:.1e} in float32"),
-        ("top-1", f"equal in {result.agree} of {result.compared} predictions"),
+        ("top-1", f"equal in {result.agree} of {count(result.compared, 'prediction')}"),
         ("checked on", f"still clips of {count(result.verification_images, 'random image')} of {height}x{width}"),
         ("inflated", f"{count(len(result.layers), 'layer')}{example}"),
         ("parameters", f"{result.parameters_before:,} before, {result.parameters_after:,} after"),

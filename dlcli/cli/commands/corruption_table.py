@@ -5,6 +5,7 @@ from dlcli.cli.pictures import bar
 from dlcli.specs.corruption_attack import CorruptionError, CorruptionResult
 from dlcli.specs.corruptions import SEVERITIES
 from dlcli.specs.figures import in_units, percent, points
+from dlcli.support.plural import count
 
 
 def corruption_table(result: CorruptionResult) -> TerminalTable:
@@ -13,7 +14,7 @@ def corruption_table(result: CorruptionResult) -> TerminalTable:
     rows = [_cells(one, relative) for one in result.by_corruption]
     rows.append(("mean", percent(result.mean_error), bar(result.mean_error.value), *_all(result)))
     columns = ("corruption", "error, %", "", *(("relative to the baseline",) if relative else ()))
-    title = f"{result.model} on {result.data}, common corruptions, mean over {len(SEVERITIES)} severities"
+    title = f"{result.model} on {result.data}, common corruptions, mean over {count(len(SEVERITIES), 'severity', 'severities')}"
     strong, answer = frozenset({len(rows) - 1}), corruption_answer(result)
     return TerminalTable(title, columns, tuple(rows), strong, result.notes, answer, details=(_every(result),))
 
@@ -36,8 +37,8 @@ def _every(result: CorruptionResult) -> TerminalTable:
 
 def corruption_answer(result: CorruptionResult) -> str:
     """The accuracy under corruptions beside the clean one and, with a baseline, mCE and the verdict."""
-    found = f"{result.model} under {len(result.by_corruption)} corruptions: {percent(result.robust, '%')} of "
-    found += f"{result.n_images:,} images right on average, clean {percent(result.clean, '%')}"
+    found = f"{result.model} under {count(len(result.by_corruption), 'corruption')}: {percent(result.robust, '%')} of "
+    found += f"{count(result.n_images, 'image')} right on average, clean {percent(result.clean, '%')}"
     if result.relative_error is None or result.minus_baseline is None:
         return found
     verdict = "established" if result.minus_baseline.established else "not established"

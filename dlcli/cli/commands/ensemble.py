@@ -8,6 +8,7 @@ from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, Ense
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.mask_ensemble import MaskEnsembleResult
 from dlcli.specs.score_ensemble import ScoreEnsembleResult
+from dlcli.support.plural import count
 
 _MEMBERS = "mean of members"
 _BY_NUMBER = {_MEMBERS: _MEMBERS, "mean rule": "mean", "max rule": "max", "vote rule": "vote"}
@@ -26,7 +27,10 @@ def _table(result: EnsembleResult | ScoreEnsembleResult | MaskEnsembleResult) ->
     found = {(row.members, row.classifier): row for row in result.rows}
     others = {name: label for name, label in _BY_NUMBER.items() if name != asked}
     rows = tuple(_row(found, n, asked, list(others)) for n in numbers)
-    title = f"{result.model} on {result.data}, accuracy in % on {result.n_test:,} test {result.unit}s by the number of members"
+    title = (
+        f"{result.model} on {result.data}, accuracy in % on "
+        f"{count(result.n_test, f'test {result.unit}')} by the number of members"
+    )
     columns = ("members", f"{result.rule} rule", "", "gain over mean of members", *others.values())
     notes = (*(_diverse(one, result.unit) for one in result.diversity[-1:]), *result.notes)
     details = (_classifiers(result, numbers[-1]),) if numbers else ()
@@ -54,7 +58,7 @@ def _classifiers(result: EnsembleResult, members: int) -> TerminalTable:
     """Every classifier of all members, with its interval and its calibration."""
     rows = [_cells(row) for row in result.rows if row.members == members]
     columns = ("classifier", "accuracy, %", "gain over mean of members", "ECE, %", "NLL")
-    return TerminalTable(f"every classifier of {members} members", columns, tuple(rows))
+    return TerminalTable(f"every classifier of {count(members, 'member')}", columns, tuple(rows))
 
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
@@ -65,7 +69,7 @@ def _diverse(found: Diversity, unit: str) -> str:
     correlation = scaled(found.error_correlation, decimals=2)
     errors = f", and their errors correlate by {correlation}" if correlation else ""
     share = percent(found.disagreement, "%")
-    return f"Two of {found.members} members predict different classes for {share} of the {unit}s{errors}."
+    return f"Two of {count(found.members, 'member')} predict different classes for {share} of the {unit}s{errors}."
 
 
 def _answer(result: EnsembleResult | ScoreEnsembleResult | MaskEnsembleResult) -> str:
@@ -75,13 +79,13 @@ def _answer(result: EnsembleResult | ScoreEnsembleResult | MaskEnsembleResult) -
         return mask_ensemble_answer(result)
     row = result.headline
     if row is None:
-        return f"stopped with {len(result.members)} members trained; continue with --resume"
+        return f"stopped with {count(len(result.members), 'member')} trained; continue with --resume"
     reused = sum(one.reused for one in result.members)
     kept = f", {reused} of them trained before" if reused else ""
-    right = f"{percent(row.accuracy, '%')} of {row.accuracy.n:,} test {result.unit}s right"
+    right = f"{percent(row.accuracy, '%')} of {count(row.accuracy.n, f'test {result.unit}')} right"
     verdict = "" if row.gain is None else f", {'established' if row.gain.established else 'not established'}"
     gain = f"; {points(row.gain)} over the mean of members" if row.gain else ""
-    return f"{row.classifier} of {row.members} members{kept}: {right}{gain}{verdict}"
+    return f"{row.classifier} of {count(row.members, 'member')}{kept}: {right}{gain}{verdict}"
 
 
 COMMAND = Command(

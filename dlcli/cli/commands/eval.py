@@ -24,6 +24,7 @@ from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.scores import ScoreEvalResult
 from dlcli.specs.sequences import CausalityResult
 from dlcli.specs.summary import LayerSummary, Summary
+from dlcli.support.plural import count
 
 _NAMES = {"ece": "ECE", "nll": "NLL", "brier": "Brier score", "auc": "AUC", "worst-class": "worst class"}
 _NAMES |= OVERALL
@@ -112,7 +113,7 @@ def _figure(metric: Metric) -> str:
 
 
 def _feedings(result: EvalResult, found: InputDiagnosis) -> TerminalTable:
-    title = f"Ways to feed {result.model}, tried on {found.n} {result.unit}s; the evidence: {found.evidence or 'none'}"
+    title = f"Ways to feed {result.model}, tried on {count(found.n, result.unit)}; the evidence: {found.evidence or 'none'}"
     columns = {"misfit": ".4f", "right": "d", "loss": ".3f", "margin": ".2f", "information": ".2f"}
     shown = [name for name in columns if any(getattr(row, name) is not None for row in found.feedings)]
     rows = [
@@ -219,9 +220,9 @@ def _layers(result: EvalResult, summary: Summary) -> TerminalTable:
     if len(every) > _LAYERS_SHOWN + 2:
         ranked = sorted(range(len(every)), key=lambda k: -summary.layers[k].multiply_adds)
         largest = [every[k] for k in sorted(ranked[:_LAYERS_SHOWN])]
-        details = (TerminalTable(f"all {len(every)} layers", columns, few, frozenset({len(every)})),)
+        details = (TerminalTable(f"all {count(len(every), 'layer')}", columns, few, frozenset({len(every)})),)
         few = (*largest, total)
-        title = f"{title}: the {len(largest)} of {len(every)} layers with the most multiply-adds"
+        title = f"{title}: the {len(largest)} of {count(len(every), 'layer')} with the most multiply-adds"
     notes = (" ".join(_fields(summary)), *result.notes)
     return TerminalTable(title, columns, few, frozenset({len(few) - 1}), notes, _answer(result), details=details)
 
@@ -265,7 +266,9 @@ def _answer(result: Any) -> str:
         return kind.answer(result)
     if result.summary is not None:
         total = result.summary
-        return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
+        return (
+            f"{result.model}: {count(total.parameters, 'parameter')}, {total.multiply_adds:,} multiply-adds for {_one(result)}"
+        )
     if result.input is not None:
         return result.input.warning or f"{result.model} on {result.data}: {_verdict_on_input(result.input)}"
     if result.comparison is not None:

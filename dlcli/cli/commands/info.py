@@ -2,6 +2,7 @@
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.info import InfoConfig, InfoResult
+from dlcli.support.plural import count
 
 _MEGABYTE = 1e6
 _ELSEWHERE = (
@@ -15,7 +16,10 @@ def _table(result: InfoResult) -> TerminalTable:
     rows += [(name, version or "not installed") for name, version in result.versions.items()]
     rows += [("device", result.device), ("threads", str(result.threads)), ("training precision", result.training_dtype)]
     rows += [(f"extra {one.name}", f"missing: {one.install}" if one.missing else "installed") for one in result.extras]
-    rows += [(f"cache {one.name}", f"{one.bytes / _MEGABYTE:,.1f} MB, {one.files:,} files, {one.path}") for one in result.cache]
+    rows += [
+        (f"cache {one.name}", f"{one.bytes / _MEGABYTE:,.1f} MB, {count(one.files, 'file')}, {one.path}")
+        for one in result.cache
+    ]
     notes = (_ELSEWHERE,) if any(one.missing for one in result.extras) else ()
     return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows), notes=notes, answer=_answer(result))
 

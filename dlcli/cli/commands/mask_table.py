@@ -45,16 +45,16 @@ def mask_train_answer(result: MaskTrainResult) -> str:
     if result.comparisons and len(names) > 2:
         means = _means(result)
         best = next(iter(means))
-        over = f"{result.comparisons[0].difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        over = f"{count(result.comparisons[0].difference.n, 'seed')}, {count(result.n_test, f'test {result.unit}')}"
         return f"highest mean test mIoU: {means[best]:.1f}% with {best} ({over})"
     if result.comparisons:
         one = result.comparisons[0]
-        over = f"{one.difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        over = f"{count(one.difference.n, 'seed')}, {count(result.n_test, f'test {result.unit}')}"
         return f"{names[0]} against {names[1]}: {one.metric} {points(one.difference)}, {one.verdict} ({over})"
     if not result.rows:
         return "stopped before the end"
     found = result.rows[-1].figure("miou")
-    return f"{result.model} on {result.data}: mIoU {percent(found, '%')} of {result.n_test:,} test {result.unit}s"
+    return f"{result.model} on {result.data}: mIoU {percent(found, '%')} of {count(result.n_test, f'test {result.unit}')}"
 
 
 def _class(one: ClassMask) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def _metrics(metrics: Sequence[MaskMetric]) -> str:
 
 
 def _where(result: MaskTrainResult) -> str:
-    return f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+    return f"{result.model} on {result.data}, {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"
 
 
 def _single(result: MaskTrainResult) -> TerminalTable:
@@ -90,10 +90,11 @@ def _single(result: MaskTrainResult) -> TerminalTable:
 
 
 def _trained(result: MaskTrainResult, row: MaskRow) -> str:
-    cost = f"{row.parameters:,} parameters, {in_millions(row.multiply_adds)} multiply-adds per picture"
+    cost = f"{count(row.parameters, 'parameter')}, {in_millions(row.multiply_adds)} multiply-adds per picture"
     return (
-        f"Loss {result.loss}: {row.train_loss:.4f} in epoch {row.best_epoch} of {row.epochs}; mIoU of {row.n_watched:,} "
-        f"training {result.unit}s {100 * row.train_miou:.1f}%; {cost}; seed {row.seed}, {row.seconds:.1f} s."
+        f"Loss {result.loss}: {row.train_loss:.4f} in epoch {row.best_epoch} of {row.epochs}; mIoU of "
+        f"{count(row.n_watched, f'training {result.unit}')} {100 * row.train_miou:.1f}%; {cost}; seed "
+        f"{row.seed}, {row.seconds:.1f} s."
     )
 
 
@@ -103,7 +104,7 @@ def _versus(result: MaskTrainResult) -> TerminalTable:
     seeds = list(dict.fromkeys(row.seed for row in result.rows))
     by_seed = [_seed(result, seed, first, second) for seed in seeds]
     return TerminalTable(
-        f"{_where(result)}, means over {len(seeds)} seeds",
+        f"{_where(result)}, means over {count(len(seeds), 'seed')}",
         ("", "difference", "verdict", first, second),
         (*rows, *by_seed),
         frozenset({0}),

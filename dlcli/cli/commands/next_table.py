@@ -6,6 +6,7 @@ from dlcli.cli.command import TerminalTable
 from dlcli.specs.figures import scaled
 from dlcli.specs.next_step import Figure, NextBaselines, NextEvalResult, NextRow, NextTrainResult
 from dlcli.specs.train_result import Comparison
+from dlcli.support.plural import count
 
 _SEEDS_SHOWN = 6
 
@@ -19,7 +20,7 @@ def next_train_answer(result: NextTrainResult) -> str:
     """Bits per step, or the difference of two networks."""
     if result.comparisons and not result.comparisons[0].variants:
         one = result.comparisons[0]
-        over = f"{one.difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        over = f"{count(one.difference.n, 'seed')}, {count(result.n_test, f'test {result.unit}')}"
         names = list(dict.fromkeys(row.variant for row in result.rows))
         return f"{names[0]} against {names[1]}: bits per step {scaled(one.difference, decimals=3)}, {one.verdict} ({over})"
     if result.comparisons:
@@ -28,14 +29,17 @@ def next_train_answer(result: NextTrainResult) -> str:
         return f"fewest bits per step: {means[best]:.3f} with {best}"
     if not result.rows:
         return "stopped before the end"
-    shown = f"{_bits(result.rows[-1].bits)} bits per step of {result.n_test:,} test {result.unit}s"
+    shown = f"{_bits(result.rows[-1].bits)} bits per step of {count(result.n_test, f'test {result.unit}')}"
     return f"{result.model} on {result.data}: {shown}{_beside(result.baselines)}"
 
 
 def next_eval_table(result: NextEvalResult) -> TerminalTable:
     """The network beside simple predictions."""
     rows = _rows(result.model, result.bits, result.baselines)
-    title = f"{result.model} on {result.data}, {result.n_steps:,} steps of {result.n_sequences:,} {result.split} {result.unit}s"
+    title = (
+        f"{result.model} on {result.data}, {count(result.n_steps, 'step')} of {result.n_sequences:,} "
+        f"{result.split} {result.unit}s"
+    )
     return TerminalTable(title, ("", "bits per step"), rows, frozenset({0}), result.notes, next_eval_answer(result))
 
 
@@ -77,12 +81,12 @@ def _single(result: NextTrainResult) -> TerminalTable:
 
 
 def _about(result: NextTrainResult, row: NextRow) -> str:
-    training = f"{row.train_bits:.3f} bits on {row.n_watched:,} training {result.unit}s"
+    training = f"{row.train_bits:.3f} bits on {count(row.n_watched, f'training {result.unit}')}"
     return f"Epoch {row.best_epoch} of {row.epochs}: {training}; seed {row.seed}, {row.seconds:.1f} s."
 
 
 def _where(result: NextTrainResult) -> str:
-    return f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+    return f"{result.model} on {result.data}, {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"
 
 
 def _compared(result: NextTrainResult) -> TerminalTable:

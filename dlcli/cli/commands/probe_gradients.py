@@ -93,7 +93,7 @@ def _trials(trials: tuple[Trial, ...]) -> tuple[TerminalTable, ...]:
     ]
     metric, unit = trials[0].metric, ", %" if trials[0].scale else ""
     columns = ("tried", f"without{unit}", f"with{unit}", f"difference{', points' if unit else ''}", "verdict", "p by Holm")
-    over = f"{trials[0].difference.n} seeds, {trials[0].n_test:,} test examples"
+    over = f"{count(trials[0].difference.n, 'seed')}, {count(trials[0].n_test, 'test example')}"
     return (TerminalTable(f"{metric} with each surgery and without: {over}", columns, tuple(rows)),)
 
 
@@ -109,7 +109,7 @@ def _tried_one(one: Trial) -> str:
     shown = points(one.difference) if one.scale else in_units(one.difference)
     effect = "helps" if one.difference.value > 0 else "hurts"
     said = f"{effect}: established" if one.established else "not established to help or hurt"
-    return f"Tried {one.surgery}: {said} ({one.metric} {shown}, {one.difference.n} seeds)."
+    return f"Tried {one.surgery}: {said} ({one.metric} {shown}, {count(one.difference.n, 'seed')})."
 
 
 def _cause(cause: Cause) -> str:

@@ -42,7 +42,7 @@ def score_attack_answer(result: ScoreAttackResult) -> str:
     """How far scores are moved, of how many images, and by how much that is more than by chance."""
     top = result.headline
     by = f"{result.method}, {_NORMS[result.norm]}, eps {top.eps:g}"
-    found = f"scores of {result.n_images:,} {result.unit}s move by {in_units(top.change)}"
+    found = f"scores of {count(result.n_images, result.unit)} move by {in_units(top.change)}"
     moved = f"{percent(top.moved, '%')} by more than {number_in_units(result.threshold, 3)}"
     random = "" if top.random is None else f"; random perturbations move them by {number_in_units(top.random.value, 3)}"
     checks = f"; {count(len(result.findings), 'sanity check')} failed" if result.findings else ""

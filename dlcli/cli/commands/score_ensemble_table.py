@@ -3,6 +3,7 @@
 from dlcli.cli.command import TerminalTable
 from dlcli.specs.figures import in_units, number_in_units, scaled
 from dlcli.specs.score_ensemble import ScoreEnsembleResult, ScoreEnsembleRow
+from dlcli.support.plural import count
 
 _MEMBERS = "mean of members"
 _MOST_NUMBERS = 12
@@ -16,7 +17,7 @@ def score_ensemble_table(result: ScoreEnsembleResult) -> TerminalTable:
     others = [name for name in ("mean rule", "median rule") if name != asked]
     rows = tuple(_row(found, n, asked, others) for n in numbers)
     columns = ("members", f"MAE, {asked}", "gain over mean of members", _MEMBERS, *others, "Spearman")
-    title = f"{result.model} on {result.data}, {result.n_test:,} test {result.unit}s, by the number of members"
+    title = f"{result.model} on {result.data}, {count(result.n_test, f'test {result.unit}')}, by the number of members"
     details = (_classifiers(result, numbers[-1]),) if numbers else ()
     strong = frozenset({len(rows) - 1})
     answer = score_ensemble_answer(result)
@@ -46,18 +47,18 @@ def _classifiers(result: ScoreEnsembleResult, members: int) -> TerminalTable:
         if row.members == members
     )
     columns = ("classifier", "MAE", "Spearman", "gain over mean of members", "gain over best member")
-    return TerminalTable(f"every classifier of {members} members", columns, rows)
+    return TerminalTable(f"every classifier of {count(members, 'member')}", columns, rows)
 
 
 def score_ensemble_answer(result: ScoreEnsembleResult) -> str:
     """The error of the rule, and what it gains over the mean of its members."""
     row = result.headline
     if row is None:
-        return f"stopped with {len(result.members)} members trained; continue with --resume"
+        return f"stopped with {count(len(result.members), 'member')} trained; continue with --resume"
     reused = sum(one.reused for one in result.members)
     kept = f", {reused} of them trained before" if reused else ""
     verdict = "" if row.gain is None else f", {'established' if row.gain.established else 'not established'}"
     gain = "" if row.gain is None else f"; smaller than the mean of members by {in_units(row.gain)}"
     spearman = "" if row.spearman is None else f"Spearman {scaled(row.spearman, decimals=3)}, "
-    n = f"{result.n_test:,} test {result.unit}s"
-    return f"{row.classifier} of {row.members} members{kept}: {spearman}MAE {in_units(row.mae)}, of {n}{gain}{verdict}"
+    n = f"{count(result.n_test, f'test {result.unit}')}"
+    return f"{row.classifier} of {count(row.members, 'member')}{kept}: {spearman}MAE {in_units(row.mae)}, of {n}{gain}{verdict}"

@@ -49,10 +49,10 @@ def score_train_answer(result: ScoreTrainResult) -> str:
         means = _means(result)
         best = next(iter(means))
         seeds = result.comparisons[0].difference.n
-        over = f"{seeds} seeds, {result.n_test:,} test {result.unit}s"
+        over = f"{count(seeds, 'seed')}, {count(result.n_test, f'test {result.unit}')}"
         return f"highest mean Spearman correlation: {means[best]:.3f} with {best} ({over})"
     if result.comparisons:
-        over = f"{result.comparisons[0].difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        over = f"{count(result.comparisons[0].difference.n, 'seed')}, {count(result.n_test, f'test {result.unit}')}"
         tested = [f"{one.metric} {difference_text(one)}, {one.verdict}" for one in result.comparisons[:2]]
         return f"{names[0]} against {names[1]}: {'; '.join(tested)} ({over})"
     if not result.rows and result.pretraining:
@@ -61,7 +61,7 @@ def score_train_answer(result: ScoreTrainResult) -> str:
         return "stopped before the end"
     shown = _shown({one.name: one.estimate for one in result.rows[-1].metrics})
     beats = "" if result.baseline is None else _beats(result.baseline)
-    return f"{result.model} on {result.data}: {shown}, of {result.n_test:,} test {result.unit}s{beats}"
+    return f"{result.model} on {result.data}: {shown}, of {count(result.n_test, f'test {result.unit}')}{beats}"
 
 
 def _shown(found: dict[str, Figure]) -> str:
@@ -118,7 +118,8 @@ def _notes(baseline: ConstantBaseline | None, ceiling: Ceiling | None) -> list[s
         rest = ceiling.one_against_rest.get("spearman")
         agree = "" if rest is None else f"one rater agrees with the mean of the others by Spearman {_figure(rest)}; "
         notes.append(
-            f"Ceiling of {ceiling.raters} raters: {agree}reliability of their mean {_figure(ceiling.mean_reliability)}."
+            f"Ceiling of {count(ceiling.raters, 'rater')}: {agree}reliability of their mean "
+            f"{_figure(ceiling.mean_reliability)}."
         )
     return notes
 
@@ -129,14 +130,14 @@ def _mistakes(result: ScoreEvalResult) -> TerminalTable:
 
 
 def _where(result: ScoreTrainResult) -> str:
-    return f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+    return f"{result.model} on {result.data}, {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"
 
 
 def _single(result: ScoreTrainResult) -> TerminalTable:
     rows = [cells for row in result.rows for cells in (*_metric_rows(row.metrics, result.baseline), *_third_rows(row.thirds))]
     notes = [
         f"Loss {result.loss}: {row.train_loss:.4f} in epoch {row.best_epoch} of {row.epochs}; Spearman on "
-        f"{row.n_watched:,} training {result.unit}s {row.train_spearman:.3f}; seed {row.seed}, {row.seconds:.1f} s."
+        f"{count(row.n_watched, f'training {result.unit}')} {row.train_spearman:.3f}; seed {row.seed}, {row.seconds:.1f} s."
         for row in result.rows
     ]
     shown, reasons = _without_reasons(rows)
@@ -156,7 +157,7 @@ def _versus(result: ScoreTrainResult) -> TerminalTable:
     equal = [] if result.equal_compute is None else [result.equal_compute.note]
     notes = (*_notes(None, result.ceiling), *equal, *result.notes, *_p_values(result.comparisons))
     return TerminalTable(
-        f"{_where(result)}, means over {len(seeds)} seeds",
+        f"{_where(result)}, means over {count(len(seeds), 'seed')}",
         ("", "difference", "verdict", first, second),
         (*rows, *by_seed),
         frozenset({0}),

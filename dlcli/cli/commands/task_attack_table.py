@@ -27,7 +27,7 @@ def task_attack_answer(result: TaskAttackResult) -> str:
     top = result.headline
     noise = next(row for row in result.rows if (row.eps, row.method) == (top.eps, NOISE))
     by = f"{result.method}, {_NORMS[result.norm]}, eps {top.eps:g} {result.eps_unit}"
-    left = f"{_name(result.metric)} {percent(top.metrics[0].estimate, '%')} of {result.n_images:,} test {result.unit}s"
+    left = f"{_name(result.metric)} {percent(top.metrics[0].estimate, '%')} of {count(result.n_images, f'test {result.unit}')}"
     clean, random = (f"{100 * row.metrics[0].estimate.value:.1f}%" for row in (result.clean, noise))
     checks = f"; {count(len(result.findings), 'sanity check')} failed" if result.findings else ""
     return f"{result.model} under {by}: {left}, {clean} when clean, {random} under noise{checks}"

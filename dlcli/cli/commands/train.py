@@ -34,7 +34,7 @@ class _Kind(NamedTuple):
 
 
 def _pairs(result: PairsTrainResult) -> TerminalTable:
-    n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
+    n = f"{result.n_train:,} training, {result.n_dev:,} dev and {count(result.n_test, 'test pair')}"
     return pairs_table(f"{result.model} on {result.data}: {n}", _of_pairs(result), result)
 
 
@@ -51,7 +51,7 @@ def _table(result: Any) -> TerminalTable:
 
 
 def _where(result: TrainResult) -> str:
-    return f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+    return f"{result.model} on {result.data}, {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"
 
 
 def _single(result: TrainResult) -> TerminalTable:
@@ -77,7 +77,7 @@ def _versus(result: TrainResult) -> TerminalTable:
         rows[1:1] = [("same, equal compute", *_metric(result, found)[1:]) for found in equal.comparisons]
     seeds = list(dict.fromkeys(row.seed for row in result.rows))
     by_seed = [_seed(result, seed, first, second) for seed in seeds]
-    title = f"{_where(result)}, means over {len(seeds)} seeds"
+    title = f"{_where(result)}, means over {count(len(seeds), 'seed')}"
     columns = ("", "difference", "verdict", first, second)
     shown = len(rows) + _SEEDS_SHOWN
     own = [*([] if equal is None else [equal.note]), _p_values(result), *_never(result)]
@@ -181,7 +181,7 @@ def _answer(result: Any) -> str:
         return _answer_of_arms(result)
     if result.comparisons:
         best, (first, second) = result.comparisons[0], _variants(result)
-        over = f"{_units(result, best.difference.n)}, {result.n_test:,} test {result.unit}s"
+        over = f"{_units(result, best.difference.n)}, {count(result.n_test, f'test {result.unit}')}"
         equal = () if result.equal_compute is None else result.equal_compute.comparisons
         more = "".join(f"; at equal compute {points(one.difference)}, {one.verdict}" for one in equal)
         return f"{first} against {second}: test accuracy {points(best.difference)}, {best.verdict}{more} ({over})"
@@ -190,14 +190,14 @@ def _answer(result: Any) -> str:
     if not result.rows:
         return "stopped before the end"
     found = result.rows[-1].accuracy
-    return f"{result.model} on {result.data}: {percent(found, '%')} of {found.n:,} test {result.unit}s right"
+    return f"{result.model} on {result.data}: {percent(found, '%')} of {count(found.n, f'test {result.unit}')} right"
 
 
 def _units(result: TrainResult, n: int) -> str:
     """What a difference of `n` independent pairs is over."""
     seeds = len({row.seed for row in result.rows})
     shared = n < seeds and any(row.labels_seed is not None for row in result.rows)
-    return f"{n} draws of labels, {seeds} seeds" if shared else f"{n} seeds"
+    return f"{count(n, 'draw')} of labels, {count(seeds, 'seed')}" if shared else count(n, "seed")
 
 
 def _answer_of_arms(result: TrainResult) -> str:
@@ -207,7 +207,7 @@ def _answer_of_arms(result: TrainResult) -> str:
     established = sum(one.verdict == "established" for one in others)
     seeds = result.comparisons[0].difference.n
     won = f"the difference is established for {established} of {count(len(others), 'other')}"
-    over = f"{_units(result, seeds)}, {result.n_test:,} {result.unit}s"
+    over = f"{_units(result, seeds)}, {count(result.n_test, result.unit)}"
     return f"highest mean test accuracy: {means[best]:.1f}% with {best} ({over}); {won}"
 
 

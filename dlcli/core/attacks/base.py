@@ -19,6 +19,7 @@ from dlcli.core.compute.forward import in_mode, logits_of, shape_of, type_of
 from dlcli.core.compute.numeric_checks import deferred_checks
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import InputError, NumericError, UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Task
 from dlcli.support.seeds import derive
 from dlcli.support.suggest import did_you_mean
@@ -237,7 +238,7 @@ class Attack(ABC):
             seen = f"the attack {self.name} needs {self.min_classes} classes, the model has {outputs}"
             raise InputError(seen, hint="use apgd-ce or pgd")
         if targets is not None and int(targets.max()) >= outputs:
-            seen = f"a target is {int(targets.max())}, but the model has {outputs} outputs"
+            seen = f"a target is {int(targets.max())}, but the model has {count(outputs, 'output')}"
             raise InputError(seen, hint="classes count from 0, as labels do")
 
 
@@ -333,7 +334,7 @@ def _check_images(x: Tensor, bounds: Bounds) -> None:
 
 def _check_classes(y: Tensor, n: int, what: str) -> None:
     if y.is_floating_point() or y.dtype == torch.bool or y.shape != (n,):
-        seen = f"the {what}s are {shape_of(y)} of {type_of(y)} for {n} images"
+        seen = f"the {what}s are {shape_of(y)} of {type_of(y)} for {count(n, 'image')}"
         raise InputError(seen, hint="expected one integer per image, counted from 0")
     if n and int(y.min()) < 0:
         raise InputError(f"a {what} is {int(y.min())}", hint=f"{what}s count from 0")

@@ -63,8 +63,8 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1, axes: int = 0) -
 def _too_few(model: nn.Module, outputs: int, classes: int) -> InputError:
     if any(call.one_logit for call in foreign_calls(model)):
         message = f"the model has one output, which is the logit of two classes, but labels go up to {classes - 1}"
-        return InputError(message, hint=f"give it {classes} outputs, or choose data of two classes, labelled 0 and 1")
-    hint = f"give it at least {classes} outputs, or relabel the data from 0"
+        return InputError(message, hint=f"give it {count(classes, 'output')}, or choose data of two classes, labelled 0 and 1")
+    hint = f"give it at least {count(classes, 'output')}, or relabel the data from 0"
     return InputError(f"the model has {count(outputs, 'output')}, but labels go up to {classes - 1}", hint=hint)
 
 

@@ -15,6 +15,7 @@ from dlcli.core.data.score_labels import OUTPUT, check_scores, mean_of_raters
 from dlcli.core.data.votes import VOTES, mean_votes
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 
 _CHANNELS = (1, 3)
 
@@ -207,7 +208,7 @@ def _scored(name: str, found: LabelledArrays, x: Tensor) -> Split:
         shape = f"{labels.dtype} of shape {tuple(labels.shape)}"
         raise InputError(f"{where} is {shape}; scores are numbers (n,), or (n, raters)")
     if len(labels) != len(x):
-        raise InputError(f"{name}: '{found.x}' has {len(x)} images but '{found.y}' has {len(labels)} scores")
+        raise InputError(f"{name}: '{found.x}' has {count(len(x), 'image')} but '{found.y}' has {count(len(labels), 'score')}")
     values = labels.astype(np.float64)
     bad = np.argwhere(~np.isfinite(values) if values.ndim == 1 else np.isinf(values))
     if len(bad):
@@ -293,5 +294,7 @@ def _labels(name: str, found: LabelledArrays) -> Array:
         hint = "learn numbers with `task=score`" if labels.dtype.kind == "f" else ""
         raise InputError(f"{where} is {labels.dtype}; labels are integers or strings", hint=hint)
     if len(labels) != len(found.images):
-        raise InputError(f"{name}: '{found.x}' has {len(found.images)} images but '{found.y}' has {len(labels)} labels")
+        raise InputError(
+            f"{name}: '{found.x}' has {count(len(found.images), 'image')} but '{found.y}' has {count(len(labels), 'label')}"
+        )
     return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels

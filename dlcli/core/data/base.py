@@ -18,7 +18,6 @@ from dlcli.core.data.memmap import select_rows
 from dlcli.core.data.preparation import Preparation
 from dlcli.specs.masks import OUTSIDE
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 Array = NDArray[Any]
@@ -301,17 +300,8 @@ def _digest(digest: "hashlib._Hash", split: Split) -> None:
         digest.update(known or tensor.contiguous().numpy().data)
 
 
-def check_trainable(data: ImageData, limit: int | None = None) -> None:
-    """Check that there is something to train on.
-
-    Args:
-        data: The data.
-        limit: The most examples of each set that were kept, None for all.
-
-    Raises:
-        InputError: If there are no training examples, or only one class or score among them.
-        UsageError: If that may be because so few were kept.
-    """
+def check_trainable(data: ImageData) -> None:
+    """Raise InputError if there is nothing to train on: no training examples, or only one class or score among them."""
     if not len(data.y_train):
         hint = "provide FOLDER/train and FOLDER/test, each with one folder per class, or trained weights"
         raise InputError(f"{data.name}: has only a test set and nothing to train on", hint=hint)
@@ -323,9 +313,6 @@ def check_trainable(data: ImageData, limit: int | None = None) -> None:
             )
         return
     if len(data.y_train.unique()) < 2:
-        if limit is not None and len(data.y_train) == limit:
-            kept = f"{count(limit, f'training {data.unit}')} of {data.name} {'has' if limit == 1 else 'have'} one label"
-            raise UsageError(f"`limit`: the {kept}, and training takes at least two", hint="choose a larger `limit`")
         first = data.y_train[0].item()
         of = f"scores are {first:g}; at least two scores are" if data.target == SCORE else ""
         of = of or f"labels are '{data.classes[int(first)]}'; at least two classes are"

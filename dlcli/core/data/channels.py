@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dlcli.core.data.base import ImageData
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
@@ -21,7 +22,9 @@ def with_channels(data: ImageData, channels: int) -> ImageData:
         return data
     if any(not split.x.is_floating_point() for split in data.splits.values()):
         hint = "convert the files beforehand, or use a smaller `size=N` or fewer examples with `limit=N`"
-        raise InputError(f"{data.name}: the network takes {channels} channels, and these have {data.channels}", hint=hint)
+        raise InputError(
+            f"{data.name}: the network takes {count(channels, 'channel')}, and these have {data.channels}", hint=hint
+        )
     convert = _grey if channels == 1 else _colour
     return data.with_splits({name: replace(split, x=convert(split.x)) for name, split in data.splits.items()})
 

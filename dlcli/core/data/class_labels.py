@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dlcli.core.data.column_names import LABEL_COLUMNS, SCORE_COLUMNS, known_columns, named_column
 from dlcli.core.data.file_kinds import composed
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 BLANK = -1
@@ -93,7 +94,9 @@ def numbered_labels(where: str, cells: Iterable[Any], names: Sequence[str]) -> C
         known["-1"] = BLANK  # what Hugging Face datasets write for a row without a label
     for text in texts:
         if text and text not in known:
-            raise InputError(f"{where}: label '{text}' is neither one of the {len(names)} classes nor the number of one")
+            raise InputError(
+                f"{where}: label '{text}' is neither one of the {count(len(names), 'class', 'classes')} nor the number of one"
+            )
     y = np.array([known.get(text, BLANK) for text in texts], dtype=np.int64)
     return ClassLabels(tuple(map(composed, names)), y, fixed=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from dlcli.core.data.base import ImageData, Split, draw_of_each
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
 
@@ -34,7 +35,10 @@ def with_few_labels(data: ImageData, n: int, seed: int) -> FewLabels:
     """
     classes = len(data.y_train.unique())
     if not classes <= n <= len(data.y_train):
-        message = f"`labels`: {n} of {len(data.y_train):,} training {data.unit}s of {classes} classes cannot be drawn"
+        message = (
+            f"`labels`: {n} of {count(len(data.y_train), f'training {data.unit}')} of "
+            f"{count(classes, 'class', 'classes')} cannot be drawn"
+        )
         raise UsageError(message, hint=f"choose from {classes} to {len(data.y_train)}")
     train = data.splits["train"]
     drawn = draw_of_each(data.y_train.numpy(), n // classes, derive(seed, "labels"))

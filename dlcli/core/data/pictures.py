@@ -179,7 +179,7 @@ def _few_bits(brightest: Sequence[tuple[int, str]]) -> str:
         return f"no image of 16 bits ({len(brightest):,} in all) has a {most}, so they are {advice}"
     if number < max(_SOME, _SHARE * len(lit)) or lit[number][0] <= _MANY_BITS:
         return ""
-    which = f"{number:,} of {len(brightest):,} images of 16 bits, such as {few[-1][1]}, have no {most}"
+    which = f"{number:,} of {count(len(brightest), 'image')} of 16 bits, such as {few[-1][1]}, have no {most}"
     return f"{which}, while the others exceed {_MANY_BITS:,}, so these {number:,} are {advice}"
 
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from dlcli.core.data.base import MASK, ImageData, choose
 from dlcli.core.data.preparation import Preparation
+from dlcli.support.errors import UsageError
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 
 MEMORY_HINT = "use a smaller `size=N` or fewer examples with `limit=N`"
 
@@ -14,6 +16,14 @@ def limit_examples(data: ImageData, limit: int | None) -> ImageData:
     if limit is None:
         return data
     return data.with_splits({name: split.take(choose(split.y.numpy(), limit)) for name, split in data.splits.items()})
+
+
+def check_limit(data: ImageData, limit: int | None) -> None:
+    """Raise UsageError if `limit` left training examples of one label only, or with one score."""
+    if limit is None or len(data.y_train) != limit or data.target == MASK or len(data.y_train.unique()) > 1:
+        return
+    kept = f"{count(limit, f'training {data.unit}')} of {data.name} {'has' if limit == 1 else 'have'} one label"
+    raise UsageError(f"`limit`: the {kept}, and training takes at least two", hint="choose a larger `limit`")
 
 
 def resize_images(data: ImageData, size: int | None, preparation: Preparation | None = None) -> ImageData:

@@ -42,7 +42,7 @@ def find_shards(spec: str, endings: Collection[str]) -> list[Path]:
     paths = [root] if root.is_file() else [Path(name) for name in expand_braces(spec)]
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        others = f" ({len(missing)} of {len(paths)} files)" if len(paths) > 1 else ""
+        others = f" ({len(missing)} of {count(len(paths), 'file')})" if len(paths) > 1 else ""
         raise MissingInputError(f"{missing[0]}: there is no such file{others}")
     return paths
 
@@ -60,7 +60,7 @@ def expand_braces(pattern: str) -> list[str]:
     for choice in choices:
         total *= len(choice)
     if total > _MOST_SHARDS:
-        raise InputError(f"{pattern}: stands for {total:,} files, more than {_MOST_SHARDS:,}")
+        raise InputError(f"{pattern}: stands for {count(total, 'file')}, more than {_MOST_SHARDS:,}")
     return list(dict.fromkeys(name for parts in product(*choices) for name in expand_braces("".join(parts))))
 
 
@@ -70,7 +70,7 @@ def _choices(pattern: str, piece: str) -> list[str]:
         return piece.split(",")
     first, last = counted.groups()
     if int(last) - int(first) >= _MOST_SHARDS:
-        raise InputError(f"{pattern}: stands for more than {_MOST_SHARDS:,} files")
+        raise InputError(f"{pattern}: stands for more than {count(_MOST_SHARDS, 'file')}")
     width = len(first) if first.startswith("0") else 0
     return [f"{number:0{width}}" for number in range(int(first), int(last) + 1)]
 

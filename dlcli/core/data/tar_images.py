@@ -11,6 +11,7 @@ from typing import Any
 from dlcli.core.data.column_names import LABEL_COLUMNS
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, holds_data
 from dlcli.support.errors import DlcliError, InputError
+from dlcli.support.plural import count
 
 _BLOCK = 512
 _MOST_IMAGE, _MOST_TEXT = 1 << 30, 1 << 20
@@ -80,7 +81,7 @@ def _add(shard: TarShard, key: str, parts: dict[str, tuple[str, _Span]]) -> None
     images = plain or images
     if len(images) > 1:
         raise InputError(
-            f"{shard.path}: example '{key}' has {len(images)} images ({', '.join(images)}), and one is needed",
+            f"{shard.path}: example '{key}' has {count(len(images), 'image')} ({', '.join(images)}), and one is needed",
             hint="an example is what has one name up to its first point",
         )
     if any(VIDEOS.matches(Path(name)) for name, _ in parts.values()):

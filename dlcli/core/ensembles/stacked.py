@@ -25,6 +25,7 @@ from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, resolve_dtype, steps_per_epoch
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
 
@@ -237,7 +238,10 @@ class StackedTraining(Training):
 
 def _check(models: Sequence[nn.Module], draws: Sequence[Tensor], seeds: Sequence[int], x: Tensor, hooks: Hooks | None) -> None:
     if not len(models) == len(draws) == len(seeds) or len({len(draw) for draw in draws}) != 1:
-        raise ValueError(f"{len(models)} models, {len(draws)} draws, {len(seeds)} seeds; or draws of different lengths")
+        raise ValueError(
+            f"{count(len(models), 'model')}, {count(len(draws), 'draw')}, "
+            f"{count(len(seeds), 'seed')}; or draws of different lengths"
+        )
     if hooks is not None and hooks.examples is not None:
         raise UsageError("adversarial examples are made for one network at a time", hint=_HINT)
     if hooks is not None and hooks.mixing is not None:

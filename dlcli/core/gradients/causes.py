@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlcli.specs.probe_gradients import Cause, LayerRow
+from dlcli.support.plural import count
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def _dead(facts: Observations) -> _Found:
     # Of few inputs many units are below zero for all that live.
     if worst is None or worst.dead <= THRESHOLDS.dead or facts.inputs < THRESHOLDS.dead_inputs:
         return None
-    evidence = f"{worst.layer}: {worst.dead:.0%} of its units or channels are above zero for none of {facts.inputs} inputs"
+    evidence = (
+        f"{worst.layer}: {worst.dead:.0%} of its units or channels are above zero for none of {count(facts.inputs, 'input')}"
+    )
     return "dead units", evidence, ("selu", "elu")
 
 
@@ -80,7 +83,7 @@ def _norms(facts: Observations) -> _Found:
 def _no_skips(facts: Observations) -> _Found:
     if facts.skips or facts.verdict not in ("white", "shattered"):
         return None
-    evidence = f"{facts.layers} layers without a skip, autocorrelation {facts.acf1:.2f} from one point to the next"
+    evidence = f"{count(facts.layers, 'layer')} without a skip, autocorrelation {facts.acf1:.2f} from one point to the next"
     return "shattered gradients", evidence + _lost_with_depth(facts.signals), ("looks-linear", "selu")
 
 
@@ -99,7 +102,7 @@ def _strong_branches(facts: Observations) -> _Found:
     # Ordinary residual networks, whose branches are as strong as their skips, are just below the border of healthy ones.
     if facts.acf1 is not None and facts.acf1 >= THRESHOLDS.strong:
         return None
-    evidence = f"{facts.skips} residual blocks, autocorrelation {facts.acf1:.2f} from one point to the next"
+    evidence = f"{count(facts.skips, 'residual block')}, autocorrelation {facts.acf1:.2f} from one point to the next"
     return "residual branches as strong as their skips", evidence, ("residual-scale=0.1",)
 
 

@@ -20,6 +20,7 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.gradients.input_gradients import TOO_LARGE
 from dlcli.core.jackknife import POSITIVE, interval
 from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.support.plural import count
 
 _BATCHES = 16
 """Into how many batches the examples are divided: as many values has the jackknife."""
@@ -63,7 +64,7 @@ def gradient_noise(
     """
     batches = min(_BATCHES, len(x))
     if batches < LEAST_EXAMPLES:
-        raise ValueError(f"{len(x)} examples")
+        raise ValueError(count(len(x), "example"))
     weights = {name: one for name, one in model.named_parameters() if one.requires_grad}
     size = len(x) // batches
 

@@ -22,6 +22,7 @@ from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
 from dlcli.core.graph.output_ops import MarkedEnd, leading_to_output
 from dlcli.core.graph.trace import WEIGHTED, record_trace
+from dlcli.support.plural import count
 
 NEIGHBOURS = 5
 """Number of neighbours whose classes are compared."""
@@ -112,7 +113,7 @@ def neighbours_agree(
     from sklearn.neighbors import NearestNeighbors  # here, because it takes a second to import
 
     if len(clean) <= neighbours:
-        raise ValueError(f"{len(clean)} images have no {neighbours} neighbours each")
+        raise ValueError(f"{count(len(clean), 'image')} have no {neighbours} neighbours each")
     near = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(clean).kneighbors(changed, return_distance=False)
     own = near == np.arange(len(clean))[:, None]
     own[~own.any(1), -1] = True  # the clean version is further away than all of these, of which one is not needed

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from dlcli.specs import figures
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.support.plural import count
 
 MOST_COLUMNS = 6
 """A table with more columns shows these, and all of them in a fold."""
@@ -90,7 +91,9 @@ class PageTable:
         """The table in a box that scrolls sideways by itself."""
         if len(self.headers) <= MOST_COLUMNS:
             return self._drawn(len(self.headers))
-        folded = f"<details><summary>All {len(self.headers)} columns</summary>{self._drawn(len(self.headers))}</details>"
+        folded = (
+            f"<details><summary>All {count(len(self.headers), 'column')}</summary>{self._drawn(len(self.headers))}</details>"
+        )
         return self._drawn(MOST_COLUMNS) + folded
 
     def _drawn(self, columns: int) -> str:

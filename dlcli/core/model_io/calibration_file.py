@@ -13,6 +13,7 @@ from dlcli.specs.command_line import command_line
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
+from dlcli.support.plural import count
 from dlcli.support.schema import boolean, one_of, sha256, text, whole
 
 CALIBRATION = "calibration.json"
@@ -56,7 +57,7 @@ class SavedCalibration:
 
     def describe(self) -> str:
         """What is done to the probabilities, and what it comes from."""
-        where = f"{self.examples:,} examples of the {self.split} set of {self.data}"
+        where = f"{count(self.examples, 'example')} of the {self.split} set of {self.data}"
         return f"Probabilities are calibrated by {self.calibrator}, fitted on {where}."
 
 
@@ -109,6 +110,6 @@ def check_outputs(saved: SavedCalibration, outputs: int) -> None:
     """Raise InputError if a calibration does not fit that many outputs."""
     if not saved.calibrator.fits(outputs):
         raise InputError(
-            f"{CALIBRATION}: is damaged, or not of a network of {outputs} outputs",
+            f"{CALIBRATION}: is damaged, or not of a network of {count(outputs, 'output')}",
             hint="calibrate again, or give `uncalibrated`",
         )

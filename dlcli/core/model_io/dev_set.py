@@ -13,6 +13,7 @@ from dlcli.core.data.resize import limit_examples
 from dlcli.core.data.splits import with_dev_set
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
+from dlcli.support.plural import count
 from dlcli.support.schema import number, optional, sha256, text, whole
 
 DEV = "dev"
@@ -86,7 +87,7 @@ class SavedDevSet:
         return with_dev_set(sets, self.share, self.seed, self.group)
 
     def _other(self, data: ImageData) -> str:
-        held_out = f"the {self.examples:,} {data.unit}s that training held out as dev set"
+        held_out = f"the {count(self.examples, data.unit)} that training held out as dev set"
         return f"{data.name}: {held_out} cannot be drawn again, because the data or their size have changed"
 
 

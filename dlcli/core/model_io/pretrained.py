@@ -15,6 +15,7 @@ from dlcli.core.models.base import GENERAL_RECIPE, Architecture
 from dlcli.core.models.hub import Published
 from dlcli.core.models.hubs import HubName, hub_name
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 
@@ -71,7 +72,7 @@ def pretrained_architecture(spec: str, data: ImageData, report: Reporter = SILEN
         raise InputError(f"{spec}: is not a network of a hub")
     source, classes = _source(found, spec, data, report), len(data.classes)
     new = classes != len(card.classes)
-    notes = (f"{card.spec}: its last layer is reinitialised for {classes:,} classes",) if new else ()
+    notes = (f"{card.spec}: its last layer is reinitialised for {count(classes, 'class', 'classes')}",) if new else ()
     build = partial(_built, source, data.size, classes, card.normalise)
     digest = hashlib.sha256(f"{card.spec} {card.normalise} {source.sha256}".encode()).hexdigest()
     return Architecture(card.spec, build, GENERAL_RECIPE, digest, notes)

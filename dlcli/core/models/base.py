@@ -85,7 +85,7 @@ def from_zoo(
     build = partial(module.build, channels, size, classes)
     if depth is not None:
         wrong = module.check_depth(depth) if hasattr(module, "check_depth") else "comes in one depth only"
-        wrong = wrong or (f"has at most {_DEEPEST:,} layers" if depth > _DEEPEST else "")
+        wrong = wrong or (f"has at most {count(_DEEPEST, 'layer')}" if depth > _DEEPEST else "")
         if wrong:
             raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)

@@ -57,7 +57,8 @@ def unused_outputs(outputs: int, classes: int) -> tuple[str, ...]:
     if outputs <= classes:
         return ()
     return (
-        f"the network has {outputs:,} outputs for {classes} classes: {outputs - classes:,} stand for none and are not used",
+        f"the network has {count(outputs, 'output')} for {count(classes, 'class', 'classes')}: {outputs - classes:,} stand "
+        f"for none and are not used",
     )
 
 

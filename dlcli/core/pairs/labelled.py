@@ -150,7 +150,7 @@ def _skipped(table: Table, labels: int, texts: int) -> list[str]:
 def _check_labels(table: Table, found: PairColumns, duplicate: list[bool], skipped: list[str]) -> None:
     if len(duplicate) < MIN_PAIRS:
         less = f" ({'; '.join(note.removeprefix(f'{table.name}: ') for note in skipped)})" if skipped else ""
-        message = f"{table.name}: {len(duplicate)} labelled pairs are too few{less}"
+        message = f"{table.name}: {count(len(duplicate), 'labelled pair')} are too few{less}"
         raise InputError(message, hint=f"at least {MIN_PAIRS} are needed")
     if len(set(duplicate)) == 1:
         only = "all pairs are duplicates" if duplicate[0] else "none of the pairs is a duplicate"

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcli.core.semi_supervised.base import SemiBatch, SemiLosses, SemiSettings, SemiSupervised
+from dlcli.support.plural import count
 
 HIDDEN, LATENT, ALPHA = 500, 50, 50.0
 """Width of the hidden layers, length of the latent vector, both as in section 4.4 of Kingma et al., and the default alpha."""
@@ -168,7 +169,10 @@ class SampledM2(M2):
     def notes(self, shape: torch.Size, steps: int) -> tuple[str, ...]:
         """See `SemiSupervised`."""
         last = self.temperature_at(max(0, steps - 1))
-        return (*super().notes(shape, steps), f"temperature: from {self.temperature_at(0):g} to {last:.3g} in {steps:,} steps")
+        return (
+            *super().notes(shape, steps),
+            f"temperature: from {self.temperature_at(0):g} to {last:.3g} in {count(steps, 'step')}",
+        )
 
 
 def alpha_of(settings: SemiSettings) -> float:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from dlcli.core.text.column_evidence import NAMES, Evidence, column_evidence, is_blank, name_weight
 from dlcli.core.text.stored_texts import collected
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table, cell_text
 
@@ -133,7 +134,7 @@ def find_column(table: Table, name: str, *, field: str = "column") -> int:
         return int(name) - 1
     if len(found) > 1:
         numbers = " or ".join(str(place + 1) for place in found)
-        message = f"{table.name}: {len(found)} columns are called '{name}'"
+        message = f"{table.name}: {count(len(found), 'column')} are called '{name}'"
         raise InputError(message, hint=f"rename one of them, or give its number in place of its name: {numbers}")
     if not found:
         hint = did_you_mean(name, table.columns, _name_one(field))

@@ -4,6 +4,7 @@ import re
 
 from dlcli.core.text.column_evidence import NAMES, is_blank, is_value
 from dlcli.core.text.tokens import fold
+from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
 
 _SOME_ROWS = 1000
@@ -18,7 +19,10 @@ def header_warning(table: Table) -> str:
         return f"{table.name}: row 1 reads like a header ({shown}); pass `skip=1` if the line before it is a title"
     first, *others = [name.strip() for name in table.columns]
     if first and others and not any(others):
-        return f"{table.name}: only the first of {len(table.columns)} columns has a name; pass `skip=1` if that is a title"
+        return (
+            f"{table.name}: only the first of {count(len(table.columns), 'column')} has a name; pass "
+            f"`skip=1` if that is a title"
+        )
     columns = [[row[place].strip() for row in rows if not is_blank(row[place])] for place in range(len(table.columns))]
     names = [name.strip() for name in table.columns]
     shapes = [_shape(name) for name in names]

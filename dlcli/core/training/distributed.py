@@ -19,6 +19,7 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.core.training.state import random_state, under
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Task
 from dlcli.support.seeds import derive
 
@@ -144,7 +145,7 @@ class DistributedTraining(Training):
 def _check_batches(n: int, recipe: Recipe, ranks: Ranks) -> None:
     """Raise UsageError if a batch has fewer examples than there are ranks."""
     if n // steps_per_epoch(n, recipe.batch_size) < ranks.size:
-        message = f"batches of {recipe.batch_size} of {n} examples are too small for {ranks.size} processes"
+        message = f"batches of {recipe.batch_size} of {count(n, 'example')} are too small for {ranks.size} processes"
         raise UsageError(message, hint="choose a larger `batch_size`, or start fewer processes")
 
 

@@ -22,6 +22,7 @@ from dlcli.core.compute.padding import lengths_of
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.objectives.base import TaskObjective
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 CATEGORICAL, BINARY, GAUSSIAN = "categorical", "binary", "gaussian"
 KINDS = (CATEGORICAL, BINARY, GAUSSIAN)
@@ -108,7 +109,7 @@ class NextStepLoss(TaskObjective):
 
     def notes(self) -> tuple[str, ...]:
         """What a step was taken to be."""
-        several = f"{len(self.channels):,} channels that are 0 or 1, each by itself"
+        several = f"{count(len(self.channels), 'channel')} that are 0 or 1, each by itself"
         what = {
             CATEGORICAL: f"one of {len(self.channels):,} symbols",
             BINARY: several if len(self.channels) > 1 else "one channel that is 0 or 1",

@@ -136,7 +136,9 @@ def no_gradient(inputs: CheckInputs) -> str:
     if not inputs.zero_gradients:
         return ""
     total = len(inputs.clean)
-    return f"{inputs.zero_gradients} of {total} images have no gradient, so the attack failing on them is not robustness"
+    return (
+        f"{inputs.zero_gradients} of {count(total, 'image')} have no gradient, so the attack failing on them is not robustness"
+    )
 
 
 def not_converged(inputs: CheckInputs) -> str:

@@ -32,6 +32,7 @@ from dlcli.specs.corruptions import FAMILIES, SEVERITIES
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.figures import in_units, points
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.plural import count
 
 if TYPE_CHECKING:
     from dlcli.engines.attack.corruptions import Predicted
@@ -81,12 +82,13 @@ def _page(result: CorruptionResult, setup: AttackSetup, answers: Answers, shown:
         title=f"{result.model} on {result.data} under common corruptions",
         number=f"{robust.value}%",
         interval=robust.interval,
-        lead=f"of {result.n_images:,} images are right on average over {len(result.by_corruption)} corruptions and their "
-        f"{len(SEVERITIES)} severities; clean {clean.value}% {clean.interval}.{_relative(result)}",
+        lead=f"of {count(result.n_images, 'image')} are right on average over "
+        f"{count(len(result.by_corruption), 'corruption')} and their "
+        f"{count(len(SEVERITIES), 'severity', 'severities')}; clean {clean.value}% {clean.interval}.{_relative(result)}",
         parts=parts,
         notes=result.notes,
         facts=[
-            ("Images", f"{result.n_images:,} test images of {result.data}"),
+            ("Images", f"{count(result.n_images, 'test image')} of {result.data}"),
             ("Severities", f"the settings of {result.settings}"),
             *([("Baseline", f"{result.against}, {result.against_sha256}")] if result.against else []),
             ("Networks", f"seed {result.seed}, {result.device}"),

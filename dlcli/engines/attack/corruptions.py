@@ -37,6 +37,7 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.gate import gate
 from dlcli.specs.spread import spread_option
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 FILES = ("corruptions.npz", "examples.png", "report.html")
 """The files of the output directory; the command line adds run.json."""
@@ -76,7 +77,9 @@ def check_images(setup: AttackSetup) -> None:
     fits = [name for name in wanted if not CORRUPTIONS[name].channels or channels in CORRUPTIONS[name].channels]
     others = [name for name in wanted if name not in fits]
     if others:
-        message = f"{', '.join(others)}: only of grey and colour pictures, but {setup.data.name} has {channels} channels"
+        message = (
+            f"{', '.join(others)}: only of grey and colour pictures, but {setup.data.name} has {count(channels, 'channel')}"
+        )
         meant = fits or [name for name in NAMES if not CORRUPTIONS[name].channels]
         raise InputError(message, hint=f"choose others: `corruptions={','.join(meant)}`")
 
@@ -132,7 +135,7 @@ def plan_corruptions(setup: AttackSetup) -> list[str]:
     """What `measure_corruptions` would do, one line per step."""
     check_images(setup)
     applied = chosen(setup.config)
-    of = f"{len(setup.x)} test images by {', '.join(applied)}, {len(SEVERITIES)} severities each"
+    of = f"{count(len(setup.x), 'test image')} by {', '.join(applied)}, {count(len(SEVERITIES), 'severity', 'severities')} each"
     return [f"corrupt {of}", *([f"write {', '.join(FILES)} in {setup.config.output}"] if setup.config.output else [])]
 
 
@@ -210,7 +213,7 @@ def _notes(setup: AttackSetup, applied: Sequence[str]) -> Iterator[str]:
     )
     yield f"The severities are those of {which}{other}."
     if len(applied) < len(NAMES):
-        yield f"{len(applied)} of the {len(NAMES)} corruptions: their mean is not that of published results."
+        yield f"{len(applied)} of the {count(len(NAMES), 'corruption')}: their mean is not that of published results."
     yield "Corruptions are no adversary: against an attacker who chooses the change, accuracy can be far lower."
 
 

@@ -113,12 +113,12 @@ def plan(config: AttackConfig) -> list[str]:
     setup = open_setup(config, SILENT)
     data = setup.data
     shape = "x".join(map(str, data.x_test.shape[1:]))
-    read = f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images of {shape}"
-    lines = [f"read {read}, {len(data.classes)} classes", *_plan_networks(setup)]
+    read = f"{data.name}: {len(data.x_train)} training and {count(len(data.x_test), 'test image')} of {shape}"
+    lines = [f"read {read}, {count(len(data.classes), 'class', 'classes')}", *_plan_networks(setup)]
     if METHOD in config.methods:
         return [*lines, *plan_corruptions(setup)]
     values, names = ", ".join(f"{eps:g}" for eps in setup.eps), ",".join(config.methods)
-    lines.append(f"attack {len(setup.x)} test images of {_attacked(setup)} by {names} ({setup.norm}) at eps {values}")
+    lines.append(f"attack {count(len(setup.x), 'test image')} of {_attacked(setup)} by {names} ({setup.norm}) at eps {values}")
     if config.save is not None:
         lines.append(f"write {config.save}")
     if config.output is not None:
@@ -129,7 +129,7 @@ def plan(config: AttackConfig) -> list[str]:
 def _attacked(setup: AttackSetup) -> str:
     if not setup.members:
         return f"the {BASELINE}"
-    members = f"{setup.members} members under every rule"
+    members = f"{count(setup.members, 'member')} under every rule"
     return members if setup.networks.baseline is None else f"the {BASELINE}, and {members}"
 
 
@@ -145,7 +145,7 @@ def _plan_networks(setup: AttackSetup) -> list[str]:
 
 def _plan_training(setup: AttackSetup) -> list[str]:
     networks = setup.networks
-    members = [f"{setup.members} bootstrapped members"] if isinstance(networks.ensemble, Untrained) else []
+    members = [f"{count(setup.members, 'bootstrapped member')}"] if isinstance(networks.ensemble, Untrained) else []
     both = [(networks.baseline, BASELINE)] if isinstance(networks.baseline, Untrained) else []
     found = [one for one in (networks.baseline, networks.ensemble) if isinstance(one, Untrained)]
     if not found:

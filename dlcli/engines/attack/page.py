@@ -20,6 +20,7 @@ from dlcli.core.html_report.parts import (
 from dlcli.core.html_report.vector import svg
 from dlcli.engines.attack.hidden_layer import HiddenLayerFigures
 from dlcli.specs.attack import AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
+from dlcli.support.plural import count
 
 _KNOWS = (ThreatKind.WHITE_BOX, ThreatKind.BLACK_BOX, ThreatKind.NAIVE, ThreatKind.ADAPTIVE)
 """What an attacker does who knows the classifier, short of all of it at once."""
@@ -44,7 +45,7 @@ def attack_page(result: AttackResult, shown: Sequence[AdversarialExample], hidde
         title=f"{result.model} on {result.data} under {methods}",
         number=f"{robust.value}%",
         interval=robust.interval,
-        lead=f"of {top.adversarial.n:,} images are still right under {methods} at eps {top.eps:g} ({top.classifier}, "
+        lead=f"of {count(top.adversarial.n, 'image')} are still right under {methods} at eps {top.eps:g} ({top.classifier}, "
         f"{top.threat}); without an attack {clean.value}% {clean.interval}.",
         parts=[
             *_over_eps(result),
@@ -62,11 +63,11 @@ def attack_page(result: AttackResult, shown: Sequence[AdversarialExample], hidde
 
 
 def _facts(result: AttackResult) -> list[tuple[str, str]]:
-    ensemble = f"{result.members} members, headline by the {result.rule} rule" if result.members else "none"
+    ensemble = f"{count(result.members, 'member')}, headline by the {result.rule} rule" if result.members else "none"
     made = f"{result.trained} trained, {result.reused} from the cache" if result.trained + result.reused else "trained before"
     return [
         ("Threat model", result.threat_model),
-        ("Images", f"{result.n_images} test images of {result.data}"),
+        ("Images", f"{count(result.n_images, 'test image')} of {result.data}"),
         ("Ensemble", ensemble),
         ("Networks", f"{made}; seed {result.seed}, {result.device}"),
         ("Sanity checks", f"{len(result.findings)} failed, see the notes" if result.findings else "none failed"),

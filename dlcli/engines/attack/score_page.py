@@ -17,6 +17,7 @@ from dlcli.core.html_report.vector import svg
 from dlcli.specs.figures import in_units, number_in_units, percent
 from dlcli.specs.score_attack import ScoreAttackResult, ScoreAttackRow
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.plural import count
 
 if TYPE_CHECKING:
     from dlcli.engines.attack.scores import AttackedScores, MovedScores
@@ -65,13 +66,13 @@ def _page(result: ScoreAttackResult, parts: Sequence[Part]) -> Page:
         title=f"{result.model} on {result.data} under {result.method}",
         number=value,
         interval=interval,
-        lead=f"is how far scores are moved at eps {top.eps:g}, the mean over {result.n_images:,} test {result.unit}s; "
+        lead=f"is how far scores are moved at eps {top.eps:g}, the mean over {count(result.n_images, f'test {result.unit}')}; "
         f"{percent(top.moved, '%')} move by more than {number_in_units(result.threshold, 3)}.",
         parts=[*parts, _table(result)],
         notes=(*result.notes, *(f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings)),
         facts=[
             ("Threat model", result.threat_model),
-            ("Data", f"{result.data}: {result.n_images:,} test {result.unit}s"),
+            ("Data", f"{result.data}: {count(result.n_images, f'test {result.unit}')}"),
             ("Seed and device", f"{result.seed}, {result.device}"),
             ("Weights SHA-256", result.model_sha256),
         ],

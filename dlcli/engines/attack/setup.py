@@ -156,7 +156,7 @@ def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, Tens
     if kept < classes:
         notes = (
             *notes,
-            f"Only {kept} of {classes} classes are represented: the limit is below their number.",
+            f"Only {kept} of {count(classes, 'class', 'classes')} are represented: the limit is below their number.",
         )
     return to_float(data.x_test[picked.numpy()]), labels[picked], picked, notes
 

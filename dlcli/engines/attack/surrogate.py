@@ -20,6 +20,7 @@ from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.in_memory import InMemory
+from dlcli.support.plural import count
 
 _PASS, _OWN = "; pass `normalise=", "; let its own code do as `normalise="
 _SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
@@ -76,7 +77,7 @@ def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> 
         raise InputError(f"`surrogate`: {spec} holds {shape_of(clean)} images, but {shape_of(x)} are under attack", hint=_SAME)
     other = ((clean - x).abs().flatten(1) > _NEAR).any(1)
     if bool(other.any()):
-        differ = f"{int(other.sum())} of {len(x)} clean images in {spec} differ from the images under attack"
+        differ = f"{int(other.sum())} of {count(len(x), 'clean image')} in {spec} differ from the images under attack"
         raise InputError(f"`surrogate`: {differ}", hint=_SAME)
     # Equal up to a renaming of classes: every saved label goes with exactly one label here, and the other way round.
     pairs = set(zip(labels.tolist(), y.tolist(), strict=True)) if labels.shape == y.shape else set()

@@ -19,6 +19,7 @@ from dlcli.engines.attack.attacked_task import AttackedMasks, AttackedTask, Labe
 from dlcli.specs.figures import percent as in_percent
 from dlcli.specs.task_attack import TaskAttackResult, TaskAttackRow
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.plural import count
 
 if TYPE_CHECKING:
     from dlcli.engines.attack.tasks import ChangedExamples
@@ -69,13 +70,13 @@ def _page(result: TaskAttackResult, parts: Sequence[Part]) -> Page:
         title=f"{result.model} on {result.data} under {result.method}",
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"is the {_name(result.metric)} of {result.n_images:,} test {result.unit}s at eps {result.headline.eps:g} "
+        lead=f"is the {_name(result.metric)} of {count(result.n_images, f'test {result.unit}')} at eps {result.headline.eps:g} "
         f"{result.eps_unit}; {clean} when clean.",
         parts=[_table(result), *parts],
         notes=(*result.notes, *(f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings)),
         facts=[
             ("Threat model", result.threat_model),
-            ("Data", f"{result.data}: {result.n_images:,} test {result.unit}s"),
+            ("Data", f"{result.data}: {count(result.n_images, f'test {result.unit}')}"),
             ("Seed and device", f"{result.seed}, {result.device}"),
             ("Weights SHA-256", result.model_sha256),
         ],

@@ -43,7 +43,7 @@ def _page(result: Convert2DTo3DResult) -> Page:
                 f"not drawn. The dashed line is the largest error that passes in float64, {TOLERANCE:g}.",
             ),
             _changes(result),
-            Fold(f"The {len(result.layers):,} inflated layers", [_layers(result.layers)]),
+            Fold(f"The {count(len(result.layers), 'inflated layer')}", [_layers(result.layers)]),
             Fold("Figures of the equivalence check", [_errors(result.verification)]),
         ],
         notes=result.notes,

@@ -151,7 +151,7 @@ def plan(config: DedupeConfig) -> list[str]:
     earlier = config.against or f"the index {config.index}, and add these"
     column, alike = text_column.name, _alike(config)
     return [
-        f"read {len(text_column.table.rows):,} rows from {text_column.table.name}",
+        f"read {count(len(text_column.table.rows), 'row')} from {text_column.table.name}",
         f"score pairs of column '{column}' {alike}",
         f"{describe_threshold(config, precision)}, and group by the rule {config.keep_rule}",
         *([f"compare with the rows of {earlier}"] if config.has_earlier else []),
@@ -255,8 +255,8 @@ def _with_remarks(config: DedupeConfig, state: DedupeState, result: DedupeResult
 def _oversized(config: DedupeConfig, result: DedupeResult) -> str:
     first = result.largest[0]
     have = "group has" if result.oversized_groups == 1 else "groups have"
-    where = f"{first.size:,} rows with row {first.canonical_row}, '{first.canonical_text[:40]}'"
-    large = f"{result.oversized_groups:,} {have} more than {config.max_group:,} rows (`max_group`)"
+    where = f"{count(first.size, 'row')} with row {first.canonical_row}, '{first.canonical_text[:40]}'"
+    large = f"{result.oversized_groups:,} {have} more than {count(config.max_group, 'row')} (`max_group`)"
     return f"{result.source}: {large}; the largest: {where}"
 
 
@@ -287,4 +287,4 @@ def _failed(config: DedupeConfig, table: Table, duplicates: int) -> str:
     if not (config.fail_on_duplicates and duplicates):
         return ""
     are = "is a duplicate" if duplicates == 1 else "are duplicates"
-    return f"{duplicates:,} of the {len(table.rows):,} rows of {table.name} {are}"
+    return f"{duplicates:,} of the {count(len(table.rows), 'row')} of {table.name} {are}"

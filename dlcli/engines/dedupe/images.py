@@ -48,8 +48,8 @@ def dedupe_images(config: DedupeConfig, report: Reporter) -> DedupeImagesResult:
     if result.oversized_groups:
         first = result.largest[0]
         have = "group has" if result.oversized_groups == 1 else "groups have"
-        large = f"{result.oversized_groups:,} {have} more than {config.max_group:,} files (`max_group`)"
-        report.warn(f"{config.table}: {large}; the largest: {first.size:,} files with {first.canonical}")
+        large = f"{result.oversized_groups:,} {have} more than {count(config.max_group, 'file')} (`max_group`)"
+        report.warn(f"{config.table}: {large}; the largest: {count(first.size, 'file')} with {first.canonical}")
     return result
 
 
@@ -97,7 +97,7 @@ def _result(config: DedupeConfig, files: ImageFiles, groups: ImageGroups, table:
     duplicates = files.own - match.count("")
     sizes = groups.sizes[np.unique(groups.content[: files.own][np.array(match) != ""])]
     are = "is a duplicate" if duplicates == 1 else "are duplicates"
-    failed = f"{duplicates:,} of the {files.own:,} images in {config.table} {are}"
+    failed = f"{duplicates:,} of the {count(files.own, 'image')} in {config.table} {are}"
     return DedupeImagesResult(
         source=str(config.table),
         keep_rule=config.keep_rule,

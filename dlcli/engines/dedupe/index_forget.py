@@ -19,6 +19,7 @@ from dlcli.engines.dedupe.scores import choose_scorer
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.dedupe_index import FORGET_COLUMNS, ForgetResult
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
 
@@ -53,7 +54,7 @@ def plan_forget(config: DedupeConfig, folder: Path) -> list[str]:
     """Describe what `forget_rows` would do; reads the index, but changes nothing."""
     changes = remove_outdated(config, read_index(folder, given_settings(config)), None, read_keys_table(config, save=False))
     return [
-        f"remove {removed:,} rows of {name} from {folder}, {left:,} are left"
+        f"remove {count(removed, 'row')} of {name} from {folder}, {left:,} are left"
         for name, (removed, left) in changes.removed.items()
     ]
 

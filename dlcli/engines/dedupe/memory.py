@@ -10,6 +10,7 @@ from dlcli.core.text.search.budget import sample_pairs
 from dlcli.core.text.search.neighbours import PAIR_BYTES, Pairs
 from dlcli.engines.dedupe.candidates import PairSearch
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
 _SCORED = 4_000
@@ -58,5 +59,5 @@ def check_will_fit(rows: int, expected: tuple[int, int], cells: int, *, workers:
     found, kept = expected
     in_cells = workers * (worker_bytes + _FOUND_BYTES * found // cells)
     needed = max(in_cells, rows * _ROW_BYTES) + PAIR_BYTES * kept
-    what = f"comparing {rows:,} rows, with about {found:,} candidate pairs of which {kept:,} are kept,"
+    what = f"comparing {count(rows, 'row')}, with about {count(found, 'candidate pair')} of which {kept:,} are kept,"
     check_memory(needed, what, hint="raise `candidates` or `threshold`, or compare within a column: `within=COLUMN`")

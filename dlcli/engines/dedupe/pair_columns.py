@@ -73,7 +73,7 @@ def plan_pairs(config: DedupeConfig) -> list[str]:
     config, precision = resolve_alone(config)
     table = _read_pairs(config).table
     return [
-        f"read {len(table.rows):,} rows from {table.name}",
+        f"read {count(len(table.rows), 'row')} from {table.name}",
         f"score the texts of {' and '.join(config.pair_columns)} in each",
         describe_threshold(config, precision),
         f"write all rows with the columns {', '.join(_added(config))} to {config.output or 'standard output'}",

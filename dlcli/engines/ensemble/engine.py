@@ -158,8 +158,8 @@ def plan(config: EnsembleConfig) -> list[str]:
     setup = open_setup(config, SILENT)
     check_added(setup)
     data = setup.data
-    has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
-    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {has}"]
+    has = "scores" if data.target == SCORE else count(len(data.classes), "class", "classes")
+    lines = [f"read {data.name}: {len(data.x_train)} training and {count(len(data.x_test), f'test {data.unit}')}, {has}"]
     for name, numbers in _by_model(setup).items():
         job = setup.with_own_images(setup.job(numbers[0]))
         share = _describe_draw(config, count(len(job.data.y_train), data.unit))

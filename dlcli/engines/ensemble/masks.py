@@ -207,17 +207,18 @@ def _page(result: MaskEnsembleResult) -> Page:
     whole = [row for row in result.rows if row.members == top.members]
     fewer = [row for row in result.rows if row.members < top.members]
     return Page(
-        title=f"{top.members} networks of {result.model} on {result.data}",
+        title=f"{count(top.members, 'network')} of {result.model} on {result.data}",
         number=f"{shown.value}%",
         interval=shown.interval,
-        lead=f"is the mIoU of the {top.classifier} of {top.members} members on {result.n_test:,} test {result.unit}s.",
+        lead=f"is the mIoU of the {top.classifier} of {count(top.members, 'member')} on "
+        f"{count(result.n_test, f'test {result.unit}')}.",
         parts=[
-            _table(f"{top.members} members, in %", whole, whole.index(top)),
+            _table(f"{count(top.members, 'member')}, in %", whole, whole.index(top)),
             Fold("Fewer members, and each member", [_table("By number of members, in %", fewer, None), _members(result)]),
         ],
         notes=result.notes,
         facts=[
-            ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+            ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
             ("Training", f"strategy {result.strategy}, seed {result.seed}, {result.device}"),
             ("Members SHA-256", result.model_sha256),
         ],

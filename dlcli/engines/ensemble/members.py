@@ -15,6 +15,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData, check_trainable
 from dlcli.core.data.mask_labels import MaskReading
 from dlcli.core.data.preparation import Preparation
+from dlcli.core.data.resize import check_limit
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.ensemble_dir import member_folder
@@ -144,7 +145,8 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
         group=config.group,
         masks=MaskReading(config.ignore),
     )
-    check_trainable(data, config.limit)
+    check_limit(data, config.limit)
+    check_trainable(data)
     image_task(config.task).check(data, config.training(0))
     return EnsembleSetup(config, data, device, how)
 

@@ -3,6 +3,7 @@
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Bar, Bars, Cell, Chart, Fold, PageTable, figure_cell, percent, percent_cell
 from dlcli.specs.ensemble import EnsembleResult, EnsembleRow
+from dlcli.support.plural import count
 
 
 def ensemble_page(result: EnsembleResult, top: EnsembleRow, gains: Chart) -> Page:
@@ -11,14 +12,15 @@ def ensemble_page(result: EnsembleResult, top: EnsembleRow, gains: Chart) -> Pag
     gain = f", {' '.join(percent(top.gain))} points more than their mean" if top.gain else ""
     whole = [row for row in result.rows if row.members == top.members]
     return Page(
-        title=f"{top.members} networks of {result.model} on {result.data}",
+        title=f"{count(top.members, 'network')} of {result.model} on {result.data}",
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"of {result.n_test:,} test {result.unit}s are right by the {top.classifier} of {top.members} members{gain}.",
+        lead=f"of {count(result.n_test, f'test {result.unit}')} are right by the {top.classifier} of "
+        f"{count(top.members, 'member')}{gain}.",
         parts=[
             gains,
             Bars(
-                f"Test accuracy of {top.members} members, n {result.n_test:,}",
+                f"Test accuracy of {count(top.members, 'member')}, n {result.n_test:,}",
                 ("test accuracy",),
                 [Bar(row.classifier, (row.accuracy,), strong=row.classifier == top.classifier) for row in whole],
             ),
@@ -28,7 +30,7 @@ def ensemble_page(result: EnsembleResult, top: EnsembleRow, gains: Chart) -> Pag
         ],
         notes=result.notes,
         facts=[
-            ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+            ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
             ("Training", f"strategy {result.strategy}, seed {result.seed}, {result.device}"),
             ("Members SHA-256", result.model_sha256),
         ],

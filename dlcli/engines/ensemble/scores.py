@@ -175,7 +175,7 @@ def _notes(done: Sequence[TrainedMember], top: ScoreEnsembleRow | None, spread: 
 
 
 def _told(found: ScoreSpread) -> str:
-    apart = f"The scores of {found.members} members of an image have a standard deviation of {found.spread:.3g}"
+    apart = f"The scores of {count(found.members, 'member')} of an image have a standard deviation of {found.spread:.3g}"
     if found.tells_error is None:
         return f"{apart}."
     tells = found.tells_error
@@ -210,19 +210,19 @@ def _page(result: ScoreEnsembleResult) -> Page:
     whole = [row for row in result.rows if row.members == top.members]
     fewer = [row for row in result.rows if row.members < top.members]
     return Page(
-        title=f"{top.members} networks of {result.model} on {result.data}",
+        title=f"{count(top.members, 'network')} of {result.model} on {result.data}",
         number=value,
         interval=interval,
-        lead=f"is the mean absolute error of the {top.classifier} of {top.members} members on {result.n_test:,} test "
-        f"{result.unit}s.",
+        lead=f"is the mean absolute error of the {top.classifier} of {count(top.members, 'member')} on "
+        f"{count(result.n_test, f'test {result.unit}')}.",
         parts=[
-            _table(f"{top.members} members", whole, whole.index(top)),
+            _table(count(top.members, "member"), whole, whole.index(top)),
             _spreads(result),
             Fold("Fewer members, and each member", [_table("By number of members", fewer, None), _members(result)]),
         ],
         notes=result.notes,
         facts=[
-            ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+            ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
             ("Training", f"strategy {result.strategy}, seed {result.seed}, {result.device}"),
             ("Members SHA-256", result.model_sha256),
         ],

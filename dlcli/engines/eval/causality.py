@@ -10,6 +10,7 @@ from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.engines.sequences import longest_sequence
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.sequences import CausalityResult
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 
@@ -50,5 +51,5 @@ def _notes(found: Causality, data: ImageData) -> tuple[str, ...]:
     if found.steps == MOST_STEPS:
         notes.append(f"The sequence was cut to {MOST_STEPS:,} steps.")
     if found.field is not None and data.steps.rate is not None:
-        notes.append(f"The field of {found.field:,} steps is {found.field / data.steps.rate:.3g} seconds.")
+        notes.append(f"The field of {count(found.field, 'step')} is {found.field / data.steps.rate:.3g} seconds.")
     return tuple(notes)

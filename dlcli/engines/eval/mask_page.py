@@ -17,6 +17,7 @@ from dlcli.core.html_report.vector import svg
 from dlcli.engines.train.mask_page import classes_table, metrics_table
 from dlcli.specs.masks import MaskEvalResult, WorstMask
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.plural import count
 
 CONFUSION, PAGE = "confusion.png", "report.html"
 
@@ -56,7 +57,7 @@ def write_masks(
         title=f"{result.model} on {result.data}, {result.split} set",
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"is the mIoU of {result.n_images:,} {result.unit}s together, {result.n_pixels:,} labelled pixels.",
+        lead=f"is the mIoU of {count(result.n_images, result.unit)} together, {result.n_pixels:,} labelled pixels.",
         parts=[*shown, classes_table(result.per_class), metrics_table(result.metrics, "Figures with 95% intervals")],
         notes=result.notes,
         facts=[

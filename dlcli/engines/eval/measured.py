@@ -116,8 +116,7 @@ def figure_notes(predictions: Predictions, measured: ClassifierFigures, *, outpu
     said = abstention_note(measured.abstention, unit)
     notes = [
         *([said] if said else []),
-        f"{WORST_CLASS_NOTE} on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
-        "at once.",
+        f"{WORST_CLASS_NOTE} on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} at once.",
     ]
     if any(one.name == "ece" for one in measured.metrics):
         notes.append(ECE_NOTE)

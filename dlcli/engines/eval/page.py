@@ -30,6 +30,7 @@ from dlcli.specs.class_figures import OF_A_CLASS, OVERALL, ClassAccuracy
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import EvalResult, Metric
+from dlcli.support.plural import count
 
 _METRICS = {
     "top-1": "top-1 accuracy, %",
@@ -68,7 +69,7 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
         title=f"{result.model} on {result.data}, {result.split} set" if result.data else result.model,
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"of {top.n:,} {result.unit}s are right, {wrong:,} are wrong.",
+        lead=f"of {count(top.n, result.unit)} are right, {wrong:,} are wrong.",
         parts=[
             *_first(result, shown),
             *shown.explained,
@@ -151,7 +152,7 @@ def _class_figures(result: EvalResult) -> list[Part]:
     table = PageTable("Figures of each class against all others, %", ["class", *heads], rows[:_FIRST])
     if len(rows) <= _FIRST:
         return [table]
-    return [Fold(f"Figures of all {len(rows)} classes", [replace(table, rows=rows)])]
+    return [Fold(f"Figures of all {count(len(rows), 'class', 'classes')}", [replace(table, rows=rows)])]
 
 
 def _curves(result: EvalResult, figure: Figure | None) -> list[Part]:

@@ -21,6 +21,7 @@ from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_a
 from dlcli.specs.table_options import FIELDS, table_format
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table, write_csv
 
@@ -69,7 +70,7 @@ def plan_pairs(config: EvalConfig) -> list[str]:
     saved, pairs = _open(config)
     lines = [
         f"read {saved.scorer.name} from {config.model} (SHA-256 {saved.sha256})",
-        f"evaluate it on {len(pairs):,} labelled pairs of {config.data}",
+        f"evaluate it on {count(len(pairs), 'labelled pair')} of {config.data}",
     ]
     return [*lines, f"write {MISTAKES} and report.html in {config.output}"] if config.output is not None else lines
 

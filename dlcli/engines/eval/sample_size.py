@@ -52,7 +52,7 @@ def needed_note(found: ImagesNeeded | None, unit: str) -> tuple[str, ...]:
     cells = [f"{one.images:,} where that is {100 * one.share:.3g}% ({one.power:.0%} with these)" for one in found.shares]
     return (
         f"{what} is established in {POWER:.0%} of test sets with this number of {unit}s, by the share that only one of both "
-        f"networks is right on: {'; '.join(cells)}. A comparison tells that share, and these are {found.n:,} {unit}s.",
+        f"networks is right on: {'; '.join(cells)}. A comparison tells that share, and these are {count(found.n, unit)}.",
     )
 
 

@@ -20,6 +20,7 @@ from dlcli.specs.figures import in_units, number_in_units
 from dlcli.specs.score_text import metric_text, third_text
 from dlcli.specs.scores import ScoreEvalResult, ScoreMistake
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.plural import count
 
 FILES = ("scatter.png", "residuals.png", "report.html")
 """Files in the output folder."""
@@ -73,7 +74,7 @@ def _page(result: ScoreEvalResult, shown: ScorePictures, scatter: Figure, residu
         title=f"{result.model} on {result.data}, {result.split} set",
         number=value,
         interval=interval,
-        lead=f"is {what}, of {result.n_images:,} {result.unit}s.",
+        lead=f"is {what}, of {count(result.n_images, result.unit)}.",
         parts=[
             Beside(charts),
             *_mistakes(result.mistakes, shown.mistakes, result.unit),

@@ -96,7 +96,9 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
     notes.append("The network is untrained, so its effective receptive field is that of random weights.")
     if noise is not None:
         shape, classes = "x".join(map(str, data.x_test.shape[1:])), len(data.classes)
-        notes.append(f"Without `data`: random images of {shape} and {classes:,} classes, as of the published weights.")
+        notes.append(
+            f"Without `data`: random images of {shape} and {count(classes, 'class', 'classes')}, as of the published weights."
+        )
     found = summarise(model, data.sample(_SUMMARY_IMAGES).to(device))
     return found, data, arch.name, "", (*_seconds(found, data), *notes)
 

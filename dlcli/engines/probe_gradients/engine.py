@@ -57,6 +57,7 @@ from dlcli.specs.probe_gradients import (
 from dlcli.specs.train import IMAGES, SCORES
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.in_memory import InMemory
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
 
@@ -100,7 +101,7 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
     else:
         setup = _open(config, device, SILENT)
         check_kind(config.path)
-        lines = [f"open {setup.name} and {len(setup.x):,} images of {setup.data.name}"]
+        lines = [f"open {setup.name} and {count(len(setup.x), 'image')} of {setup.data.name}"]
         lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
         lines += ["evaluate the network without each block in turn"] if config.lesion else []
         lines += ["measure the gradient by paths of each length through the residual blocks"] if config.paths else []
@@ -254,7 +255,7 @@ def _probe_setup(
     if untrained:
         few = to_float(data.x_train[:_SETTLED]).to(device)
         model = set_batchnorm_statistics(model, few)
-        notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
+        notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {count(len(few), 'image')}.")
     trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
     y = map_classes(trained, data)[0][data.y_test] if objective is None else data.y_test
     return ProbeSetup(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes, objective)

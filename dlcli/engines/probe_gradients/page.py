@@ -8,6 +8,7 @@ from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Cell, Chart, Fold, PageTable, Part, figure_cell, percent_cell
 from dlcli.core.html_report.vector import svg
 from dlcli.specs.probe_gradients import GradientRow, LayerRow, ProbeGradientsResult
+from dlcli.support.plural import count
 
 _MEANINGS = {
     "linear": "the gradient does not change along the line",
@@ -124,7 +125,10 @@ def _trials(result: ProbeGradientsResult) -> list[Part]:
     ]
     unit = ", %" if shares else ""
     head = ["surgery", "verdict", f"without{unit}", f"with{unit}", f"difference{', points' if shares else ''}", "p by Holm"]
-    title = f"What was tried: {first.metric}, {first.difference.n} pairs of networks, {first.n_test:,} test examples"
+    title = (
+        f"What was tried: {first.metric}, {count(first.difference.n, 'pair')} of networks, "
+        f"{count(first.n_test, 'test example')}"
+    )
     return [PageTable(title, head, rows, words=2)]
 
 

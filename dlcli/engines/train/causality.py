@@ -6,6 +6,7 @@ from dlcli.core.evaluation.causality import prove_causal
 from dlcli.engines.sequences import longest_sequence
 from dlcli.engines.train.job import Job, build
 from dlcli.support.errors import CheckFailedError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 
@@ -22,5 +23,5 @@ def require_causal(jobs: Iterable[Job], report: Reporter) -> None:
         if found.verdict:
             hint = "pad convolutions on the left only, or omit `prove_causal`"
             raise CheckFailedError(f"{job.arch.name}: {found.verdict}", hint=hint)
-        field = "all steps" if found.field is None else f"{found.field:,} steps"
+        field = "all steps" if found.field is None else count(found.field, "step")
         report.note(f"{job.arch.name} is causal: no output depends on later inputs, and the last one on {field}")

@@ -102,11 +102,11 @@ def plan(config: TrainConfig) -> list[str]:
     data = sets.data
     _check_folder(config)
     seeds = seeds_of(config)
-    has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
-    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {has}"
+    has = "scores" if data.target == SCORE else count(len(data.classes), "class", "classes")
+    found = f"{len(data.x_train)} training and {count(len(data.x_test), f'test {data.unit}')}, {has}"
     lines = [f"read {data.name}: {found}"]
     if sets.unlabelled is not None:
-        lines.append(f"read {config.unlabelled}: {len(sets.unlabelled)} images without labels")
+        lines.append(f"read {config.unlabelled}: {count(len(sets.unlabelled), 'image')} without labels")
     opened = open_sides(config, sets, device)
     processes = plan_sides(config, opened) if config.compares else WorkerPlan(1, torch.get_num_threads())
     for name, job in opened.jobs.items():

@@ -7,6 +7,7 @@ from dlcli.core.html_report.figures import PlotSeries, noise_plot
 from dlcli.core.html_report.parts import Cell, Chart, Fold, PageTable, Part
 from dlcli.core.html_report.vector import svg
 from dlcli.specs.gradient_probe import GradientProbe
+from dlcli.support.plural import count
 
 _NOISE = (
     "The noise scale of the gradient with its 95% interval, and the batch size: batches much smaller are mostly noise, of much "
@@ -48,7 +49,7 @@ def _table(probes: Sequence[GradientProbe]) -> PageTable:
         [str(one.epoch), f"{one.norm:.3g}", _noise(one), f"{100 * max(one.dead.values(), default=0.0):.1f}"] for one in probes
     ]
     head = ["epochs", "norm of the gradient", "noise scale, images", "most dead units of an activation, %"]
-    return PageTable(f"Gradients of {probes[0].n} training images", head, rows, words=0)
+    return PageTable(f"Gradients of {count(probes[0].n, 'training image')}", head, rows, words=0)
 
 
 def _noise(one: GradientProbe) -> str:

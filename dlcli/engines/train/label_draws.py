@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from dlcli.core.variance_share import share_between
 from dlcli.engines.train.job import Job
 from dlcli.specs.figures import percent
+from dlcli.support.plural import count
 
 
 def draw_of(row: Any) -> int:
@@ -63,7 +64,7 @@ def draw_notes(jobs: Mapping[str, Job], rows: Sequence[Any], given: str) -> tupl
     shares = {name: share_between(_table(of_side, shared)) for name, of_side in each.items() if len(of_side) > shared}
     shown = [f"{given if name == 'this' and given else name} {percent(share, '%')}" for name, share in shares.items()]
     n = len(next(iter(each.values()))) // shared
-    what = f"{n} draws with {shared} seeds each; differences are over draws"
+    what = f"{count(n, 'draw')} with {shared} seeds each; differences are over draws"
     return (f"Share of the variance of test accuracy that is the draw's of labels: {', '.join(shown)} ({what}).",)
 
 

@@ -11,6 +11,7 @@ from dlcli.core.html_report.vector import svg
 from dlcli.specs.figures import in_millions
 from dlcli.specs.masks import MASK_NAMES, ClassMask, MaskMetric, MaskRow, MaskTrainResult
 from dlcli.specs.train_result import Comparison
+from dlcli.support.plural import count
 
 _CAPTION = (
     "mIoU of the set, and the loss of the other set, are those after each epoch; training loss is the mean over the epoch, "
@@ -32,11 +33,12 @@ def mask_run_page(result: MaskTrainResult, history: Figure) -> Page:
         title=f"{result.model} on {result.data}",
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"mIoU of {result.n_test:,} test {result.unit}s together after {row.best_epoch} of {row.epochs} epochs; of "
-        f"{row.n_watched:,} training {result.unit}s {100 * row.train_miou:.1f}%.",
+        lead=f"mIoU of {count(result.n_test, f'test {result.unit}')} together after {row.best_epoch} of "
+        f"{count(row.epochs, 'epoch')}; of "
+        f"{count(row.n_watched, f'training {result.unit}')} {100 * row.train_miou:.1f}%.",
         parts=[
             Chart(svg(history, alt="mIoU and loss by epoch"), _CAPTION),
-            metrics_table(row.metrics, f"On {result.n_test:,} test {result.unit}s"),
+            metrics_table(row.metrics, f"On {count(result.n_test, f'test {result.unit}')}"),
             classes_table(row.per_class),
         ],
         notes=result.notes,
@@ -63,7 +65,10 @@ def mask_comparison_page(result: MaskTrainResult, curves: Figure, *, watched: st
         found = percent(one.difference)
         head, interval = f"{found.value} points", found.interval
         sides = ", ".join(f"{name} {100 * means[name]:.1f}%" for name in names)
-        lead = f"of {one.metric}, {one.verdict}: {sides}, over {one.difference.n} pairs on these {result.n_test:,} test images."
+        lead = (
+            f"of {one.metric}, {one.verdict}: {sides}, over {count(one.difference.n, 'pair')} on these "
+            f"{count(result.n_test, 'test image')}."
+        )
     return Page(
         title=f"{', '.join(names[:-1])} or {names[-1]}: {result.model} on {result.data}",
         number=head,
@@ -105,7 +110,7 @@ def classes_table(classes: Sequence[ClassMask]) -> PageTable:
 def _facts(result: MaskTrainResult) -> list[tuple[str, str]]:
     changed = f" with {', '.join(result.surgery)}" if result.surgery else ""
     return [
-        ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+        ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
         ("Network", f"{result.model}{changed}"),
         ("Loss", result.loss),
         ("Device", result.device),

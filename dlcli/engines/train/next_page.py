@@ -7,6 +7,7 @@ from dlcli.core.html_report.parts import Cell, Chart, PageTable, figure_cell
 from dlcli.core.html_report.vector import svg
 from dlcli.specs.next_step import Figure as Bits
 from dlcli.specs.next_step import NextBaselines, NextTrainResult
+from dlcli.support.plural import count
 
 _CAPTION = (
     "The mean log2 likelihood of a step, that is minus the bits, and the loss of the other set are those after each epoch; "
@@ -27,8 +28,9 @@ def next_run_page(result: NextTrainResult, history: Figure) -> Page:
         title=f"{result.model} on {result.data}",
         number=value,
         interval=interval,
-        lead=f"bits per step of {result.n_test:,} test {result.unit}s after {row.best_epoch} of {row.epochs} epochs; of "
-        f"{row.n_watched:,} training {result.unit}s {row.train_bits:.3f}.",
+        lead=f"bits per step of {count(result.n_test, f'test {result.unit}')} after {row.best_epoch} of "
+        f"{count(row.epochs, 'epoch')}; of "
+        f"{count(row.n_watched, f'training {result.unit}')} {row.train_bits:.3f}.",
         parts=[
             Chart(svg(history, alt="Likelihood and loss by epoch"), _CAPTION),
             bits_table(result.model, row.bits, result.baselines),
@@ -61,7 +63,7 @@ def next_comparison_page(result: NextTrainResult, curves: Figure, *, watched: st
         title=f"{', '.join(names[:-1])} or {names[-1]}: {result.model} on {result.data}",
         number=value,
         interval=interval,
-        lead=f"bits per step of {result.n_test:,} test {result.unit}s, {first.verdict}: {names[0]} minus {names[1]}.",
+        lead=f"bits per step of {count(result.n_test, f'test {result.unit}')}, {first.verdict}: {names[0]} minus {names[1]}.",
         parts=[
             Chart(svg(curves, alt=f"Learning curves of {', '.join(names)}"), caption),
             PageTable("Paired differences over seeds", ["metric", "difference", "verdict"], compared),
@@ -89,7 +91,7 @@ def bits_table(model: str, bits: Bits, found: NextBaselines | None) -> PageTable
 def _facts(result: NextTrainResult) -> list[tuple[str, str]]:
     changed = f" with {', '.join(result.surgery)}" if result.surgery else ""
     return [
-        ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+        ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
         ("Network", f"{result.model}{changed}"),
         ("A step", result.kind),
         ("Device", result.device),

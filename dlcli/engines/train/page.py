@@ -12,6 +12,7 @@ from dlcli.core.html_report.vector import svg
 from dlcli.engines.train.pretraining_page import equal_parts, probe_parts
 from dlcli.specs.pretraining_result import all_rows
 from dlcli.specs.train_result import Comparison, TrainResult, TrainRow
+from dlcli.support.plural import count
 
 _SHARES = ("test accuracy", "training accuracy")
 """The metrics that are shares, shown in percent."""
@@ -35,8 +36,9 @@ def run_page(result: TrainResult, history: Figure) -> Page:
         title=f"{result.model} on {result.data}",
         number=f"{found.value}%",
         interval=found.interval,
-        lead=f"of {result.n_test:,} test {unit}s are right after {row.best_epoch} of {row.epochs} epochs; of {row.n_watched:,} "
-        f"training {unit}s {100 * row.train_accuracy:.1f}%.",
+        lead=f"of {count(result.n_test, f'test {unit}')} are right after {row.best_epoch} of "
+        f"{count(row.epochs, 'epoch')}; of "
+        f"{count(row.n_watched, f'training {unit}')} {100 * row.train_accuracy:.1f}%.",
         parts=[Chart(svg(history, alt="Accuracy and loss by epoch"), _CAPTION), *probe_parts(result)],
         notes=result.notes,
         facts=[*_facts(result), ("Seed", str(row.seed)), ("Weights SHA-256", row.weights_sha256)],
@@ -94,8 +96,8 @@ def _head(result: TrainResult, names: Sequence[str]) -> _Head:
         return _Head(
             f"{found.value} points",
             found.interval,
-            f"of {one.metric}, {one.verdict}: {sides}, over {one.difference.n} pairs on these {result.n_test:,} test "
-            f"{result.unit}s.",
+            f"of {one.metric}, {one.verdict}: {sides}, over {count(one.difference.n, 'pair')} on these "
+            f"{count(result.n_test, f'test {result.unit}')}.",
         )
     means = {name: fmean(row.accuracy.value for row in result.rows if row.variant == name) for name in names}
     best = max(means, key=lambda name: means[name])
@@ -108,7 +110,7 @@ def _head(result: TrainResult, names: Sequence[str]) -> _Head:
 def _facts(result: TrainResult) -> list[tuple[str, str]]:
     changed = f" with {', '.join(result.surgery)}" if result.surgery else ""
     return [
-        ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+        ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
         ("Network", f"{result.model}{changed}"),
         ("Device", result.device),
     ]

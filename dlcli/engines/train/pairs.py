@@ -18,6 +18,7 @@ from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.table_options import table_format
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 _DEFAULT = "auto"
@@ -68,8 +69,8 @@ def plan_pairs(config: TrainConfig) -> list[str]:
     train, dev, test = _parts(config)
     n = len(train) + len(dev) + len(test)
     lines = [
-        f"read {n:,} labelled pairs from {config.data}",
-        f"split them by question: {len(train):,} training, {len(dev):,} dev and {len(test):,} test pairs",
+        f"read {count(n, 'labelled pair')} from {config.data}",
+        f"split them by question: {len(train):,} training, {len(dev):,} dev and {count(len(test), 'test pair')}",
         f"train {config.model or _DEFAULT}{f' with {config.vectors}' if config.vectors else ''}, seed {config.seed}",
     ]
     return (

@@ -22,6 +22,7 @@ from dlcli.specs.pretraining_result import LINEAR, NEIGHBOURS, PretrainingRow, P
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
+from dlcli.support.plural import count
 from dlcli.support.schema import number, optional, real, record, text
 
 FILE = "pretraining.json"
@@ -98,7 +99,7 @@ def _read(found: Mapping[str, Any] | None, n: int, file: Path) -> Measured | Non
     if found is None:
         return None
     if any(len(found[name]) != n or set(found[name]) - {"0", "1"} for name in _PROBES):
-        raise InputError(f"{file}: does not hold for each of {n:,} test images whether it is right", hint="train again")
+        raise InputError(f"{file}: does not hold for each of {count(n, 'test image')} whether it is right", hint="train again")
     linear, neighbours = (np.array([one == "1" for one in found[name]]) for name in _PROBES)
     return Measured(linear, neighbours, found["alignment"], found["uniformity"])
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.figures import percent
+from dlcli.support.plural import count
 from dlcli.support.schema import Check, record, whole
 
 PSEUDO_NAMES = ("pseudo_label_coverage", "pseudo_label_accuracy")
@@ -47,4 +48,4 @@ def pseudo_note(epochs: Sequence[PseudoLabels]) -> tuple[str, ...]:
         return ()
     last = epochs[-1]
     right = "" if last.accuracy is None else f", {percent(last.accuracy, '%')} of these are right"
-    return (f"pseudo-labels: {percent(last.coverage, '%')} of {last.n:,} unlabelled images get one{right}",)
+    return (f"pseudo-labels: {percent(last.coverage, '%')} of {count(last.n, 'unlabelled image')} get one{right}",)

@@ -13,6 +13,7 @@ from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.pretraining_result import all_rows
 from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
 from dlcli.specs.scores import ScoreRow, ScoreTrainResult
+from dlcli.support.plural import count
 
 _CAPTION = (
     "Spearman's correlation, and the loss of the other set, are those after each epoch; training loss is the mean over the "
@@ -37,15 +38,16 @@ def score_run_page(result: ScoreTrainResult, history: Figure) -> Page:
     ]
     parts: list[Part] = [
         Chart(svg(history, alt="Spearman's correlation and loss by epoch"), _CAPTION),
-        PageTable(f"On {result.n_test:,} test {unit}s", ["metric", "value", "constant"], metrics),
+        PageTable(f"On {count(result.n_test, f'test {unit}')}", ["metric", "value", "constant"], metrics),
         PageTable("Mean absolute error by third of the scores", ["", "error"], _thirds(row)),
     ]
     return Page(
         title=f"{result.model} on {result.data}",
         number=number,
         interval=interval,
-        lead=f"Spearman's correlation of predicted and true scores of {result.n_test:,} test {unit}s after {row.best_epoch} of "
-        f"{row.epochs} epochs; of {row.n_watched:,} training {unit}s {row.train_spearman:.3f}.",
+        lead=f"Spearman's correlation of predicted and true scores of "
+        f"{count(result.n_test, f'test {unit}')} after {row.best_epoch} of "
+        f"{count(row.epochs, 'epoch')}; of {count(row.n_watched, f'training {unit}')} {row.train_spearman:.3f}.",
         parts=parts,
         notes=result.notes,
         facts=[*_facts(result), ("Seed", str(row.seed)), ("Weights SHA-256", row.weights_sha256)],
@@ -93,7 +95,7 @@ def _comparison_head(result: ScoreTrainResult, names: Sequence[str]) -> tuple[st
         one = result.comparisons[0]
         value, _, interval = str(one.difference).partition(" ")
         sides = f"{names[0]} {one.first:.3f}, {names[1]} {one.second:.3f}"
-        over = f"{one.difference.n} pairs on these {result.n_test:,} test {result.unit}s"
+        over = f"{count(one.difference.n, 'pair')} on these {count(result.n_test, f'test {result.unit}')}"
         lead = f"of {one.metric}, {one.verdict}: {sides}, over {over}."
         return value, interval, lead
     means = {name: fmean(row.value("spearman") for row in result.rows if row.variant == name) for name in names}
@@ -105,7 +107,7 @@ def _comparison_head(result: ScoreTrainResult, names: Sequence[str]) -> tuple[st
 def _facts(result: ScoreTrainResult) -> list[tuple[str, str]]:
     changed = f" with {', '.join(result.surgery)}" if result.surgery else ""
     return [
-        ("Data", f"{result.data}: {result.n_train:,} training and {result.n_test:,} test {result.unit}s"),
+        ("Data", f"{result.data}: {result.n_train:,} training and {count(result.n_test, f'test {result.unit}')}"),
         ("Network", f"{result.model}{changed}"),
         ("Loss", result.loss),
         ("Device", result.device),

@@ -89,8 +89,8 @@ def semi_notes(job: Job) -> tuple[str, ...]:
     if method is None or job.unlabelled is None:
         return ()
     ratio, steps = job.config.unlabelled_ratio or method.ratio, job.recipe.epoch_steps(len(job.data.x_train))
-    there = f"{len(job.data.x_train):,} labelled and {len(job.unlabelled):,} unlabelled images"
-    each = f"{ratio} unlabelled for each labelled in a step, {steps:,} steps per epoch"
+    there = f"{len(job.data.x_train):,} labelled and {count(len(job.unlabelled), 'unlabelled image')}"
+    each = f"{ratio} unlabelled for each labelled in a step, {count(steps, 'step')} per epoch"
     found = [f"semi: {one(job.config.semi)}, {method.shown}; {there}, {each}"]
     found += method.notes(job.data.x_train.shape[1:], job.recipe.epochs * steps)
     return tuple(found)

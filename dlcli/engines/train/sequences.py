@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.data.resize import check_limit
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
 from dlcli.core.training.next_step import check_predictable
@@ -32,7 +33,8 @@ def open_training_sequences(config: TrainConfig, report: Reporter) -> ImageData:
     )
     check_rate(config.rate, data)
     if not config.next:
-        check_trainable(data, config.limit)
+        check_limit(data, config.limit)
+        check_trainable(data)
         return data
     check_predictable(data.name, data.x_train)
     return replace(data, classes=(), steps=replace(data.steps, predicted=True))

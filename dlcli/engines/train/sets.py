@@ -135,7 +135,7 @@ def _warn_of_test_images(config: TrainConfig, data: ImageData, pool: UnlabelledI
         return
     each = [(int(equal.sum()), "pixel for pixel"), (near, "as near duplicates")]
     shown = " and ".join(f"{n:,} {how}" for n, how in each if n)
-    message = f"of {len(data.x_test):,} test images {shown} are among the images of `unlabelled`"
+    message = f"of {count(len(data.x_test), 'test image')} {shown} are among the images of `unlabelled`"
     if config.strict:
         raise InputError(message, hint="remove them from there; figures on the test set would be too good")
     report.warn(f"{message}: figures on the test set may be too good")
@@ -151,4 +151,4 @@ def labels_note(job: Job) -> tuple[str, ...]:
     counts = np.unique(y, return_counts=True)[1]
     each = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
     more = f"; {asked:,} were asked for" if counts.sum() != asked else ""
-    return (f"labels: {counts.sum():,} training {job.data.unit}s have labels, {each} of each class{more}",)
+    return (f"labels: {count(counts.sum(), f'training {job.data.unit}')} have labels, {each} of each class{more}",)

@@ -13,6 +13,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.mask_labels import MaskReading
+from dlcli.core.data.resize import check_limit
 from dlcli.core.tasks import task_for
 from dlcli.core.tasks.base import TrainedFacts
 from dlcli.engines.train.equal_compute import longer_side
@@ -62,7 +63,8 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         masks=MaskReading(config.ignore),
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
-    check_trainable(data, config.limit)
+    check_limit(data, config.limit)
+    check_trainable(data)
     task_for(config).check(data, config)
     if how is not None:
         report.note(f"{data.unit}s are prepared as for {config.model}: {how}")

@@ -20,6 +20,7 @@ from dlcli.specs.suspects import Suspects
 from dlcli.specs.train_result import TrainResult
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 
@@ -92,14 +93,14 @@ def folds_of(y: NDArray[np.integer], folds: int, group: NDArray[np.int64] | None
     if group is not None:
         members = int(group.max()) + 1
         if members < folds:
-            raise InputError(f"`suspects={folds}`: {name} has {members} groups", hint=f"`suspects={max(2, members)}`")
+            raise InputError(f"`suspects={folds}`: {name} has {count(members, 'group')}", hint=f"`suspects={max(2, members)}`")
         placed: NDArray[np.int64] = (source.permutation(members) % folds).astype(np.int64)[group]
         return placed
     found = np.empty(len(y), dtype=np.int64)
     for label in np.unique(y):
         which = np.flatnonzero(y == label)
         if len(which) < folds:
-            message = f"`suspects={folds}`: a class of {name} has {len(which)} training examples, fewer than folds"
+            message = f"`suspects={folds}`: a class of {name} has {count(len(which), 'training example')}, fewer than folds"
             raise InputError(message, hint="choose fewer folds")
         found[source.permutation(which)] = np.arange(len(which)) % folds
     return found
@@ -116,10 +117,14 @@ def with_suspects(job: Job, result: TrainResult, found: Suspects) -> TrainResult
         page = Page(
             title=f"Suspected label errors in {job.data.name}",
             number=f"{found.count:,}",
-            lead=f"of {found.n:,} training labels are suspected to be wrong.",
+            lead=f"of {count(found.n, 'training label')} are suspected to be wrong.",
             parts=suspects_parts(found, pictures_of(job, x), job.data.unit),
             notes=(note, "Each score is the probability of the given label less the highest of the others."),
-            facts=[("Data", job.data.name), ("Network", f"{job.arch.name}, {found.folds} folds"), ("Seed", str(job.seed))],
+            facts=[
+                ("Data", job.data.name),
+                ("Network", f"{job.arch.name}, {count(found.folds, 'fold')}"),
+                ("Seed", str(job.seed)),
+            ],
         )
         write_text(folder / PAGE, page.html())
     return result

@@ -14,6 +14,7 @@ from scipy.stats import hypergeom
 from dlcli.specs.verify import Check, Verdict
 from dlcli.support.errors import InputError
 from dlcli.support.fingerprints import SEAL
+from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
 RECORD = "run.json"
@@ -138,7 +139,7 @@ def repeated_labels(
     """
     other = np.array([one != two for one, two in zip(claimed, found, strict=True)], dtype=bool)
     verdict = Verdict.SAME if not other.any() else Verdict.CLOSE if (margins[other] < tie).all() else Verdict.REFUSED
-    return Check(what=what, claimed=f"{len(other):,} labels", found=f"{int((~other).sum()):,} of them equal", verdict=verdict)
+    return Check(what=what, claimed=count(len(other), "label"), found=f"{int((~other).sum()):,} of them equal", verdict=verdict)
 
 
 def skipped(what: str, why: str) -> Check:

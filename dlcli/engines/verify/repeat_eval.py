@@ -18,6 +18,7 @@ from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, Verdict, VerifyConfig
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT
 
 _CLOSE = 1e-3
@@ -120,5 +121,5 @@ def _seen(split: Split, record: RunRecord) -> Split:
 def _probabilities(claimed: list[float], found: np.ndarray) -> Check:
     away = float(np.abs(np.array(claimed) - found).max())
     verdict = Verdict.SAME if away == 0 else Verdict.CLOSE if away < _CLOSE else Verdict.REFUSED
-    what = f"{len(claimed):,} probabilities"
+    what = count(len(claimed), "probability", "probabilities")
     return Check(what="probabilities of a tenth", claimed=what, found=f"differ by {away:.2g} at most", verdict=verdict)

@@ -12,6 +12,7 @@ from dlcli.core.attacks.base import Attack, Problem
 from dlcli.core.compute.forward import shape_of
 from dlcli.core.compute.precision import to_float64
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.plural import count
 
 # As a fraction of eps: how much storing images in float32 may lengthen a change.
 _ROUNDING = 1e-5
@@ -82,7 +83,10 @@ class Transfer(Attack):
         moved = threat.measure.length(to_float64(images - x))
         far = int((~(moved <= threat.eps * (1 + _ROUNDING) + _ROUNDING)).sum())
         if far:
-            seen = f"{far} of {len(x)} saved images differ from the clean ones by more than eps {threat.eps:g} ({threat.norm})"
+            seen = (
+                f"{far} of {count(len(x), 'saved image')} differ from the clean ones by more than eps "
+                f"{threat.eps:g} ({threat.norm})"
+            )
             hint = f"the largest change is {float(moved.max()):g}: give that eps, or the images that they were made from"
             raise InputError(seen, hint=hint)
         problem.advance(len(x))

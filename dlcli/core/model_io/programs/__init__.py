@@ -15,6 +15,7 @@ from dlcli.core.compute.forward import has_gradients, predict_logits
 from dlcli.core.model_io.programs.base import Program
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError, MissingInputError, UsageError
+from dlcli.support.plural import count
 
 _FORMATS = {".onnx": "onnx", ".pt2": "exported"}
 _TOLERANCE = 1e-4
@@ -83,4 +84,4 @@ def write_program(path: Path, model: nn.Module, x: Tensor, classes: tuple[str, .
             hint = "its outputs may depend on the batch, or on random numbers"
             raise InputError(f"{path}: the exported network gives other logits, by up to {off:.2g}", hint=hint)
     one = ", one example at a time" if fixed else ""
-    return f"Exported to {path}: its logits differ by at most {off:.1e} on {len(x):,} examples{one}."
+    return f"Exported to {path}: its logits differ by at most {off:.1e} on {count(len(x), 'example')}{one}."

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from dlcli.core.compute.forward import OpaqueNetwork
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 RECORD = "dlcli"
 """The key under which a program that dlcli wrote holds the names of its classes, as JSON."""
@@ -112,14 +113,14 @@ def not_one(path: Path, inputs: int, outputs: int) -> InputError:
     Returns:
         The error, to be raised.
     """
-    return InputError(f"{path}: has {inputs} inputs and {outputs} outputs", hint=_HINT)
+    return InputError(f"{path}: has {count(inputs, 'input')} and {count(outputs, 'output')}", hint=_HINT)
 
 
 def several_outputs(names: Sequence[str], chosen: str) -> tuple[str, ...]:
     """A note on which output counts, if there are several."""
     if len(names) < 2:
         return ()
-    return (f"the network has {len(names)} outputs ({', '.join(names)}), of which '{chosen}' is taken as the logits",)
+    return (f"the network has {count(len(names), 'output')} ({', '.join(names)}), of which '{chosen}' is taken as the logits",)
 
 
 def record(classes: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from dlcli.core.surgery.base import WEIGHT_LAYERS, display_name
 from dlcli.core.surgery.growth.labels import Labels, Match, axes_of_units
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CHANNELS_LAST = (nn.LayerNorm, nn.RMSNorm)
@@ -136,7 +137,7 @@ def _by_part(path: str, index: Tensor, groups: int, size: int) -> Tensor:
     """Places (groups, places of a group) within the groups, each of which had `size` units."""
     owners = torch.arange(groups, device=index.device)[:, None]
     if len(index) % groups or bool((index.reshape(groups, -1) // size != owners).any()):
-        raise InputError(f"{display_name(path)} has {groups} groups of channels, which do not grow alike")
+        raise InputError(f"{display_name(path)} has {count(groups, 'group')} of channels, which do not grow alike")
     return index.reshape(groups, -1) % size
 
 

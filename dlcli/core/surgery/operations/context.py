@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from dlcli.core.layers.dense_network import ContextModule, dense_part
 from dlcli.core.surgery.base import SurgeryResult, deep_copy
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 ARGUMENT = ""
 
@@ -29,4 +30,4 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
         classes = dense.scores(sample.to(next(done.parameters()))).shape[1]
     dense.context = ContextModule(classes).to(next(done.parameters()))
     layers = len(ContextModule.DILATIONS)
-    return SurgeryResult(done, f"{layers} layers of dilations {', '.join(map(str, ContextModule.DILATIONS))} added")
+    return SurgeryResult(done, f"{count(layers, 'layer')} of dilations {', '.join(map(str, ContextModule.DILATIONS))} added")

@@ -17,6 +17,7 @@ from dlcli.core.text.search.blocks import Blocks, all_pairs_within, pairs_within
 from dlcli.core.text.search.neighbours import PAIR_BYTES, Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
 if TYPE_CHECKING:
@@ -139,7 +140,10 @@ def check_pairs_fit(vectors: Matrix, level: float, *, block: Blocks | None = Non
     """
     found, times = sample_pairs(vectors, level, block=block)
     expected = round(len(found) * times)
-    what = f"comparing {vectors.shape[0]:,} texts, with about {expected:,} pairs that have a cosine of {level:g} or more,"
+    what = (
+        f"comparing {count(vectors.shape[0], 'text')}, with about {count(expected, 'pair')} that have "
+        f"a cosine of {level:g} or more,"
+    )
     check_memory(PAIR_BYTES * expected, what, hint="raise `candidates`, or compare within a column: `within=COLUMN`")
 
 

@@ -14,6 +14,7 @@ from dlcli.core.data.sequences.numbers import cut_padding
 from dlcli.support.errors import InputError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.memory import check_memory
+from dlcli.support.plural import count
 
 DESCRIPTION = "FILE.npz with x (n, t) or (n, channels, t) and y"
 PRECEDENCE = 0
@@ -72,7 +73,7 @@ def _sequences(spec: str, arrays: Mapping[str, Array], x: str, y: str) -> Sequen
         raise InputError(message, hint=_HINT)
     values = values[:, None] if values.ndim == 2 else values
     if labels is not None and len(labels) != len(values):
-        raise InputError(f"{spec}: '{x}' has {len(values)} sequences but '{y}' has {len(labels)} labels")
+        raise InputError(f"{spec}: '{x}' has {count(len(values), 'sequence')} but '{y}' has {count(len(labels), 'label')}")
     lengths = _lengths(spec, arrays, x, values)
     found = [cut_padding(_floats(one[:, :steps])) for one, steps in zip(values, lengths, strict=True)]
     metadata = {key: array.astype(object) for key, array in _columns(arrays, x, len(values)).items()}

@@ -40,7 +40,7 @@ def _sound(path: Path, options: SequenceOptions, rates: dict[int, list[Path]], s
     rates.setdefault(rate, []).append(path)
     if options.rate is None and len(rates) > 1:
         first = next(iter(rates))
-        message = f"{path}: has {rate:,} samples per second, and {rates[first][0]} has {first:,}"
+        message = f"{path}: has {count(rate, 'sample')} per second, and {rates[first][0]} has {first:,}"
         raise InputError(message, hint=f"convert all to one rate with `rate={min(rates)}`")
     if len(samples) > 1:
         several.append(path)

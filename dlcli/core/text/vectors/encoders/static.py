@@ -18,6 +18,7 @@ from dlcli.core.text.vectors.averaging import normalize_rows
 from dlcli.core.text.vectors.installed import first_match, model_folders, require
 from dlcli.core.text.vectors.weighting import count_pieces
 from dlcli.support.errors import InputError, MissingInputError, UsageError
+from dlcli.support.plural import count
 
 CANDIDATE_COSINE = 0.9
 DEPENDS_ON = "text"
@@ -85,7 +86,7 @@ def _load(folder: Path, argument: str) -> _Model:
     row_of = tensors.get("mapping", np.arange(tokens)).astype(np.int64)
     weights = tensors.get("weights", np.ones(tokens)).astype(np.float32)
     if row_of.shape != weights.shape or len(weights) < tokens or row_of.max(initial=-1) >= len(table) or row_of.min() < 0:
-        sizes = f"{tokens:,} tokens, {len(table):,} vectors, {len(weights):,} weights"
+        sizes = f"{tokens:,} tokens, {count(len(table), 'vector')}, {len(weights):,} weights"
         raise InputError(f"`vectors`: '{argument}': tokenizer and table do not match: {sizes}", hint=_HINT)
     if not (np.isfinite(table).all() and np.isfinite(weights).all()):
         raise InputError(f"`vectors`: '{argument}' has vectors that are not finite")
