@@ -1,5 +1,6 @@
 """Runs an engine the same way for every command: lock, run, print the result, write the record, return an exit status."""
 
+import errno
 import logging
 import os
 import sys
@@ -29,6 +30,9 @@ from dlcli.support.launch import launched
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
 
+_REFUSED = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EINVAL)
+"""What the system answers where a place cannot be written."""
+
 
 def execute(command: Command, config: Any, run: RunOptions) -> int:
     """Run the engine of `command` and show its result; returns the exit status."""
@@ -38,19 +42,22 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
         return _execute(command, config, run)
     except SystemExit as error:
         raise InputError(f"the code of the network ended the program: SystemExit: {error}") from None
-    except PermissionError as error:
+    except OSError as error:
         raise _refusal(error, config) from error
 
 
-def _refusal(error: PermissionError, config: Any) -> Exception:
+def _refusal(error: OSError, config: Any) -> Exception:
     """What the system refused: writing, if it is about an output of the command that is no file which may not be read."""
-    if not error.filename:
+    if not isinstance(error.filename, str) or error.errno not in _REFUSED:
         return error
     path = Path(error.filename)
     outputs = [value for item, details in declared(config) if details.writes and (value := getattr(config, item.name))]
     unreadable = os.path.isfile(path) and not os.access(path, os.R_OK)
     if unreadable or not any(path == output or output in path.parents or path in output.parents for output in outputs):
         return error
+    if not isinstance(error, PermissionError):
+        why = "is a file, not a folder" if path.is_file() else f"cannot be written: {str(error.strerror).lower()}"
+        return ResourceError(f"{path}: {why}", hint="name another place")
     return ResourceError(
         f"{path}: may not be written", hint="check its permissions and those of its folder, or name another place"
     )
@@ -85,6 +92,7 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
             return ExitCode.CHECK_FAILED if engine.run(config, report=reporter).failed else ExitCode.DONE
     started = Start(datetime.now(UTC), time.monotonic())
     reporting = TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose)
+    folders = output.missing_folders(config)
     with lock_output(config.output), finishing(), reporting as reporter:
         if config.output is not None:
             remove_stale(config.output)
@@ -95,6 +103,7 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         if config.output is not None and result.KIND == "single":  # first, for the reader of the output may have gone
             record(command, config, result, started, status, sys.argv[1:])
         output.show(command, config, result, run, reporter)
+    output.name_folders(folders, reporter)
     output.name_files(config, started.time.timestamp(), reporter)
     if result.failed:
         sys.stderr.write(folded(with_flags(f"dlcli {command.name}: {result.failed}", command.name)) + "\n")

@@ -238,6 +238,20 @@ def _printable(table: TerminalTable) -> TerminalTable:
     return replace(drawn, columns=heads, rows=rows, notes=notes, details=details, beside=beside)
 
 
+def missing_folders(config: Any) -> list[Path]:
+    """The folders in which an output is to be that do not exist: of several that are in each other, the outermost."""
+    places = [value for item, details in declared(config) if details.writes and (value := getattr(config, item.name))]
+    missing = [[path for path in place.parents if not path.exists()] for place in places]
+    return list(dict.fromkeys(paths[-1] for paths in missing if paths))
+
+
+def name_folders(folders: list[Path], reporter: TerminalReporter) -> None:
+    """Name those of the folders that there are now, for a mistyped path makes one too."""
+    for folder in folders:
+        if folder.is_dir():
+            reporter.path("made the folder", folder)
+
+
 def name_files(config: Any, since: float, reporter: TerminalReporter) -> None:
     """Name every file that the command wrote: each path ends a line, on one of its own if the screen is narrow.
 

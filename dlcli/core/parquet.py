@@ -10,6 +10,8 @@ from dlcli.support.plural import count
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
 
+_MAGIC = b"PAR1"
+"""The first and the last bytes of a parquet file."""
 _ROW, _CELL = 64, 16
 """Bytes of memory that a row and a cell take at least, as Python's objects."""
 
@@ -29,7 +31,7 @@ def read_parquet(name: str, data: bytes, table_format: TableFormat = DEFAULT_FOR
     except ResourceError:
         raise
     except (arrow.ArrowException, OSError) as error:
-        raise InputError(f"{name}: not a parquet file: {' '.join(str(error).split())}") from None
+        raise _not_parquet(name, data, str(error)) from None
     if not origin.num_columns:
         raise InputError(f"{name}: a parquet file without columns")
     columns = [_cells(name, origin.column_names[k], column) for k, column in enumerate(origin.columns)]
@@ -39,6 +41,15 @@ def read_parquet(name: str, data: bytes, table_format: TableFormat = DEFAULT_FOR
     for row, cells in enumerate(rows, start=1):
         table.check_lengths(row, cells, table_format.max_cell)
     return table
+
+
+def _not_parquet(name: str, data: bytes, why: str) -> InputError:
+    """The error for bytes that cannot be read, by how they begin and end."""
+    if data[:4] != _MAGIC:
+        hint = "rename it if it is a csv, JSON or xlsx, or write it as parquet again"
+        return InputError(f"{name}: not a parquet file, although its name ends so", hint=hint)
+    cut = "it does not end as one, so it was cut off" if data[-4:] != _MAGIC else " ".join(why.split()).rstrip(".")
+    return InputError(f"{name}: a damaged parquet file: {cut}", hint="copy or fetch it again")
 
 
 def _check_size(name: str, metadata: Any) -> None:

@@ -242,7 +242,7 @@ class DedupeConfig:
         self._check_earlier()
         check_forget(self)
         check_parallel(self)
-        table_options.check_delimiter(self.delimiter)
+        table_options.check_table_options(self)
         for name in ("against_column", "against_encoding"):
             if getattr(self, name) is not None and self.against is None:
                 raise UsageError(f"`{name}` needs `against`")

@@ -144,7 +144,7 @@ class EvalConfig(ModelAndDataOptions):
     def __post_init__(self) -> None:
         self._set_data_of_table()
         super().__post_init__()
-        table_options.check_delimiter(self.delimiter)
+        table_options.check_table_options(self)
         modes = [f"`{name}`" for name in _MODES if getattr(self, name)]
         if len(modes) > 1:
             raise UsageError(f"{' and '.join(modes)} do not go together", hint="choose one of them")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dlcli.specs.option import declared, one_of, option
+from dlcli.support.decode import check_encoding
 from dlcli.support.errors import UsageError
 from dlcli.support.table_format import QUOTINGS, SINGLE, TableFormat, delimiter_named
 
@@ -84,8 +85,14 @@ def table_format(config: Any) -> TableFormat:
     )
 
 
-def check_delimiter(delimiter: str | None) -> None:
-    """Raise UsageError if `delimiter` is not a delimiter."""
+def check_table_options(config: Any) -> None:
+    """Raise UsageError if `delimiter` is not a delimiter, or Python does not know an encoding."""
+    for field in ("encoding", "against_encoding"):
+        check_encoding(getattr(config, field, None), field=field)
+    _check_delimiter(config.delimiter)
+
+
+def _check_delimiter(delimiter: str | None) -> None:
     if delimiter is None or delimiter_named(delimiter) == SINGLE != delimiter:
         return
     if len(delimiter_named(delimiter)) != 1 or delimiter in '"\r\n':

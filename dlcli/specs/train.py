@@ -341,7 +341,7 @@ class TrainConfig:
         check_detect(self.detect, None if self.next else 2 if self.task == SCORES else 1)
 
     def _check_task(self) -> None:
-        table_options.check_delimiter(self.delimiter)
+        table_options.check_table_options(self)
         if self.task == PAIRS:
             check_applicable(self, _OF_PAIRS, "`task=pairs`")
             if self.data == "digits":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.suggest import did_you_mean
 
 Cells = Iterator[tuple[int, str, Any]]
 """Row (0 is the header), column and cell, as far as the text can be read as a table."""
@@ -26,6 +27,11 @@ _OTHER_FILES = (
 )
 
 
+_USUAL = (
+    *("utf-8", "cp1252", "latin-1", "utf-16", "utf-32", "cp1250", "cp1251", "iso-8859-15", "mac-roman", "koi8-r"),
+    *("shift_jis", "cp932", "euc-jp", "gbk", "gb18030", "big5", "euc-kr"),
+)
+"""Encodings to suggest, the most usual first."""
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -76,13 +82,14 @@ def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], 
     return text.removeprefix("\ufeff")
 
 
-def check_encoding(encoding: str | None) -> str:
-    """The name by which Python knows an encoding, UTF-8 without one; raises UsageError if it does not know it."""
+def check_encoding(encoding: str | None, *, field: str = "encoding") -> str:
+    """The name by which Python knows an encoding, UTF-8 without one; raises UsageError, naming the `field`, if it does not."""
     try:
-        given = codecs.lookup(encoding or "utf-8").name
+        given = codecs.lookup("utf-8" if encoding is None else encoding).name
         "".encode(given)  # some codecs, such as zlib, are not for text
-    except (LookupError, UnicodeError):
-        raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
+    except (LookupError, UnicodeError, ValueError):
+        hint = did_you_mean(str(encoding), _USUAL, f"such as {', '.join(_USUAL[:4])}; or omit it")
+        raise UsageError(f"`{field}`: Python has no encoding '{encoding}'", hint=hint) from None
     return given
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.conftest import Run
@@ -76,3 +77,38 @@ def test_what_is_typed_wins_over_its_opposite_elsewhere(dlcli: Run, environment:
     assert dlcli("dedupe", "questions", "-o", "a.csv").stderr == b""
     assert dlcli("dedupe", "questions", "-v", "-o", "b.csv").stderr != b""
     assert dlcli("dedupe", "questions", "-q", "-o", "c.csv", env={**environment, "DLCLI_VERBOSE": "1"}).stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "line"),
+    [
+        ("dedupe questions --encoding klingon", 2, "--encoding: Python has no encoding 'klingon' (such as utf-8, "),
+        ("dedupe questions --encoding utf8x", 2, "--encoding: Python has no encoding 'utf8x' (did you mean utf-8?)"),
+        ("dedupe t.csv --against t.csv --against-encoding klingon", 2, "--against-encoding: Python has no encoding 'klingon'"),
+        ("train t.csv --task pairs --encoding klingon", 2, "--encoding: Python has no encoding 'klingon'"),
+        ("eval t.csv --encoding=", 2, "--encoding: Python has no encoding ''"),
+        ("dedupe cut.parquet", 3, "cut.parquet: a damaged parquet file: it does not end as one, so it was cut off (copy "),
+        ("dedupe t.parquet", 3, "t.parquet: not a parquet file, although its name ends so (rename it if it is a csv, "),
+    ],
+)
+def test_a_message_names_the_cause_and_what_fixes_it(words: str, status: int, line: str, dlcli: Run, tmp_path: Path):
+    for name in ("t.csv", "t.parquet"):
+        (tmp_path / name).write_text("id,text\n1,one and one\n2,two and two\n")
+    pd.DataFrame({"text": ["one and one"]}).to_parquet(tmp_path / "whole.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "whole.parquet").read_bytes()[:-10])
+    done = dlcli(*words.split())
+    (said,) = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout) == (status, b"") and said.startswith(f"dlcli {words.split()[0]}: {line}")
+
+
+def test_folders_that_are_made_are_named(dlcli: Run, tmp_path: Path):
+    (tmp_path / "there").mkdir()
+    done = dlcli("dedupe", "questions", "-o", "there/a/b/out.csv", "--review", "c/r.html", "--index", "there/index")
+    assert done.returncode == 2  # an index has no page
+    done = dlcli("dedupe", "questions", "-o", "there/a/b/out.csv", "--review", "c/r.html")
+    made = [line for line in done.stderr.decode().splitlines() if line.startswith("made the folder ")]
+    assert sorted(made) == ["made the folder c", "made the folder there/a"]
+    again = dlcli("dedupe", "questions", "-o", "there/a/b/out.csv", "--index", "there/index")
+    assert again.returncode == 0 and b"made the folder" not in again.stderr
+    refused = dlcli("dedupe", "missing.csv", "-o", "new/out.csv")
+    assert refused.returncode == 3 and not (tmp_path / "new").exists()

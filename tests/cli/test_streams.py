@@ -71,7 +71,8 @@ def test_an_empty_path_is_refused(tmp_path: Path, command: str, word: str):
 @pytest.mark.parametrize(
     ("output", "status", "message"),
     [
-        ("/proc/x.csv", 5, "/proc/x.csv"),
+        ("/proc/x.csv", 5, "/proc/x.csv: cannot be written: "),
+        ("table.csv/x.csv", 5, "table.csv: is a file, not a folder (name another place)"),
         ("folder", 2, "is a folder"),
         ("loop.csv", 3, "loop.csv"),
         ("a" * 5000 + ".csv", 3, "file name too long"),
@@ -79,6 +80,7 @@ def test_an_empty_path_is_refused(tmp_path: Path, command: str, word: str):
 )
 def test_impossible_outputs(tmp_path: Path, output: str, status: int, message: str):
     (tmp_path / "folder").mkdir()
+    (tmp_path / "table.csv").write_text("text\n")
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     done = shell(f"{COMMAND} dedupe questions -q -o {output} --format csv", tmp_path)
     (line,) = done.stderr.splitlines()

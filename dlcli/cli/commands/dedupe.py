@@ -156,7 +156,10 @@ def _answer(result: _Result) -> str:
 
 
 def _precision(result: DedupeResult | PairColumnsResult) -> str:
-    return f"; precision {percent(result.precision, '%')} {result.precision_of}" if result.precision else ""
+    if result.precision is None:
+        return ""
+    at = f"from a probability of {result.threshold:g} on"
+    return f"; precision {percent(result.precision, '%')} {result.precision_of}, {at}"
 
 
 def _scored(result: DedupeResult) -> str:

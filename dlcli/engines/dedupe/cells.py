@@ -189,7 +189,7 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: PairsO
     workers, bytes_each = _memory_bound(here, 2 * size // blocks), _WORKER_BYTES + 2 * size // blocks
     check_will_fit(len(texts.of_row), expected, blocks * (blocks + 1) // 2, workers=workers, worker_bytes=bytes_each)
     if stored:
-        stored.begin(_determined_by(config, texts, search, kept), blocks, resume=config.resume)
+        stored.begin(_determined_by(config, texts, search, kept), blocks, config)
     with _files(folder) as place:
         check_disk(place, 2 * size, "the vectors of the texts")  # as they are and, while they are cut, their copy
         number = write_blocks(place, search.vectors, level, blocks, block=search.block)

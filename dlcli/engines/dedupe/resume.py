@@ -18,6 +18,7 @@ from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.engines.other_options import other_options
 from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.table_options import FIELDS
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
@@ -28,13 +29,19 @@ from dlcli.support.schema import mapping_of, number
 MOST_BLOCKS = 400
 """Blocks that rows are cut into at the most, which make 80,200 cells."""
 _RECORD = "run.json"
-_FACTS = {"determined_by": mapping_of(lambda value: ""), "blocks": number(1, MOST_BLOCKS)}
-_FOLLOW = {
-    "content of the table": ("values of the vectors", "candidates"),
-    "vectors": ("values of the vectors",),
-    "threshold": ("smallest probability that is kept",),
+_ANYTHING = mapping_of(lambda value: "")
+_FACTS = {"determined_by": _ANYTHING, "options": _ANYTHING, "blocks": number(1, MOST_BLOCKS)}
+_TEXTS, _VALUES, _LOWEST = "content of the table", "values of the vectors", "smallest probability that is kept"
+_DECIDED_BY = {
+    _TEXTS: ("table", "column", "within", "mask", "fold", "keep_rule", *FIELDS),
+    _VALUES: ("vectors", "device"),
+    _LOWEST: ("threshold", "precision", "label", "labelled", "review"),
 }
-"""What else may differ where one fact does."""
+"""Facts that several options decide. Where one differs, so may an option, which is then named in its place."""
+_FOLLOW = {_TEXTS: (_VALUES, "candidates")} | {
+    name: (fact, *((_VALUES, "candidates") if fact == _TEXTS else ())) for fact, names in _DECIDED_BY.items() for name in names
+}
+"""What else may differ where one fact or option does."""
 
 
 def parts_folder(config: DedupeConfig) -> Path | None:
@@ -76,6 +83,22 @@ def cells_kept(config: DedupeConfig, report: Reporter) -> Iterator[None]:
         raise
 
 
+def _facts_and_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What determined two runs, and the options that may be why it differs.
+
+    Args:
+        before: The record of the interrupted run.
+        now: That of this run.
+
+    Returns:
+        Both by name, for `other_options`.
+    """
+    first, second = before["determined_by"], now["determined_by"]
+    named = [name for fact, names in _DECIDED_BY.items() if first.get(fact) != second.get(fact) for name in names]
+    one, other = ({name: record["options"].get(name) for name in named} for record in (before, now))
+    return one | first, other | second
+
+
 @dataclass(frozen=True)
 class StoredCells:
     """Finished cells in a folder, one file per cell, written whole or not at all.
@@ -95,26 +118,27 @@ class StoredCells:
         """Into how many blocks the interrupted run cut the rows; None if there is no such run."""
         return None if (record := self._record()) is None else int(str(record["blocks"]))
 
-    def begin(self, determined_by: Mapping[str, object], blocks: int, *, resume: bool) -> None:
+    def begin(self, determined_by: Mapping[str, object], blocks: int, config: DedupeConfig) -> None:
         """Check that the stored cells are of this run, or remove them and start a new record.
 
         Args:
             determined_by: Everything that cells depend on.
             blocks: Number of blocks.
-            resume: Whether to continue.
+            config: The options, of which `resume` tells whether to continue.
 
         Raises:
             UsageError: The interrupted run had other options or another table.
             InputError: The record is damaged.
         """
-        record = self._record() if resume else None
+        record = self._record() if config.resume else None
+        names = dict.fromkeys(name for names in _DECIDED_BY.values() for name in names)
+        options = {name: getattr(config, name) for name in names}
+        now = json.dumps({"determined_by": determined_by, "options": options, "blocks": blocks}, indent=2, default=str)
         if record is None:
             shutil.rmtree(self.folder, ignore_errors=True)
-            write_text(self.folder / _RECORD, json.dumps({"determined_by": determined_by, "blocks": blocks}, indent=2) + "\n")
+            write_text(self.folder / _RECORD, now + "\n")
             return
-        before = record["determined_by"]
-        wanted = json.loads(json.dumps(determined_by))
-        other = other_options(before if isinstance(before, dict) else {}, wanted, DedupeConfig, _FOLLOW)
+        other = other_options(*_facts_and_options(record, json.loads(now)), DedupeConfig, _FOLLOW)
         if other:
             hint = "give the options of the interrupted run, or drop `resume` to start again"
             raise UsageError(f"`resume`: {self.folder} was started with {other}", hint=hint)

@@ -1,5 +1,7 @@
 """`dlcli dedupe` at the shell: `precision` out of reach, and one verdict per row with `pair_columns`."""
 
+import json
+import re
 from pathlib import Path
 
 from tests.conftest import Run
@@ -14,6 +16,17 @@ def test_a_precision_out_of_reach_is_a_check_that_failed(dlcli: Run, tmp_path: P
     assert b"--label 100" in done.stderr and not (tmp_path / "other.csv").exists()
     done = dlcli("dedupe", "questions", "--precision", "0.7", "-o", "out.csv", "--index", "kept")
     assert done.returncode == 0 and b" on held-out pairs" in done.stderr
+
+
+def test_the_threshold_that_a_precision_chose_is_named_and_gives_the_same_rows(dlcli: Run, tmp_path: Path):
+    chosen = dlcli("dedupe", "questions", "--precision", "0.7", "--index", "chosen", "--format", "csv")
+    words = r"; precision \S+ \[\S+ \S+\] on held-out pairs, from a probability of (0\.\d+) on"
+    (threshold,) = re.findall(words, chosen.stderr.decode())
+    given = dlcli("dedupe", "questions", "--threshold", threshold, "--index", "given", "--format", "csv")
+    assert given.stdout == chosen.stdout != b""
+    pairs = dlcli("dedupe", "questions", "--precision", "0.7", "--pair-columns", "question,id", "--format", "json")
+    assert float(threshold) == json.loads(pairs.stdout)["threshold"]
+    assert dlcli("dedupe", "questions", "--precision", "0.7", "--index", "quiet", "--quiet").stderr == b""
 
 
 def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_path: Path):

@@ -244,14 +244,27 @@ def test_finished_cells_are_not_joined_again(interrupted: DedupeConfig, monkeypa
     [
         ({"threshold": 0.5}, r"`threshold=0\.35`, not 0\.5$"),
         ({"candidates": 0.5}, r"`candidates=0\.4`, not 0\.5"),
-        ({"label": 5}, "smallest probability that is kept"),
-        ({"column": "number"}, "another content of the table"),
+        ({"label": 5}, r"with no `label`, not 5$"),
+        ({"precision": 0.9}, r"with no `precision`, not 0\.9$"),
+        ({"review": Path("r.html")}, r"with no `review`, not r\.html$"),
+        ({"column": "number"}, r"with `column=text`, not number$"),
+        ({"within": "number"}, r"with no `within`, not number$"),
+        ({"mask": ("numbers",), "label": 5}, r"with no `mask`, not numbers, and no `label`, not 5$"),
+        ({"fold": "strict"}, r"with `fold=text`, not strict$"),
+        ({"no_header": True, "column": "2"}, r"with `column=text`, not 2, and no `no_header`, not with it$"),
     ],
 )
 def test_cells_of_other_options_are_refused(interrupted: DedupeConfig, options: dict, words: str):
     with pytest.raises(UsageError, match=words):
         run(again(interrupted, **options))
     assert resume.stored_cells(interrupted) == 2
+
+
+def test_cells_of_another_content_of_the_table_are_refused(interrupted: DedupeConfig):
+    path = Path(str(interrupted.table))
+    path.write_text(path.read_text() + path.read_text().splitlines()[-1] + " indeed\n")
+    with pytest.raises(UsageError, match="with another content of the table$"):
+        run(again(interrupted))
 
 
 def test_without_resume_the_run_starts_over(interrupted: DedupeConfig):
