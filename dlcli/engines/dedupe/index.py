@@ -20,10 +20,12 @@ from dlcli.engines.dedupe.against import MergedTexts, find_new_candidates, merge
 from dlcli.engines.dedupe.candidates import Candidates, min_cosine
 from dlcli.engines.dedupe.index_changes import (
     check_column,
+    equal_table_note,
     index_settings,
     read_keys_table,
     removal_notes,
     remove_outdated,
+    same_table,
     table_digest,
 )
 from dlcli.engines.dedupe.index_groups import (
@@ -114,6 +116,7 @@ def _update_index(config: DedupeConfig, folder: Path, text_column: TextColumn, s
         kept = vectors if vectors_depend_on(config.vectors) == "text" else np.empty((0, 0), np.float32)
         write_index(folder, extend_index(merged, listed, kept, scored, membership, events))
     notes = [*_precision_note(config, folder, stored), *removal_notes(folder, changes), *_notes(folder, membership, log)]
+    notes += [] if membership.known else equal_table_note(folder, stored, text_column)
     for note in notes:
         report.note(note)
     text_column = replace(text_column, texts=[*text_column.texts, *stored.texts], notes=(*text_column.notes, *notes))
@@ -138,12 +141,11 @@ class _Tables(NamedTuple):
 
 
 def _register_table(stored: StoredIndex, text_column: TextColumn) -> _Tables:
-    """Find the table by the hash of its texts, or append it."""
-    digest = table_digest(text_column)
-    known = [k for k, table in enumerate(stored.tables) if table[1] == digest]
-    if known:
-        return _Tables(stored.tables, known[0])
-    return _Tables([*stored.tables, (text_column.table.name, digest)], len(stored.tables))
+    """Find the table among those of the index, or append it."""
+    known = same_table(stored, text_column)
+    if known is not None:
+        return _Tables(stored.tables, known)
+    return _Tables([*stored.tables, (text_column.table.name, table_digest(text_column))], len(stored.tables))
 
 
 def _earlier(start: int, shown: Groups, assignments: RowAssignments, membership: Membership) -> EarlierTexts:
@@ -194,7 +196,7 @@ def _vectors(config: DedupeConfig, stored: StoredIndex, merged: MergedTexts) -> 
 def _notes(folder: Path, membership: Membership, log: list[dict[str, str]]) -> list[str]:
     if membership.known:
         name = membership.tables[membership.this][0]
-        return [f"{folder}: has a table of these texts already, {name}, so nothing is added"]
+        return [f"{folder}: has {name} with these contents already, so nothing is added"]
     return [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,20 @@ def table_digest(text_column: TextColumn) -> str:
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
+def same_table(stored: StoredIndex, text_column: TextColumn) -> int | None:
+    """Which table of an index a table is: the one of the same name and contents; None if it is none of them."""
+    digest, name = table_digest(text_column), os.path.normpath(text_column.table.name)
+    known = (k for k, (other, made) in enumerate(stored.tables) if made == digest and os.path.normpath(other) == name)
+    return next(known, None)
+
+
+def equal_table_note(folder: Path, stored: StoredIndex, text_column: TextColumn) -> list[str]:
+    """A remark if an index has the contents of a table under another name, as of a copy, or of two days without a change."""
+    digest, name = table_digest(text_column), text_column.table.name
+    other = next((other for other, made in stored.tables if made == digest and other != name), None)
+    return [] if other is None else [f"{folder}: {name} has the same contents as {other}, so its rows are duplicates of those"]
+
+
 def read_keys_table(config: DedupeConfig, text_column: TextColumn | None = None, *, save: bool = True) -> Table | None:
     """Read the table of `forget_keys`, as the table at hand is read.
 
@@ -151,11 +166,10 @@ def remove_outdated(
     tables = {k for name in config.forget for k in _tables_called(stored, name, config)}
     gone = _having(stored, _keys_to_forget(config, stored, keys_table))
     if text_column is not None:
-        digest = table_digest(text_column)
-        same = [k for k, (_, known) in enumerate(stored.tables) if known == digest]
+        same = same_table(stored, text_column)
         if config.replace:
-            tables |= {k for k, (name, _) in enumerate(stored.tables) if name == text_column.table.name and k not in same}
-        gone |= _having(stored, text_column.keys or []) & ~np.isin(stored.listed.table, same)
+            tables |= {k for k, (name, _) in enumerate(stored.tables) if name == text_column.table.name and k != same}
+        gone |= _having(stored, text_column.keys or []) & (stored.listed.table != (-1 if same is None else same))
     gone |= np.isin(stored.listed.table, list(tables))
     if (tables or gone.any()) and stored.unlisted.any():
         message = f"`index={config.index}` was made by an earlier version, which did not store where its rows come from"

@@ -73,8 +73,8 @@ class RemainingRows:
             given = given or [("none", "")]
             if what == "replace":
                 self.tables = [table for table in self.tables if table[0] != name or table[1] == given]
-            known = given in [rows for _, rows in self.tables]
-            self._remove({key for key, _ in given}, but=given if known else None)
+            known = (name, given) in self.tables
+            self._remove({key for key, _ in given}, but=(name, given) if known else None)
             self.tables += [] if known else [(name, given)]
 
     def _remove(self, keys, but=None):
@@ -82,7 +82,7 @@ class RemainingRows:
         def left(rows):
             return [None if row and row[0] in keys and row[1].strip() else row for row in rows]
 
-        self.tables = [(name, rows if rows == but else left(rows)) for name, rows in self.tables]
+        self.tables = [table if table == but else (table[0], left(table[1])) for table in self.tables]
         # A table that lost its last row with text is gone.
         self.tables = [
             table for table in self.tables if None not in table[1] or any(row and row[1].strip() for row in table[1])
@@ -282,3 +282,28 @@ def test_killed_at_any_moment_the_index_is_the_old_one_or_the_new_one(table, tmp
         seen.add(tuple(read_index(folder, {}).texts))
     assert tuple(read_index(kept, {}).texts) in seen or len(seen) == 1
     assert len(seen) <= 2
+
+
+def test_a_copy_under_another_name_is_another_table_and_a_second_run_is_not(table, tmp_path):
+    first, copy, folder = table(OLD, "monday.jsonl"), table(OLD, "tuesday.jsonl"), tmp_path / "i"
+
+    def kept(path):
+        result = run(DedupeConfig(table=path, column="text", index=folder, keep=True), report=(reporter := RecordingReporter()))
+        return len(result.table.rows), [note for note in reporter.notes if "contents" in note]
+
+    assert kept(first) == (2, [])
+    assert kept(copy) == (0, [f"{folder}: {copy} has the same contents as {first}, so its rows are duplicates of those"])
+    for again, rows in ((first, 2), (copy, 0), (str(tmp_path / "." / "x" / ".." / "monday.jsonl"), 2)):
+        assert kept(again) == (
+            rows,
+            [f"{folder}: has {first if rows else copy} with these contents already, so nothing is added"],
+        )
+    assert [name for name, _ in read_index(folder, {}).tables] == [first, copy]
+    run(DedupeConfig(index=folder, forget=(first,)))
+    assert kept(copy) == (2, [f"{folder}: has {copy} with these contents already, so nothing is added"])
+
+
+def test_with_keys_a_copy_replaces_the_rows_that_it_has_too(table, tmp_path):
+    for name in ("monday.jsonl", "tuesday.jsonl"):
+        assert all(row["canonical"] for row in answers(table(OLD, name), tmp_path / "i"))
+    assert [os.path.basename(name) for name, _ in read_index(tmp_path / "i", {}).tables] == ["tuesday.jsonl"]
