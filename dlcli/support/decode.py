@@ -14,10 +14,11 @@ Cells = Iterator[tuple[int, str, Any]]
 NUL = "\0"
 _SHOWN = 40
 _MARK = "\udc80"  # no decoder gives a lone surrogate
+_ZIP = "a zip archive"
 _OTHER_FILES = (
     (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image"),
     (rb"%PDF-", "a PDF document"),
-    (rb"PK\x03\x04", "a zip archive"),
+    (rb"PK\x03\x04", _ZIP),
     (rb"\xd0\xcf\x11\xe0", "an old Office file, as .xls is"),
     (rb"\x28\xb5\x2f\xfd|BZh\d|\xfd7zXZ", "compressed, and not by gzip"),
     (rb"(?s).{257}ustar", "a tar archive"),
@@ -116,6 +117,8 @@ def _other(name: str, data: bytes, encoding: str) -> InputError | None:
         return InputError(f"{name}: is {wide[:6].upper()}", hint=f"pass `encoding={wide}`")
     for start, what in _OTHER_FILES:
         if re.match(start, data):
+            if what == _ZIP:
+                return InputError(f"{name}: is not a table but {what}", hint=f"unpack it: unzip -p {name} > table.csv")
             return InputError(f"{name}: is not a table but {what}", hint="give csv, tsv, JSON, parquet or xlsx, plain or .gz")
     return None
 

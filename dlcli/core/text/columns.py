@@ -15,7 +15,7 @@ from dlcli.support.tables import Table, cell_text
 
 _LEAST = 0.1
 """Rank below which a column is not taken for texts: single words under a name like status reach 0.08."""
-_NEAR = 0.7
+_NEAR = 0.5
 """A column is reported beside the chosen one from this fraction of its rank on."""
 _FILLED = 0.1
 """Fraction of cells that are not blank below which a column is not chosen, only taken if it is named."""

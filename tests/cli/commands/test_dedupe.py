@@ -171,7 +171,7 @@ def test_formulas_are_text_only_where_that_is_asked_for(options: list[str], dlcl
     rows = grouped(dlcli, stream.getvalue(), *options)
     before = "'" if options else ""
     assert [row["question"] for row in rows] == [*(before + text for text in FORMULAS), "a = b", "'"]
-    json_lines = dlcli("dedupe", "-", *options, "--format", "jsonl", stdin=stream.getvalue().encode()).stdout
+    json_lines = dlcli("dedupe", "-", "--format", "jsonl", stdin=stream.getvalue().encode()).stdout
     assert b'"question": "=1+1"' in json_lines
 
 

@@ -65,6 +65,11 @@ CASES = {
     "what": {"when": WRITTEN_DATES, "where": ADDRESSES, "what": TITLES, "mail": MAILS},
     "\u6807\u9898": {"\u7f16\u53f7": IDS, "\u6807\u9898": CHINESE, "\u7f51\u5740": URLS},
     "question": {"answer": LONG, "question": TITLES, "votes": IDS},
+    "note": {"case": IDS, "officer": PEOPLE, "note": some(*TITLES, blank=0.6), "file": each(lambda k: f"/srv/{k}.pdf")},
+    "What could we improve?": {"who": UUIDS, "rating": some("1", "5"), "What could we improve?": some(*TITLES, blank=0.7)},
+    "msg": {"time": STAMPS, "level": some("INFO", "WARN"), "msg": some("refused by policy 7", "refused by policy 8")},
+    "track": {"track_id": UUIDS, "artist": PEOPLE, "track": some("All of Me", "Body and Soul"), "seconds": IDS},
+    "address": {"id": UUIDS, "address": ADDRESSES, "phone": each(lambda k: f"+49 30 {k * 7919}"), "checked": DATES},
     "Kategorie": {"id": IDS, "Kategorie": some("Netz und Drucker im Haus"), "hash": UUIDS},
 }
 # fmt: on
@@ -100,6 +105,8 @@ def test_many_rows_are_sampled_by_content():
 def test_others_that_read_like_texts_are_reported():
     assert choose_text_column(table(a=TITLES, b=LONG, c=IDS), None) == ((1,), ("a",))
     assert choose_text_column(table(id=IDS, question=TITLES, status=STATUS), None).near == ()
+    rarely = table(id=IDS, name=PEOPLE, comment=some(*LONG, blank=2 / 3))
+    assert choose_text_column(rarely, None) == ((1,), ("comment",))
 
 
 @pytest.mark.parametrize("blank", ["", "  ", None, "n/a", float("nan"), "NULL"])
