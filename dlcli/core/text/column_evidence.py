@@ -18,8 +18,8 @@ NAMES = (
     *("subject", "description", "comment", "review", "summary", "headline", "document"),
 )
 _ALSO_TEXT = frozenset(
-    "abstract answer caption company feedback issue item label memo name note observation organisation organization phrase post "
-    "problem product remark request sentences service supplier symptom term texts ticket topic tweet variant vendor "
+    "abstract answer caption company feedback issue item label memo name note observation organisation organization phrase "
+    "post problem product remark request sentences service supplier symptom term texts ticket topic tweet variant vendor "
     "frage titel nachricht betreff beschreibung bezeichnung firma produkt kommentar titre texte sujet nom produit societe "
     "pregunta texto titulo título nombre asunto descripcion descripción empresa producto domanda testo titolo "
     "вопрос текст название описание 问题 文本 标题 内容 名称 質問 本文 件名 名前".split()
