@@ -42,7 +42,7 @@ from dlcli.support.reporter import Reporter, Unstoppable
 
 _SPREAD_S = 3.0
 """CPU seconds of all cells from which on several processes are used by default; starting one takes half a second."""
-_BLOCK_BYTES = 96 << 20
+_BLOCK_BYTES = 64 << 20
 _ON_CLUSTER = 16
 """For how many jobs at a time a table is cut on a cluster of unknown size."""
 _TEXTS = "texts"
