@@ -230,9 +230,7 @@ class DedupeConfig:
         rule, colon, column = self.keep_rule.partition(":")
         if not (column if rule == "max" else not colon and rule in KEEP_RULES):
             raise UsageError(f"`keep_rule`: '{self.keep_rule}' is not one of {', '.join(KEEP_RULES)}")
-        modes = [f"`{name}`" for name in ("keep", "pairs", "label") if getattr(self, name)]
-        if len(modes) > 1:
-            raise UsageError(f"{' and '.join(modes)} cannot be combined", hint="use one of them")
+        self._check_rows()
         if self.pair_columns:
             check_applicable(self, _PAIR_OPTIONS, "`pair_columns`")
         if self.precision is not None and self.threshold is not None:
@@ -246,6 +244,13 @@ class DedupeConfig:
         for name in ("against_column", "against_encoding"):
             if getattr(self, name) is not None and self.against is None:
                 raise UsageError(f"`{name}` needs `against`")
+
+    def _check_rows(self) -> None:
+        modes = [name for name in ("keep", "pairs", "label") if getattr(self, name)]
+        if len(modes) > 1:
+            raise UsageError(f"{' and '.join(f'`{name}`' for name in modes)} cannot be combined", hint="use one of them")
+        if self.prefix and modes and modes != ["keep"]:
+            raise UsageError(f"`prefix` has no effect: `{modes[0]}` adds no columns to the table", hint="omit `prefix`")
 
     def _check_earlier(self) -> None:
         earlier = "index" if self.index else "against"

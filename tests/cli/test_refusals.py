@@ -50,6 +50,8 @@ def test_quiet_keeps_a_warning_that_the_first_row_was_taken_for_the_header(dlcli
         ("dedupe questions --format markdown -o out.csv", "--format"),
         ("dedupe questions --format json -o out.csv", "--format"),
         ("dedupe questions --sheet x", "--sheet"),
+        ("dedupe questions --pairs --prefix x_", "--prefix"),
+        ("dedupe questions --label 5 --prefix x_", "--prefix"),
         ("dedupe questions --quiet --verbose", "--quiet"),
         ("list --quiet -v", "--quiet"),
         ("dedupe questions --config dlcli.toml --no-config", "--config"),
