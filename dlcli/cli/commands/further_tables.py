@@ -36,13 +36,15 @@ def _calibration(found: Calibration) -> TerminalTable:
     rows = [
         (one.name, *(scaled(figure, decimals=3) for figure in (one.before, one.after, one.difference))) for one in found.metrics
     ]
-    return TerminalTable(f"Calibration by {found.method}", ("metric", "before", "after", "after minus before"), tuple(rows))
+    return TerminalTable(
+        f"Before and after calibration by {found.method}", ("metric", "before", "after", "after minus before"), tuple(rows)
+    )
 
 
 def _needed(found: ImagesNeeded, unit: str) -> TerminalTable:
     rows = [(f"{100 * one.share:.3g}", f"{one.images:,}", f"{100 * one.power:.0f}") for one in found.shares]
     columns = ("one of both is right, %", f"{unit}s needed", f"established with {found.n:,}, %")
-    return TerminalTable(f"A difference of {100 * found.effect:.3g}% in accuracy", columns, tuple(rows))
+    return TerminalTable(f"{unit}s that establish a difference of {100 * found.effect:.3g}%".capitalize(), columns, tuple(rows))
 
 
 def _suspects(found: Suspects) -> TerminalTable:

@@ -32,8 +32,8 @@ class Attacked:
     @property
     def notes(self) -> tuple[str, ...]:
         """Where the run stopped; nothing of a run of all images."""
-        fractions = "means over networks" if len(self.clean.correctness.members) else ""
-        return () if self.stopped is None else (describe_stop(self.stopped, "image", fractions),)
+        others = "classes and means over networks" if len(self.clean.correctness.members) else "classes"
+        return () if self.stopped is None else (describe_stop(self.stopped, "image", others),)
 
     @property
     def intervals(self) -> Intervals:

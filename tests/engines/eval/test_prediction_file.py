@@ -240,7 +240,7 @@ def test_what_is_asked_for_beside_the_figures_is_in_every_form(tmp_path: Path):
     table = EVAL.table(result)
     assert [one.title for one in table.beside] == [
         "When to answer",
-        "A difference of 1% in accuracy",
+        "Examples that establish a difference of 1%",
         "Suspected labels, the first 10 of 20",
     ]
     assert not EVAL.table(plain).beside and "Suspected labels, the first 10 of 20" in markdown(table)
