@@ -14,6 +14,7 @@ from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.cli.markdown import markdown
 from dlcli.core.proportion import proportion
 from dlcli.engines import eval
+from dlcli.specs.class_figures import ECE_NOTE, WORST_CLASS_NOTE
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.figures import percent
 from dlcli.support.errors import InputError, UsageError
@@ -266,3 +267,23 @@ def test_a_file_in_several_rows_is_noted_unless_they_have_an_index(tmp_path: Pat
         note for note in found.notes if note.startswith("2 rows name a file that an earlier row names, first row 3 and row 1")
     ]
     assert len(said) == 1 and not any("name a file" in note for note in other.notes)
+
+
+def test_a_note_is_printed_once_where_both_streams_go_to_one_place(tmp_path: Path):
+    path = tmp_path / "made.csv"
+    path.write_text("file,truth,label\n" + "".join(f"a.png,x,{'xy'[k % 2]}\n" for k in range(8)))
+    command = [sys.executable, "-m", "dlcli", "eval", str(path), "--format", "table"]
+    together = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    apart = subprocess.run(command, capture_output=True, text=True, check=True)
+    note = "rows name a file that an earlier row names"
+    assert (together.stdout.count(note), apart.stdout.count(note), apart.stderr.count(note)) == (1, 1, 1)
+
+
+def test_notes_stand_below_the_figures_that_they_are_about(tmp_path: Path):
+    path = tmp_path / "made.csv"
+    path.write_text("truth,p_a,p_b\n" + "a,0.9,0.1\na,0.6,0.4\nb,0.7,0.3\nb,0.2,0.8\n" * 5)
+    plain, against = (eval.run(EvalConfig(model=str(path), **more)) for more in ({}, {"against": str(path)}))
+    for about in (WORST_CLASS_NOTE, ECE_NOTE):
+        assert any(note.startswith(about) for note in EVAL.table(plain).notes)
+        assert not any(note.startswith(about) for note in EVAL.table(against).notes)
+        assert any(note.startswith(about) for note in against.notes)  # whose JSON has these figures
