@@ -23,7 +23,7 @@ def test_matrix_products_of_a_gpu_are_reproducible_from_the_first_on(monkeypatch
     monkeypatch.setenv(NAME, "put back afterwards")
     monkeypatch.delenv(NAME)
     monkeypatch.setattr(module, "import_module", lambda name: SimpleNamespace(run=run))
-    for name in ("show", "name_files"):
+    for name in ("show", "missing_folders", "name_folders", "name_files"):
         monkeypatch.setattr(module.output, name, lambda *arguments: None)
     monkeypatch.setattr(module, "keep_freed", lambda: None)
     monkeypatch.setattr(module, "_hush_libraries", lambda: None)
