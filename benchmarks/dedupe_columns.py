@@ -37,7 +37,7 @@ from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.tokens import fold
 from dlcli.engines.dedupe.candidates import find_candidates, plan_search
-from dlcli.engines.dedupe.scores import table_words
+from dlcli.engines.dedupe.scores import corrected, table_words
 from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 from dlcli.support.reporter import SILENT
 
@@ -125,7 +125,7 @@ def probabilities(table: Labelled) -> tuple[Distinct, Pairs, dict[str, Floats]]:
     odds, prior = np.ma.masked_invalid(found), -np.log(np.clip(len(texts), 2, 300))
     evidence = odds.sum(axis=0) - (odds.count(axis=0) - 1) * prior
     ways = {"mean of columns": odds.mean(axis=0), "sum of evidence": evidence, "lowest column": odds.min(axis=0)}
-    one = score_pairs(built_in(), texts, pairs, table_words(CONFIG, texts)).probability
+    one = corrected(CONFIG, score_pairs(built_in(), texts, pairs, table_words(CONFIG, texts)), len(texts)).probability
     return texts, pairs, {"one text": one, **{way: expit(np.asarray(values)) for way, values in ways.items()}}
 
 
@@ -179,7 +179,9 @@ def compare_sizes() -> None:
             pairs, words = find_candidates(CONFIG, texts, plan_search(CONFIG, texts), SILENT).pairs, count_words(texts.texts)
             f1 = []
             for count in (len(texts), comparable_texts(texts.block)):
-                found = score_pairs(built_in(), texts, pairs, replace(words, size=count)).probability
+                found = corrected(
+                    CONFIG, score_pairs(built_in(), texts, pairs, replace(words, size=count)), len(texts)
+                ).probability
                 f1.append(f1_at(table, texts, pairs, found, THRESHOLD))
             print(f"| {kind} | {size} | {blocks} | {f1[0]:.2f} | {f1[1]:.2f} |")
 

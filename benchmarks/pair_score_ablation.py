@@ -118,8 +118,8 @@ def precisions(model: HistogramTrees, tables: list[MadeTable], dropped: list[int
     """The mean average precision on the tables of each kind that were not fitted on."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     for table in tables:
-        if table.held_out and table.held_out.y.any():
-            part = without(table.held_out, dropped)
+        if table.held_out and table.held_out.examples.y.any():
+            part = without(table.held_out.examples, dropped)
             found[table.kind].append(float(average_precision_score(part.y, model.sum(part.x))))
     return {kind: float(np.mean(values)) for kind, values in found.items()}
 

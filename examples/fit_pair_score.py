@@ -14,13 +14,9 @@ languages and long documents.
 For the model of a pair alone the pairs are read one by one. It is calibrated on the second part of Quora, and evaluated on the
 third and on the test pairs of MRPC. For the model of a pair of a table, the first part is cut into tables of 40 to 3,000 groups
 of questions; to the labelled pairs, unlabelled ones of different groups that are not very alike are added as pairs that are not
-duplicates. A user's table is of a kind that no tree has seen. So the model
-is calibrated, by the size of the table too, on tables of whole subjects that were excluded from the fit, in some of which
-duplicates are rare.
-
-Its log-odds are averaged with those of an earlier model, which was fitted on the kinds of tables of many duplicates alone, and
-is kept with the weight of `codes_swapped` from the score that `--first` names. How far off the precision is that the mean
-promises follows from tables of subjects that neither has seen.
+duplicates. A user's table is of a kind that no tree has seen. So the model is calibrated, by the size of the table, by what
+contradicts a duplicate, and by the other pairs of the table too, on tables of whole subjects that were excluded from the
+fit; in some of them duplicates are rare. How far off the precision is that the probabilities promise follows from these tables.
 """
 
 import argparse
@@ -34,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from made_tables import KINDS, OF_MANY_DUPLICATES, make_table, make_thinned_table, subject_of
+from made_tables import KINDS, make_table, make_thinned_table, subject_of
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -42,16 +38,17 @@ from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
 from dlcli.core.pairs.measures import evaluate_pairs
-from dlcli.core.text.scoring import pair_score
+from dlcli.core.text.scoring.crowding import Crowding, disagreement
 from dlcli.core.text.scoring.features import NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import GRID, count_by_threshold
 from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
 from dlcli.core.text.scoring.rarity import Rarity, count_words, word_hash
+from dlcli.core.text.scoring.sentence_score import VETOES
 from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_texts
 from dlcli.core.text.scoring.trees import CalibratedTrees, HistogramTrees, from_scikit_learn
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_vectors import built_in_vectors
-from dlcli.core.text.search.neighbours import cosines
+from dlcli.core.text.search.neighbours import Pairs, cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text
@@ -103,8 +100,8 @@ FALLS = (
     "words_moved exchanged codes_swapped aside_in_both"
 ).split()
 
-SHIPPED = Path(pair_score.__file__).with_name(pair_score.FILE)
-
+VETOED = [NAMES.index(name) for name in VETOES]
+Vetoes = tuple[float, ...]
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
@@ -122,7 +119,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="directory that contains pairs/")
     parser.add_argument("-o", "--output", type=Path, help="file to save the score to; without it the score is only evaluated")
-    parser.add_argument("--first", type=Path, default=SHIPPED, help="a saved score, whose first model of a table is kept")
     parser.add_argument("--keep", type=Path, help="a saved score to evaluate again, in place of fitting one")
     given = parser.parse_args()
     paths = [given.data / "pairs" / f"{name}.csv.gz" for name in ("quora_pairs", "mrpc_train", "mrpc_test")]
@@ -138,9 +134,10 @@ def main() -> int:
     rarity = word_rarity(train.texts)
     news = news.take(shares_no_text(news, mrpc))
     real, tables = [*quora_examples(train, rarity), news_examples(news, rarity)], list(made_tables(rarity))
-    first = from_dict(json.loads(given.first.read_text(encoding="utf-8")))
-    unseen = list(unseen_tables(real, tables, first))
-    second = calibrated_by_size(fit_in_table(real, tables), unseen)
+    unseen = list(unseen_tables(real, tables))
+    in_table, vetoes = calibrated_in_table(fit_in_table(real, tables), unseen)
+    unseen = without_contrasts(unseen)
+    crowding = fit_crowding(in_table, vetoes, unseen)
     alone = calibrated(
         fit(
             joined(
@@ -153,10 +150,10 @@ def main() -> int:
         rarity,
         validation,
     )
-    in_table = first.in_table[0], second
-    model = PairScore(alone, in_table, first.codes_swapped, precision_error(second, unseen), rarity, built_in_vectors())
+    found = [table.corrected(in_table, vetoes, crowding) for table in unseen]
+    model = PairScore(alone, in_table, vetoes, crowding, precision_error(found, unseen), rarity, built_in_vectors())
     lines = list(table({QUORA: test, MRPC: mrpc}, model))
-    print("\n".join([*lines, "", *f1_by_threshold(second, unseen)]))
+    print("\n".join([*lines, "", *f1_by_threshold(found, unseen)]))
     if given.output:
         counts = {"labelled pairs of Quora": len(train), "of MRPC": len(news), "tables made up": len(KINDS) * MADE_TABLES}
         save(given.output, describe(model, counts, lines), test)
@@ -224,21 +221,27 @@ def unlabelled(part: LabelledPairs, read: TokenizedTexts, random: np.random.Gene
 
 
 class MadeTable(NamedTuple):
-    """A table that is made up: its kind, its pairs to fit on or else those to calibrate on, and its number of texts."""
+    """A table that is made up: its kind, and its pairs to fit on or else those to calibrate on."""
 
     kind: str
-    fitted: Examples | None
-    held_out: Examples | None
+    fitted: Examples | None = None
+    held_out: "HeldOut | None" = None
+
+
+class HeldOut(NamedTuple):
+    """All pairs of a table, or those most alike: the numbers of their texts, and how many texts there are."""
+
+    examples: Examples
+    pairs: Pairs
     size: int
 
 
 def made_tables(rarity: Rarity) -> Iterator[MadeTable]:
     """The tables that are made up, of each kind some to fit on and some to calibrate on."""
     for kind, seed in product(KINDS, range(MADE_TABLES)):
-        yield MadeTable(kind, pairs_of_made(kind, seed, rarity), None, 0)
+        yield MadeTable(kind, fitted=pairs_of_made(kind, seed, rarity))
     for kind, seed in product(KINDS, range(MADE_TABLES, MADE_TABLES + HELD_OUT_TABLES)):
-        examples, size = all_pairs_of_made(kind, seed, rarity)
-        yield MadeTable(kind, None, examples, size)
+        yield MadeTable(kind, held_out=all_pairs_of_made(kind, seed, rarity))
 
 
 def pairs_of_made(kind: str, seed: int, rarity: Rarity, *, in_table: bool = True) -> Examples:
@@ -252,15 +255,16 @@ def pairs_of_made(kind: str, seed: int, rarity: Rarity, *, in_table: bool = True
     return part._replace(weight=part.weight * CONTRADICTING.get(kind, 1)) if in_table else part
 
 
-def all_pairs_of_made(kind: str, seed: int, rarity: Rarity) -> tuple[Examples, int]:
-    """All pairs of a table that is made up, or those with the highest cosines of a large one; and its number of texts."""
+def all_pairs_of_made(kind: str, seed: int, rarity: Rarity) -> HeldOut:
+    """All pairs of a table that is made up, or those with the highest cosines of a large one."""
     texts, numbers = make_thinned_table(kind, seed)
     group = np.array(numbers)
     read = tokenize_texts(texts, rarity, table=count_words(texts), vectors=built_in_vectors())
     first, second = np.triu_indices(len(texts), 1)
-    vectors = make_vectors("tfidf", fold_all(texts))
-    kept = np.sort(np.argsort(-cosines(vectors, first, second), kind="stable")[:ALL_PAIRS])
-    return of_table(read, group, first[kept], second[kept]), len(texts)
+    cosine = cosines(make_vectors("tfidf", fold_all(texts)), first, second)
+    kept = np.sort(np.argsort(-cosine, kind="stable")[:ALL_PAIRS])
+    pairs = Pairs(first[kept], second[kept], cosine[kept])
+    return HeldOut(of_table(read, group, pairs.first, pairs.second), pairs, len(texts))
 
 
 def made_table(kind: str, seed: int) -> tuple[list[str], Numbers]:
@@ -323,41 +327,51 @@ class UnseenTable(NamedTuple):
     """A table of a kind that trees have not seen, of whose pairs only those count that may be called duplicates.
 
     Attributes:
+        kind: Its kind.
         sums: The sum of the trees for each pair, (pairs,).
-        first: The log-odds of the first model for each, (pairs,), None if that was fitted on tables of the kind.
-        codes: What `codes_swapped` adds to the mean log-odds of each, (pairs,).
+        vetoes: Their features of `VETOES`, (pairs, 5).
+        pairs: The numbers of their texts.
         duplicate: Whether each is a duplicate, (pairs,).
         size: Number of texts of the table.
         duplicates: Number of all duplicates.
     """
 
+    kind: str
     sums: Floats
-    first: Floats | None
-    codes: Floats
+    vetoes: Floats
+    pairs: Pairs
     duplicate: NDArray[np.bool_]
     size: int
     duplicates: int
 
-    def probability(self, second: CalibratedTrees) -> Floats:
-        """The probability of each pair by both models, (pairs,), where `second` calibrates the sums."""
-        odds = second.slope * self.sums + second.by_size * log_size(self.size) + second.intercept
-        return np.asarray(expit((self.first + odds) / 2 + self.codes))
+    def log_odds(self, model: CalibratedTrees, vetoes: Vetoes) -> Floats:
+        """The log-odds of each pair, where the model calibrates the sums, with weights of `VETOES`."""
+        odds = model.slope * self.sums + model.by_size * log_size(self.size) + model.intercept
+        return np.asarray(odds + self.vetoes @ np.array(vetoes))
+
+    def others(self, model: CalibratedTrees, vetoes: Vetoes) -> Floats:
+        """How much the duplicates that the texts of each pair are expected to have differ."""
+        return disagreement(self.pairs, expit(self.log_odds(model, vetoes)), self.size)
+
+    def corrected(self, model: CalibratedTrees, vetoes: Vetoes, crowding: Crowding) -> Floats:
+        """The probability of each pair."""
+        return crowding.corrected(expit(self.log_odds(model, vetoes)), self.others(model, vetoes))
 
 
-def unseen_tables(real: list[Examples], tables: list[MadeTable], first: PairScore) -> Iterator[UnseenTable]:
+def unseen_tables(real: list[Examples], tables: list[MadeTable]) -> Iterator[UnseenTable]:
     """The tables to calibrate on, by trees that are fitted without any kind of their subject."""
-    column = NAMES.index("codes_swapped")
     for subject in SUBJECTS:
         unseen = frozenset(kind for kind in KINDS if subject_of(kind) in subject.split())
         trees = fit_in_table(real, tables, unseen)
         for table in tables:
-            if table.held_out and table.kind in unseen and subject_of(table.kind) != CONTRASTS:
-                x, duplicate = table.held_out.x, table.held_out.y
+            if table.held_out and table.kind in unseen:
+                (x, duplicate, _), pairs, size = table.held_out
                 sums = trees.sum(x)
                 near = sums >= NEAR
-                by_first = None if table.kind in OF_MANY_DUPLICATES else first.in_table[0].log_odds(x[near], table.size)
-                codes = first.codes_swapped * x[near, column].astype(np.float64)
-                yield UnseenTable(sums[near], by_first, codes, duplicate[near], table.size, int(duplicate.sum()))
+                pairs = Pairs(pairs.first[near], pairs.second[near], pairs.score[near])
+                yield UnseenTable(
+                    sums[near], x[near][:, VETOED].astype(np.float64), pairs, duplicate[near], size, int(duplicate.sum())
+                )
 
 
 def log_size(size: int) -> float:
@@ -365,34 +379,72 @@ def log_size(size: int) -> float:
     return float(np.log(min(size, LARGEST)))
 
 
-def calibrated_by_size(trees: HistogramTrees, unseen: list[UnseenTable]) -> CalibratedTrees:
-    """The model of a pair of a table, calibrated on unseen tables, each of the same weight."""
-    some = [table for table in unseen if len(table.sums)]
-    columns = [(table.sums, np.full(len(table.sums), log_size(table.size)), table.duplicate) for table in some]
-    sums, size, duplicate = (np.concatenate(column) for column in zip(*columns, strict=True))
+def calibrated_in_table(trees: HistogramTrees, unseen: list[UnseenTable]) -> tuple[CalibratedTrees, Vetoes]:
+    """The model of a pair of a table, calibrated on unseen tables, and the weights of `VETOES` beside it.
+
+    How much a contradiction counts is fitted on tables of contradictions too. No user's table has as many of them, so the rest
+    is fitted without these.
+
+    Args:
+        trees: The trees, fitted on all kinds of tables.
+        unseen: Tables, with the sums of trees that were fitted without their subjects.
+
+    Returns:
+        The calibrated trees, and the weights.
+
+    """
+    first = regression(unseen, [np.column_stack([table.sums, sizes_of(table), table.vetoes]) for table in unseen])
+    by_sum, _, *weights = first.coef_[0].tolist()
+    usual = without_contrasts(unseen)
+    second = regression(usual, [np.column_stack([t.sums + t.vetoes @ weights / by_sum, sizes_of(t)]) for t in usual])
+    slope, by_size = second.coef_[0].tolist()
+    sizes = min(table.size for table in usual), LARGEST
+    calibrated_trees = CalibratedTrees(trees, slope, float(second.intercept_[0]), by_size, sizes)
+    return calibrated_trees, tuple(slope * weight / by_sum for weight in weights)
+
+
+def sizes_of(table: UnseenTable) -> Floats:
+    """The logarithm of the size of the table, for each pair."""
+    return np.full(len(table.sums), log_size(table.size))
+
+
+def without_contrasts(unseen: list[UnseenTable]) -> list[UnseenTable]:
+    """The tables but those of contradictions."""
+    return [table for table in unseen if subject_of(table.kind) != CONTRASTS]
+
+
+def fit_crowding(in_table: CalibratedTrees, vetoes: Vetoes, unseen: list[UnseenTable]) -> Crowding:
+    """How the other pairs of a table count, fitted on unseen tables."""
+    columns = [np.stack([t.log_odds(in_table, vetoes), t.others(in_table, vetoes)], axis=1) for t in unseen]
+    model = regression(unseen, columns)
+    slope, others = model.coef_[0].tolist()
+    return Crowding(slope, float(model.intercept_[0]), -others)
+
+
+def regression(unseen: list[UnseenTable], columns: list[Floats]) -> LogisticRegression:
+    """Logistic regression of whether pairs are duplicates on columns, (pairs, k) of each table, which have the same weight."""
+    duplicate = np.concatenate([table.duplicate for table in unseen])
     # The solver stops by the size of the gradient, so the weights have a mean of 1.
-    weight = np.concatenate([np.full(len(table.sums), len(sums) / len(some) / len(table.sums)) for table in some])
-    platt = LogisticRegression(C=np.inf).fit(np.stack([sums, size], axis=1), duplicate, sample_weight=weight)
-    slope, by_size = platt.coef_[0].tolist()
-    return CalibratedTrees(trees, slope, float(platt.intercept_[0]), by_size, (min(table.size for table in some), LARGEST))
+    each = len(duplicate) / sum(len(table.sums) > 0 for table in unseen)
+    weight = np.concatenate([np.full(len(table.sums), each / max(1, len(table.sums))) for table in unseen])
+    return LogisticRegression(C=np.inf).fit(np.concatenate(columns), duplicate, sample_weight=weight)
 
 
-def precision_error(second: CalibratedTrees, unseen: list[UnseenTable]) -> tuple[float, float]:
+def precision_error(probability: list[Floats], unseen: list[UnseenTable]) -> tuple[float, float]:
     """How far the precision in a table is from the mean probability of the pairs that are called: log-odds, 95% of tables."""
     found = []
-    for table in (table for table in unseen if table.first is not None):
-        probability = table.probability(second)
-        for called in (probability >= threshold for threshold in GRID):
+    for mine, table in zip(probability, unseen, strict=True):
+        for called in (mine >= threshold for threshold in GRID):
             if called.sum() >= FEW:
                 precision = (table.duplicate[called].sum() + 0.5) / (called.sum() + 1)
-                found.append(logit(precision) - logit(probability[called].mean()))
+                found.append(logit(precision) - logit(mine[called].mean()))
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     return low, high
 
 
-def f1_by_threshold(second: CalibratedTrees, unseen: list[UnseenTable]) -> Iterable[str]:
-    """Markdown: the mean F1 of pairs over tables with duplicates that neither model has seen, and their precision."""
-    tables = [(table.probability(second), table) for table in unseen if table.duplicates and table.first is not None]
+def f1_by_threshold(probability: list[Floats], unseen: list[UnseenTable]) -> Iterable[str]:
+    """Markdown: the mean F1 of pairs over unseen tables with duplicates, and their precision."""
+    tables = [(mine, table) for mine, table in zip(probability, unseen, strict=True) if table.duplicates]
     yield f"{len(tables)} tables"
     yield ""
     yield "| threshold | F1 | precision in a table | precision of all pairs called |"

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from fit_pair_score import (
     CONTRADICTING,
+    CONTRASTS,
     FEW,
     MADE_TABLES,
     NEITHER,
@@ -39,13 +41,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
+from dlcli.core.text.scoring.crowding import Crowding, disagreement
 from dlcli.core.text.scoring.features import NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import GRID
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import count_words
 from dlcli.core.text.scoring.sentence_score import VETOES, chance_cosine, cosine_above_chance
 from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_texts
-from dlcli.core.text.search.neighbours import cosines
+from dlcli.core.text.search.neighbours import Pairs, cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text
@@ -61,12 +64,25 @@ QUORA_GROUPS = (60, 120, 250, 500)
 
 
 class Table(NamedTuple):
-    """The kind of a table; of its pairs the log-odds, cosine above chance and features of `VETOES`, the labels and weights."""
+    """A table; of its pairs the log-odds, cosine above chance and `VETOES`, the labels, the weights, and the pairs."""
 
     kind: str
     x: Floats
     y: Floats
     weight: Floats
+    pairs: Pairs
+    size: int
+
+
+class UnseenTable(NamedTuple):
+    """A table with the log-odds of its pairs, (pairs,), by weights that were not fitted on its subject."""
+
+    table: Table
+    log_odds: Floats
+
+    def others(self) -> Floats:
+        """How much the duplicates that the texts of each pair are expected to have differ."""
+        return disagreement(self.table.pairs, expit(self.log_odds), self.table.size)
 
 
 def main() -> int:
@@ -78,7 +94,9 @@ def main() -> int:
     given = parser.parse_args()
     tables = [*made(given.sentence), *quora(given.data / "pairs" / "quora_pairs.csv.gz", given.sentence)]
     print("\n".join(table(tables)))
-    card = describe(fit(tables), precision_error(tables), given.sentence, len(tables))
+    unseen = list(unseen_tables(tables))
+    crowding = fit_crowding(unseen)
+    card = describe(fit(tables), crowding, precision_error(unseen, crowding), given.sentence, len(tables))
     text = json.dumps(card, indent=1) + "\n"
     print(text)
     if given.output:
@@ -128,29 +146,46 @@ def with_cosine(kind: str, texts: list[str], pairs: tuple[Numbers, Numbers], exa
     """What is fitted of the pairs of one table."""
     vectors = np.asarray(make_vectors(f"sentence:{sentence}", fold_all(texts)))
     cosine = cosine_above_chance(cosines(vectors, *pairs), chance_cosine(vectors))
-    lexical = built_in().log_odds_in_table(examples.x, len(texts))
+    lexical = built_in().in_table.log_odds(examples.x, len(texts))
     vetoes = examples.x[:, [NAMES.index(name) for name in VETOES]]
     x = np.column_stack([lexical, cosine, vetoes]).astype(np.float64)
     # Pairs that are alike by neither change nothing, and there are many of them.
     kept = np.union1d(*(np.argsort(-by, kind="stable")[:ALIKE] for by in (lexical, cosine)))
-    return Table(kind, x[kept], examples.y[kept].astype(np.float64), examples.weight[kept])
+    alike = Pairs(pairs[0][kept], pairs[1][kept], cosine[kept])
+    return Table(kind, x[kept], examples.y[kept].astype(np.float64), examples.weight[kept], alike, len(texts))
 
 
 def fit(tables: list[Table]) -> LogisticRegression:
     """Logistic regression on all pairs of the tables."""
-    x, y, weight = (np.concatenate(column) for column in list(zip(*tables, strict=True))[1:])
+    x, y, weight = (np.concatenate([getattr(table, name) for table in tables]) for name in ("x", "y", "weight"))
     return LogisticRegression(C=np.inf, max_iter=1000).fit(x, y, sample_weight=weight)
 
 
-def precision_error(tables: list[Table]) -> tuple[float, float]:
-    """As that of `fit_pair_score`, on tables of subjects that are not fitted on."""
-    found = []
+def unseen_tables(tables: list[Table]) -> Iterator[UnseenTable]:
+    """The tables that are made up, by weights that are fitted without their subject."""
     for subject in SUBJECTS:
         unseen = [kind for kind in KINDS if subject_of(kind) in subject.split()]
         model = fit([table for table in tables if table.kind not in unseen])
         for table in tables:
             if table.kind in unseen:
-                found += [*errors(model.predict_proba(table.x)[:, 1], table.y)]
+                yield UnseenTable(table, model.decision_function(table.x))
+
+
+def fit_crowding(unseen: list[UnseenTable]) -> Crowding:
+    """How the other pairs of a table count, as `fit_pair_score` fits it; tables that contradict themselves do not count."""
+    some = [one for one in unseen if subject_of(one.table.kind) != CONTRASTS]
+    x = np.concatenate([np.stack([one.log_odds, one.others()], axis=1) for one in some])
+    y, weight = (np.concatenate([getattr(one.table, name) for one in some]) for name in ("y", "weight"))
+    model = LogisticRegression(C=np.inf, max_iter=1000).fit(x, y, sample_weight=weight / weight.mean())
+    slope, others = model.coef_[0].tolist()
+    return Crowding(round(slope, 4), round(float(model.intercept_[0]), 4), round(-others, 4))
+
+
+def precision_error(unseen: list[UnseenTable], crowding: Crowding) -> tuple[float, float]:
+    """As that of `fit_pair_score`."""
+    found = []
+    for one in unseen:
+        found += [*errors(crowding.corrected(expit(one.log_odds), one.others()), one.table.y)]
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     return low, high
 
@@ -176,8 +211,22 @@ def table(tables: list[Table]) -> Iterator[str]:
         yield f"| {kind} | {len(mine)} | {' | '.join(f'{mean:.3f}' for mean in means)} |"
 
 
-def describe(model: LogisticRegression, error: tuple[float, float], sentence: str, tables: int) -> dict[str, object]:
-    """The weights as plain numbers, with a description of the training data."""
+def describe(
+    model: LogisticRegression, crowding: Crowding, error: tuple[float, float], sentence: str, tables: int
+) -> dict[str, object]:
+    """The weights as plain numbers, with a description of the training data.
+
+    Args:
+        model: The weights.
+        crowding: How the other pairs of a table count.
+        error: See `precision_error`.
+        sentence: Name of the sentence model.
+        tables: Number of tables.
+
+    Returns:
+        The numbers.
+
+    """
     lexical, cosine, *vetoes = (round(value, 4) for value in model.coef_[0].tolist())
     return {
         "provenance": {
@@ -191,6 +240,7 @@ def describe(model: LogisticRegression, error: tuple[float, float], sentence: st
         "lexical": lexical,
         "cosine": cosine,
         "vetoes": dict(zip(VETOES, vetoes, strict=True)),
+        "crowding": asdict(crowding),
         "precision_error": [round(value, 3) for value in error],
     }
 

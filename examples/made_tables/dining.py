@@ -27,8 +27,6 @@ _CORES = {
     "{noun} on {street}": 2,
     "{word} by the {noun}": 1,
     "Hotel {word}": 2,
-    "Bistro {number}": 1,
-    "Cafe {number}": 1,
     "{word} {number}": 2,
     "{number} {street}": 1,
 }
@@ -226,7 +224,7 @@ def _possessive(source: Source, name: str) -> str:
 
 def _place_article(source: Source, venue: Venue, name: str) -> str:
     """The name with its article in front, behind or missing; some sources add one."""
-    form = source.pick("article", ("{a} {n}", "{a} {n}", "{n}, {a}", "{n}  {a}", "{n} ({a})", "{n}"))
+    form = source.pick("article", ("{a} {n}", "{a} {n}", "{n}, {a}", "{n}"))
     if venue.article:
         return form.format(a=venue.article, n=name).strip()
     first, _, rest = name.partition(" ")

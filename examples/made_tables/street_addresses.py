@@ -107,8 +107,6 @@ def _draw_note(rng: Random) -> str:
     street = rng.choice(ADDRESSES.streets)
     return rng.choice(
         (
-            f"between {_ordinal(first)} and {_ordinal(first + 1)} Aves.",
-            f"bet. {street} and {rng.choice(ADDRESSES.streets)} Sts.",
             f"near {street} St.",
             f"at {_ordinal(first)} St.",
             f"at {street}",

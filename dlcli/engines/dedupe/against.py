@@ -19,7 +19,7 @@ from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.candidates import Candidates, chance, choose_level, estimate_recall
 from dlcli.engines.dedupe.other_table import read_other_table
-from dlcli.engines.dedupe.scores import effective_threshold, resolve_in_table, table_words
+from dlcli.engines.dedupe.scores import corrected, effective_threshold, resolve_in_table, table_words
 from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, TextColumn, assign_rows, distinct_texts
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.reporter import Reporter
@@ -128,7 +128,8 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
     candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block), report)
     words = table_words(config, merged.texts)
-    scored = score_pairs(scorer, merged.texts, candidates.pairs, words, chance(config, vectors))
+    found = score_pairs(scorer, merged.texts, candidates.pairs, words, chance(config, vectors))
+    scored = corrected(config, found, len(merged.texts))
     config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))
     order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())

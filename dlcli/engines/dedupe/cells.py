@@ -1,7 +1,7 @@
 """Candidates of a table found and scored in cells of the join, in several processes if the table is large.
 
-Only pairs that a decision may need leave a cell: those from the threshold on, or from half of it on to be labelled. So memory
-and traffic do not grow with the candidates, most of which are no duplicates.
+Only pairs that a decision may need leave a cell: those that may reach the threshold, or half of it to be labelled, and those
+that count for others. So memory and traffic do not grow with the candidates, most of which are no duplicates.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.candidates import SECOND_SEARCH, Candidates, PairSearch, find_candidates, plan_search
 from dlcli.engines.dedupe.memory import check_will_fit, expected_pairs
 from dlcli.engines.dedupe.resume import MOST_BLOCKS, StoredCells, parts_folder
-from dlcli.engines.dedupe.scores import effective_threshold, lowest_labelled
+from dlcli.engines.dedupe.scores import effective_threshold, lowest_counted, lowest_labelled
 from dlcli.engines.dedupe.sent_files import read_files, write_files
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.spread import spread_option
@@ -62,7 +62,7 @@ _WORKER_BYTES = 200_000_000
 
 
 class FoundPairs(NamedTuple):
-    """The candidates, and those of them that a decision may need with their probability."""
+    """The candidates, and those of them that a decision may need with their probability, not corrected yet."""
 
     candidates: Candidates
     scored: ScoredPairs
@@ -89,7 +89,7 @@ def find_and_score(
             report.note(f"`{spread_option(config)}` is not used: rows of such a table or search are compared in one process")
         candidates = find_candidates(config, texts, search, report)
         return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
-    kept = PairsOfCell(scorer is built_in(), words, search.chance, lowest_kept(config))
+    kept = PairsOfCell(scorer is built_in(), words, search.chance, lowest_counted(config, lowest_kept(config)))
     level = search.level
     with _cut(config, texts, search, kept) as cut:
         del search  # the vectors are in files by now

@@ -29,6 +29,8 @@ from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
     ResolvedThreshold,
     choose_scorer,
+    corrected,
+    corrected_sample,
     describe_threshold,
     effective_threshold,
     precision_of,
@@ -171,14 +173,15 @@ def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer,
     texts = distinct_texts(config, text_column)
     words = table_words(config, texts)
     with cells_kept(config, report):
-        candidates, scored = find_and_score(config, texts, scorer, words, report)
+        candidates, found = find_and_score(config, texts, scorer, words, report)
+    scored = corrected(config, found, len(texts))
     labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
     threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)
     groups = group_texts(config, texts, scored.duplicates(threshold))
     unscored = None
     if candidates.beyond:
-        found = score_pairs(scorer, texts, candidates.beyond.sample, words, candidates.chance)
-        unscored = count_unscored(candidates.beyond, found, threshold)
+        sample = score_pairs(scorer, texts, candidates.beyond.sample, words, candidates.chance)
+        unscored = count_unscored(candidates.beyond, corrected_sample(config, sample, found, len(texts)), threshold)
     assignments = assign_rows(texts, groups)
     return DedupeState(text_column, texts, candidates, scored, assignments, labelled=labelled, unscored=unscored)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.scoring.crowding import COUNTED, Crowding, disagreement
 from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
 from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.rarity import TableWords, count_words
@@ -35,6 +36,37 @@ def scores_alone(config: DedupeConfig) -> bool:
     A fitted model knows no table, the rows of an index come in several tables, and two columns are pairs already.
     """
     return config.model is not None or config.index is not None or bool(config.pair_columns)
+
+
+def crowding(config: DedupeConfig) -> Crowding | None:
+    """How the other pairs of the table count for a pair; None if they do not, since pairs are scored alone."""
+    if scores_alone(config):
+        return None
+    return sentence_score().crowding if vectors_are_scored(config.vectors) else built_in().crowding
+
+
+def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int) -> ScoredPairs:
+    """The candidates of a table of `texts` texts with what the other ones tell of each."""
+    how = crowding(config)
+    if how is None:
+        return scored
+    others = disagreement(scored.pairs, scored.probability, texts)
+    return ScoredPairs(scored.pairs, how.corrected(scored.probability, others))
+
+
+def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:
+    """The same for a sample of pairs that are no candidates, by the candidates as they were before they were corrected."""
+    how = crowding(config)
+    if how is None:
+        return sample
+    others = disagreement(scored.pairs, scored.probability, texts, sample.pairs)
+    return ScoredPairs(sample.pairs, how.corrected(sample.probability, others))
+
+
+def lowest_counted(config: DedupeConfig, lowest: float) -> float:
+    """The smallest probability, before it is corrected, of a pair that may have `lowest` then or counts for others."""
+    how = crowding(config)
+    return lowest if how is None else min(COUNTED, how.smallest_reaching(lowest))
 
 
 def resolve_alone(config: DedupeConfig) -> ResolvedThreshold:

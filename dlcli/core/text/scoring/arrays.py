@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.integer]
+PROBABILITY_DIGITS = 6
+"""Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:

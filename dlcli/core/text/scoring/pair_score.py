@@ -1,21 +1,19 @@
 """The built-in score: the probability that two texts ask or say the same, without any training.
 
 Gradient-boosted trees (Friedman 2001) on the features of `dlcli.core.text.scoring.features`, monotone where the direction in
-which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). One such model is for a pair alone. Two
-others are for a pair of a table, whose words and size they know: the pairs of a table grow with the square of its rows and its
-duplicates do not, so the same two texts are less likely duplicates in a larger one. Their log-odds are averaged. The first was
-fitted on kinds of tables in which duplicates are frequent, the second on all kinds. In a table the feature `codes_swapped` has
-a weight beside the trees too, since on kinds that they have not seen the trees find too many duplicates among texts of which
-each has a code (a model number, a date, a chemical name) that the other has not.
+which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). One such model is for a pair alone,
+another one for a pair of a table, whose words and size it knows: the pairs of a table grow with the square of its rows and its
+duplicates do not, so the same two texts are less likely duplicates in a larger one. In a table, features that contradict a
+duplicate (`VETOES`) have a weight beside the trees too, since trees heed these too little on kinds of tables that they have not
+seen. What the other pairs of the table tell is in `dlcli.core.text.scoring.crowding`.
 
-`pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again, but for the first
-model of a table and the weight of `codes_swapped`, which it keeps. The file contains no text of the training data: words are
-identified by CRC-32.
+`pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again. The file contains
+no text of the training data: words are identified by CRC-32.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -26,10 +24,11 @@ from scipy.special import expit
 
 from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.arrays import Floats, Rows
+from dlcli.core.text.scoring.crowding import Crowding
 from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.core.text.scoring.rarity import Rarity, TableWords
-from dlcli.core.text.scoring.sentence_score import sentence_score
+from dlcli.core.text.scoring.sentence_score import VETOES, sentence_score, vetoed
 from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_texts
 from dlcli.core.text.scoring.trees import CalibratedTrees, calibrated_from_dict, calibrated_to_dict
 from dlcli.core.text.scoring.word_vectors import WordVectors, built_in_vectors
@@ -40,7 +39,7 @@ LONG = 200
 """From this many words on in both texts a pair is scored by the share of word pairs in common alone."""
 _SCORED = 1 << 17
 """Pairs whose features are in memory at a time, 18 MB."""
-_WORD_ORDER, _LENGTH, _BIGRAMS, _CODES_SWAPPED = map(NAMES.index, ("word_order", "length", "bigram_jaccard", "codes_swapped"))
+_WORD_ORDER, _LENGTH, _BIGRAMS = map(NAMES.index, ("word_order", "length", "bigram_jaccard"))
 _LONG_HALF, _LONG_SLOPE = 0.5, 16.0
 """The share at which a long pair has a probability of 0.5, and how fast that rises. One word in six may be changed: k
 changes per 100 words leave a share of about (100 - 2 k) / (100 + 2 k) of the word pairs."""
@@ -52,16 +51,18 @@ class PairScore:
 
     Attributes:
         alone: For a pair of texts and nothing else.
-        in_table: For a pair of a table, models whose log-odds are averaged.
-        codes_swapped: Weight of the feature `codes_swapped` in the log-odds in a table, beside what the trees make of it.
+        in_table: For a pair of a table.
+        vetoes: Weight of each feature of `VETOES` in the log-odds in a table, 0 or less, beside what the trees make of it.
+        crowding: How the other pairs of the table count.
         precision_error: How far off the precision is that the probabilities in a table promise, see `expected_precision`.
         rarity: How rare words are in English.
         vectors: Vectors of words.
     """
 
     alone: CalibratedTrees
-    in_table: tuple[CalibratedTrees, ...]
-    codes_swapped: float
+    in_table: CalibratedTrees
+    vetoes: tuple[float, ...]
+    crowding: Crowding
     precision_error: tuple[float, float]
     rarity: Rarity
     vectors: WordVectors
@@ -97,15 +98,11 @@ class PairScore:
         long = features[:, _LENGTH] > np.log1p(LONG - 0.5)
         return np.asarray(expit(np.where(long, _LONG_SLOPE * (features[:, _BIGRAMS] - _LONG_HALF), odds)))
 
-    def log_odds_in_table(self, features: NDArray[np.float32], table_size: int) -> Floats:
-        """The log-odds of each pair by the trees alone, (pairs, k) -> (pairs,), in a table of as many texts as `table_size`."""
-        return np.asarray(np.mean([model.log_odds(features, table_size) for model in self.in_table], axis=0))
-
     def _in_table(self, features: NDArray[np.float32], table_size: int, above_chance: Floats | None) -> Floats:
-        odds = self.log_odds_in_table(features, table_size)
+        odds = self.in_table.log_odds(features, table_size)
         if above_chance is not None:
             return sentence_score().log_odds(odds, above_chance, features)
-        return np.asarray(odds + self.codes_swapped * features[:, _CODES_SWAPPED].astype(np.float64))
+        return np.asarray(odds + vetoed(features, self.vetoes))
 
     def score(
         self,
@@ -190,9 +187,10 @@ def from_dict(card: dict[str, Any]) -> PairScore:
         raise ValueError(f"{FILE} was fitted on other features and has to be fitted again")
     words = card["words"]
     rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
-    alone, in_table = calibrated_from_dict(card["alone"]), tuple(map(calibrated_from_dict, card["in_table"]))
+    alone, in_table = calibrated_from_dict(card["alone"]), calibrated_from_dict(card["in_table"])
     low, high = map(float, card["precision_error"])
-    return PairScore(alone, in_table, float(card["codes_swapped"]), (low, high), rarity, built_in_vectors())
+    vetoes = tuple(float(card["vetoes"][name]) for name in VETOES)
+    return PairScore(alone, in_table, vetoes, Crowding(**card["crowding"]), (low, high), rarity, built_in_vectors())
 
 
 def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
@@ -206,8 +204,9 @@ def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
         "provenance": provenance,
         "features": [name for name, _ in FEATURES],
         "alone": calibrated_to_dict(model.alone),
-        "in_table": [calibrated_to_dict(one) for one in model.in_table],
-        "codes_swapped": _plain(model.codes_swapped),
+        "in_table": calibrated_to_dict(model.in_table),
+        "vetoes": {name: _plain(weight) for name, weight in zip(VETOES, model.vetoes, strict=True)},
+        "crowding": {name: _plain(value) for name, value in asdict(model.crowding).items()},
         "precision_error": _plain(model.precision_error),
         "words": words,
     }

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from dlcli.core.text.ragged import compact_ids
-from dlcli.core.text.scoring.arrays import Floats, Rows
+from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, Rows
 from dlcli.core.text.scoring.pair_score import PairScore
 from dlcli.core.text.scoring.rarity import TableWords
 from dlcli.core.text.scoring.scorer import Scorer
@@ -15,9 +15,6 @@ from dlcli.core.text.scoring.sentence_score import cosine_above_chance
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.strict import differ_in_form_alone, spell_out
 from dlcli.support.in_parts import taken
-
-_DIGITS = 6
-"""Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,8 @@ def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: R
     """
     table, above_chance, strict = context
     if not strict:
-        return np.round(scorer.score(texts, first, second, table, above_chance), _DIGITS)
+        return np.round(scorer.score(texts, first, second, table, above_chance), PROBABILITY_DIGITS)
     # A model that was trained on texts as they are has not seen marks spelled out.
     compared = spell_out(texts) if isinstance(scorer, PairScore) else texts
-    found = np.round(scorer.score(compared, first, second, table, above_chance), _DIGITS)
+    found = np.round(scorer.score(compared, first, second, table, above_chance), PROBABILITY_DIGITS)
     return np.where(differ_in_form_alone(texts, first, second), 0.0, found)

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.scoring.arrays import Floats
+from dlcli.core.text.scoring.crowding import Crowding
 from dlcli.core.text.scoring.features import NAMES
 
 FILE = "sentence_score.json"
 VETOES = ("numbers_swapped", "codes_swapped", "negation_differs", "opposite", "exchanged")
-"""The features that count beside the log-odds of all of them: what a sentence model does not see."""
+"""The features that count beside the log-odds of all of them: what contradicts a duplicate. No sentence model sees it."""
+_PLACES = [NAMES.index(name) for name in VETOES]
 _SAMPLED = 300
 
 
@@ -30,6 +32,7 @@ class SentenceScore:
         lexical: Weight of the log-odds without the sentence model.
         cosine: Weight of the cosine above chance.
         vetoes: Weight of each feature of `VETOES`.
+        crowding: As that of `PairScore`.
         precision_error: As that of `PairScore`.
     """
 
@@ -37,6 +40,7 @@ class SentenceScore:
     lexical: float
     cosine: float
     vetoes: tuple[float, ...]
+    crowding: Crowding
     precision_error: tuple[float, float]
 
     def log_odds(self, lexical: Floats, above_chance: Floats, features: NDArray[np.float32]) -> Floats:
@@ -50,8 +54,13 @@ class SentenceScore:
         Returns:
             The log-odds, (pairs,).
         """
-        vetoed = features[:, [NAMES.index(name) for name in VETOES]].astype(np.float64) @ np.array(self.vetoes)
-        return np.asarray(self.intercept + self.lexical * lexical + self.cosine * above_chance + vetoed)
+        seen = self.intercept + self.lexical * lexical + self.cosine * above_chance
+        return np.asarray(seen + vetoed(features, self.vetoes))
+
+
+def vetoed(features: NDArray[np.float32], weights: tuple[float, ...]) -> Floats:
+    """What the features of `VETOES` add to the log-odds of each pair, (pairs, k) -> (pairs,)."""
+    return np.asarray(features[:, _PLACES].astype(np.float64) @ np.array(weights))
 
 
 @cache
@@ -60,7 +69,8 @@ def sentence_score() -> SentenceScore:
     card = json.loads((files("dlcli.core.text.scoring") / FILE).read_text(encoding="utf-8"))
     low, high = map(float, card["precision_error"])
     vetoes = tuple(float(card["vetoes"][name]) for name in VETOES)
-    return SentenceScore(float(card["intercept"]), float(card["lexical"]), float(card["cosine"]), vetoes, (low, high))
+    intercept, lexical, cosine = (float(card[name]) for name in ("intercept", "lexical", "cosine"))
+    return SentenceScore(intercept, lexical, cosine, vetoes, Crowding(**card["crowding"]), (low, high))
 
 
 def chance_cosine(vectors: NDArray[np.floating]) -> float:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from dlcli.core.evaluation import metrics
 from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
 from dlcli.core.proportion import effective_share
+from dlcli.core.text.scoring.crowding import Crowding
 from dlcli.core.text.scoring.features import FEATURES, NAMES
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.core.text.scoring.pair_score import FILE, LONG, built_in, built_in_threshold_counts, from_dict, to_dict
 from dlcli.core.text.scoring.rarity import TableWords
+from dlcli.core.text.scoring.sentence_score import VETOES
 from dlcli.core.text.tokens import fold_all
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -62,14 +64,15 @@ def log_odds_of(model: dict[str, Any], values: list[float], size: int) -> float:
 some_features = st.lists(st.floats(-50, 50, width=32) | st.just(float("nan")), min_size=len(FEATURES), max_size=len(FEATURES))
 
 
-@given(some_features, st.none() | st.integers(1, 100_000), st.sampled_from([0.0, log(2), log(3)]))
-def test_the_probability_is_the_formula_term_by_term(values, size, codes):
+@given(some_features, st.none() | st.integers(1, 100_000))
+def test_the_probability_is_the_formula_term_by_term(values, size):
     card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))
     values[NAMES.index("length")] = 1.0
-    values[NAMES.index("codes_swapped")] = codes
-    models = [card["alone"]] if size is None else card["in_table"]
-    odds = sum(log_odds_of(model, values, size or 1) for model in models) / len(models)
-    odds += 0 if size is None else card["codes_swapped"] * float(np.float32(codes))
+    for name in VETOES:  # never missing
+        values[NAMES.index(name)] = 0.0 if isnan(values[NAMES.index(name)]) else values[NAMES.index(name)]
+    odds = log_odds_of(card["alone" if size is None else "in_table"], values, size or 1)
+    if size is not None:
+        odds += sum(weight * float(np.float32(values[NAMES.index(name)])) for name, weight in card["vetoes"].items())
     found = built_in().probability(np.array([values], np.float32), size)
     assert found.shape == (1,)
     assert found[0] == pytest.approx(1 / (1 + exp(-odds)), abs=1e-9)
@@ -81,20 +84,6 @@ def test_the_same_pair_is_less_likely_a_duplicate_in_a_larger_table():
     found = [built_in().score(texts, first, second, TableWords(size, 0, {})) for size in (20, 100, 300, 10_000)]
     assert (found[0] > found[1]).all() and (found[1] > found[2]).all()
     np.testing.assert_array_equal(found[2], found[3])
-
-
-def test_in_a_table_two_codes_count_against_a_pair_but_not_two_ways_to_write_one():
-    texts = [f"Data sheet of the pressure sensor {code}" for code in ("KX-40-B7", "KX-41-B7")]
-    texts.append("Pressure sensor KX 40 B7, data sheet")
-    first, second = np.array([0, 0]), np.array([1, 2])
-    without = replace(built_in(), codes_swapped=0.0)
-    table = TableWords(200, 200, {"data": 200, "sheet": 200, "pressure": 50, "sensor": 90})
-    for where, counts in ((None, False), (table, True)):
-        (other, same), (other_before, same_before) = (
-            model.score(texts, first, second, where) for model in (built_in(), without)
-        )
-        assert same == same_before
-        assert (other < other_before) == counts
 
 
 def test_long_texts_are_scored_by_the_word_pairs_they_share():
@@ -144,13 +133,13 @@ def test_features_of_another_width_are_refused():
 
 
 def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
-    first, second = built_in().in_table
-    model = replace(built_in(), in_table=(replace(first, intercept=0.25), second))
+    model = replace(built_in(), in_table=replace(built_in().in_table, intercept=0.25), crowding=Crowding(1.5, -0.5, 2.0))
     card = json.loads(json.dumps(to_dict(model, seed=1)))
     again = from_dict(card)
-    assert again.in_table[0].intercept == 0.25
-    assert again.codes_swapped == model.codes_swapped
-    for one, other in zip((again.alone, *again.in_table), (model.alone, *model.in_table), strict=True):
+    assert again.in_table.intercept == 0.25
+    assert again.crowding == model.crowding
+    assert again.vetoes == model.vetoes
+    for one, other in ((again.alone, model.alone), (again.in_table, model.in_table)):
         assert (one.slope, one.by_size, one.sizes) == (other.slope, other.by_size, other.sizes)
         for field in fields(one.trees):
             np.testing.assert_array_equal(getattr(one.trees, field.name), getattr(other.trees, field.name))
