@@ -169,16 +169,19 @@ def estimate_by_labels(path: Path, config: DedupeConfig, texts: Distinct, scored
 def _pair_numbers(texts: Distinct, scored: ScoredPairs, rows: Sequence[LabelledRow]) -> list[int]:
     """The number of the scored pair in each row, -1 if its texts are no such pair.
 
-    Within blocks several pairs may have the same texts; rows with these stand for them in the order in which they are drawn.
+    Within blocks several pairs may have the same texts; rows with these stand for those of their probability, in the order in
+    which they are drawn.
     """
     fold, keys = strict_keys if texts.strict else fold_all, texts.keys_in_block
     drawn = np.concatenate([shuffled(part, scored.probability) for part in {row.stratum for row in rows}])
     last_first = np.append(np.setdiff1d(np.arange(len(scored.probability)), drawn), drawn[::-1]).tolist()
     first, second = scored.pairs.first.tolist(), scored.pairs.second.tolist()
-    pairs: dict[tuple[str, ...], list[int]] = {}
+    probability = np.round(scored.probability, _DIGITS).tolist()
+    pairs: dict[tuple[str, ...], dict[float, list[int]]] = {}
     for k in last_first:
-        pairs.setdefault(_unordered(keys[first[k]], keys[second[k]]), []).append(k)
-    found = [pairs.get(_unordered(*fold(row.texts)), [-1]) for row in rows]
+        pairs.setdefault(_unordered(keys[first[k]], keys[second[k]]), {}).setdefault(probability[k], []).append(k)
+    of_texts = [pairs.get(_unordered(*fold(row.texts)), {}) for row in rows]
+    found = [some.get(row.score) or next(iter(some.values()), [-1]) for some, row in zip(of_texts, rows, strict=True)]
     return [same.pop() if len(same) > 1 else same[0] for same in found]
 
 

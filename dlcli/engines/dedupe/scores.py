@@ -55,7 +55,17 @@ def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int) -> ScoredPa
 
 
 def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:
-    """The same for a sample of pairs that are no candidates, by the candidates as they were before they were corrected."""
+    """The same for a sample of pairs that are no candidates.
+
+    Args:
+        config: Gives the vectors.
+        sample: The pairs.
+        scored: The candidates, as they were before they were corrected.
+        texts: Number of texts of the table.
+
+    Returns:
+        The pairs with corrected probabilities.
+    """
     how = crowding(config)
     if how is None:
         return sample

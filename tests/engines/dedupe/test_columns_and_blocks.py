@@ -151,7 +151,7 @@ def test_cells_of_several_columns_make_one_text(table):
         [4, "Crash on start", "Printing is slow on the new machine.", "a", "en"],
         [5, "", "", "a", "en"],
     ]
-    result, found = records(DedupeConfig(table=table(rows), column="title,body"))
+    result, found = records(DedupeConfig(table=table(rows), column="title,body", threshold=0.6))
     assert result.column == "title,body" and result.rows_empty == 1 and result.rows_exact == 1
     assert found[0]["group"] == found[1]["group"]
     assert found[3]["group"] not in (found[0]["group"], None)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dlcli.core.text.scoring.crowding import disagreement
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import count_words
+from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.engines.dedupe.engine import plan, run
@@ -99,10 +101,18 @@ def test_rows_get_their_group_and_keep_their_order(table):
     assert result.recall is None  # all pairs of the five texts were scored
 
 
-def test_the_score_is_that_of_the_built_in_scorer(table):
+def score_in_table(texts: list[str], a: int, b: int) -> float:
+    """The probability of two of the distinct texts of a table, all of whose pairs are candidates."""
+    first, second = (side.astype(np.int32) for side in np.triu_indices(len(texts), 1))
+    pairs = Pairs(first, second, np.zeros(len(first), np.float32))
+    found = built_in().score(texts, first, second, count_words(texts))
+    corrected = built_in().crowding.corrected(found, disagreement(pairs, found, len(texts)))
+    return float(corrected[(first == a) & (second == b)][0])
+
+
+def test_the_score_is_that_of_the_built_in_scorer_in_the_table(table):
     _, rows = grouped(table(QUESTIONS), threshold=0.6, keep_rule="first")
-    words = count_words(["How do I exit Vim?", *QUESTIONS[3:5], *QUESTIONS[6:8]])
-    (found,) = built_in().score([QUESTIONS[3], QUESTIONS[4]], np.array([0]), np.array([1]), words)
+    found = score_in_table(["How do I exit Vim?", *QUESTIONS[3:5], *QUESTIONS[6:8]], 1, 2)
     assert rows[4]["score"] == pytest.approx(found, abs=5e-5)
 
 
@@ -212,9 +222,7 @@ def test_pairs_have_a_probability_and_a_reason(table):
     assert found[4, 5][:2] == ("exact", 1.0) and found[1, 3][:2] == ("folded", 1.0)
     kind, probability, reason = found[1, 2]
     assert kind == "lexical" and reason.startswith("2023 / 2024; same: ")
-    words = count_words([*texts[:2], texts[3]])
-    (score,) = built_in().score(texts[:2], np.array([0]), np.array([1]), words)
-    assert probability == pytest.approx(score, abs=1e-4) and 0 < probability < 0.5
+    assert probability == pytest.approx(score_in_table([*texts[:2], texts[3]], 0, 1), abs=1e-4) and 0 < probability < 0.5
 
 
 def test_the_cosine_of_a_pair_is_the_dot_product_of_its_vectors(table):
