@@ -12,14 +12,18 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit, logit
 
-from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, row_sums
+from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, Rows, row_sums
 from dlcli.core.text.search.neighbours import Pairs
+from dlcli.support.seeds import derive
 
 COUNTED = 0.1
 """Pairs of at least this probability count. Most of a large table have less, and are not kept."""
 _UNIT = 10.0**PROBABILITY_DIGITS
+_COMPARED = 256
+"""About as many others of a pair are compared at the most. Where it has more, those among a random part of the texts are."""
 _PAIRS = 1 << 14
-"""Pairs whose rows are compared at a time."""
+"""Pairs whose others are compared at a time."""
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,38 @@ def disagreement(pairs: Pairs, probability: Floats, texts: int, of: Pairs | None
         of: The pairs to return it for, with (k,) of them; None for the candidates.
 
     Returns:
-        The disagreement of each, (k,).
+        The disagreement of each, (k,), of a pair with hundreds of others an estimate.
     """
-    counted = (probability >= COUNTED) & (probability < 1)
-    a, b = pairs.first[counted], pairs.second[counted]
-    # Whole numbers, whose sums are exact in any order.
-    value = np.rint(probability[counted] * _UNIT)
-    likely = sp.csr_array((np.append(value, value), (np.append(a, b), np.append(b, a))), shape=(texts, texts))
-    total = row_sums(likely)
-    asked = pairs if of is None else of
+    likely, asked = _likely(pairs, probability, texts), pairs if of is None else of
+    total, partners = row_sums(likely), np.diff(likely.indptr)
+    halvings = np.ceil(np.log2(np.maximum(1.0, (partners[asked.first] + partners[asked.second]) / _COMPARED)))
+    drawn = np.random.default_rng(derive(_SEED, "crowding")).permutation(texts)
     found = np.zeros(len(asked))
-    for start in range(0, len(asked), _PAIRS):
-        part = slice(start, start + _PAIRS)
-        first, second = asked.first[part], asked.second[part]
-        own = 2 * np.asarray(likely[first, second]).ravel()
-        differing = row_sums(abs(likely[first] - likely[second])) - own
-        found[part] = differing / (_UNIT + total[first] + total[second] - own)
+    for times in (2.0 ** np.unique(halvings)).tolist():
+        some = np.flatnonzero(2.0**halvings == times)
+        # The same part of the texts for both rows of a pair, so that what they have in common stays in common.
+        part = likely if times == 1 else sp.csr_array(likely @ sp.diags_array((drawn < texts / times).astype(np.float64)))
+        part.eliminate_zeros()
+        for start in range(0, len(some), _PAIRS):
+            these = some[start : start + _PAIRS]
+            first, second = asked.first[these], asked.second[these]
+            others = total[first] + total[second] - 2 * _entries(likely, first, second)
+            found[these] = np.minimum(times * _differing(part, first, second), others) / (_UNIT + others)
     return found
+
+
+def _likely(pairs: Pairs, probability: Floats, texts: int) -> sp.csr_array:
+    """The probabilities that count, (texts, texts), in units of 1e-6: whole numbers, whose sums are exact in any order."""
+    counted = (probability >= COUNTED) & (probability < 1)
+    a, b, value = pairs.first[counted], pairs.second[counted], np.rint(probability[counted] * _UNIT)
+    return sp.csr_array((np.append(value, value), (np.append(a, b), np.append(b, a))), shape=(texts, texts))
+
+
+def _differing(likely: sp.csr_array, first: Rows, second: Rows) -> Floats:
+    """How much the rows of two texts differ, without their own columns."""
+    own = _entries(likely, first, second) + _entries(likely, second, first)
+    return row_sums(abs(likely[first] - likely[second])) - own
+
+
+def _entries(matrix: sp.csr_array, rows: Rows, columns: Rows) -> Floats:
+    return np.asarray(matrix[rows, columns], dtype=np.float64).ravel()

@@ -85,6 +85,20 @@ def test_members_of_one_group_agree_and_links_of_a_chain_do_not():
     assert disagreement(*as_arrays({(0, 1): 0.6}), TEXTS).tolist() == [0.0]
 
 
+def test_hundreds_of_others_are_estimated_from_a_part_of_them():
+    rng, n, wide = np.random.default_rng(0), 3002, 1200
+    of_first, of_second = set(range(2, 2 + wide)), set(range(2 + wide // 2, 2 + wide + wide // 2))
+    probability = {(0, 1): 0.5}
+    probability |= {(0, k): round(float(rng.uniform(0.2, 0.9)), 6) for k in of_first}
+    probability |= {(1, k): probability.get((0, k), 0.7) for k in of_second}
+    ordered = dict(sorted(probability.items()))
+    (found, *_), total = disagreement(*as_arrays(ordered), n), sum(probability.values()) - 0.5
+    differing = sum(probability[0, k] for k in of_first - of_second) + sum(probability[1, k] for k in of_second - of_first)
+    assert found == pytest.approx(differing / (1 + total), rel=0.15)
+    same = {(0, 1): 0.5} | {(j, k): 0.6 for j in (0, 1) for k in of_first}
+    assert disagreement(*as_arrays(dict(sorted(same.items()))), n)[0] == 0.0
+
+
 @pytest.mark.parametrize("how", [HOW, built_in().crowding, sentence_score().crowding])
 def test_what_may_reach_a_probability_is_kept(how: Crowding):
     assert how.slope > 0 and how.others >= 0
