@@ -2,7 +2,11 @@
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse._sparsetools import csr_matmat
+
+try:
+    from scipy.sparse._sparsetools import csr_matmat
+except ImportError:  # it is private; without it a product takes two passes
+    csr_matmat = None
 
 
 def product(left: sp.csr_array, right: sp.csr_array) -> sp.csr_array:
@@ -13,7 +17,8 @@ def product(left: sp.csr_array, right: sp.csr_array) -> sp.csr_array:
     rows, width = left.shape[0], right.shape[1]
     most = min(int(np.diff(right.indptr).take(left.indices).sum(dtype=np.int64)), rows * width)
     parts = (left.indptr, left.indices, right.indptr, right.indices)
-    if most > np.iinfo(np.int32).max or left.dtype != right.dtype or any(part.dtype != np.int32 for part in parts):
+    fits = most <= np.iinfo(np.int32).max and all(part.dtype == np.int32 for part in parts)
+    if csr_matmat is None or not fits or left.dtype != right.dtype:
         return left @ right
     ends, columns, entries = np.empty(rows + 1, np.int32), np.empty(most, np.int32), np.empty(most, left.dtype)
     csr_matmat(rows, width, *parts[:2], left.data, *parts[2:], right.data, ends, columns, entries)

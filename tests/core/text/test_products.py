@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dlcli.core.text import products
 from dlcli.core.text.products import product
 
 WIDTH = 4
@@ -29,3 +30,10 @@ def test_entries_are_in_the_order_of_scipy(rows):
     found, peer = product(left, right), left @ right
     assert found.indices.tolist() == peer.indices.tolist()
     assert found.data.tolist() == peer.data.tolist()
+
+
+def test_without_the_private_function_of_scipy_products_are_the_same(monkeypatch):
+    left, right = sp.csr_array(np.eye(3, dtype=np.float32)), sp.csr_array(np.arange(9, dtype=np.float32).reshape(3, 3))
+    with_it = product(left, right).toarray()
+    monkeypatch.setattr(products, "csr_matmat", None)
+    np.testing.assert_array_equal(product(left, right).toarray(), with_it)
