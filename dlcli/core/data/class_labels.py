@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from dlcli.core.data.column_names import LABEL_COLUMNS, SCORE_COLUMNS, known_columns, named_column
 from dlcli.core.data.file_kinds import composed
 from dlcli.support.errors import InputError
-from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 BLANK = -1
@@ -95,7 +94,7 @@ def numbered_labels(where: str, cells: Iterable[Any], names: Sequence[str]) -> C
     for text in texts:
         if text and text not in known:
             raise InputError(
-                f"{where}: label '{text}' is neither one of the {count(len(names), 'class', 'classes')} nor the number of one"
+                f"{where}: label '{text}' is neither the name of a class, of {len(names):,}, nor the number of one"
             )
     y = np.array([known.get(text, BLANK) for text in texts], dtype=np.int64)
     return ClassLabels(tuple(map(composed, names)), y, fixed=True)

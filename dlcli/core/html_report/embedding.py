@@ -74,7 +74,7 @@ def embed(clean: NDArray[np.floating], adversarial: NDArray[np.floating], *, see
 def _scaled(features: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Centre the features and scale them to [-1, 1], which t-SNE does not notice; refuses those that cannot be embedded."""
     if n < FEWEST:
-        raise InputError(f"{count(n, 'image')} are too few to have neighbours")
+        raise InputError(f"{count(n, 'image')} {'is' if n == 1 else 'are'} too few to have neighbours")
     if features.shape[1] < 2:
         raise InputError("the last hidden layer has only one unit")
     if not np.isfinite(features).all():

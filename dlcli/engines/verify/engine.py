@@ -3,7 +3,7 @@
 from dlcli.engines.trusted import only_named_code
 from dlcli.engines.verify.claims import SHARE, RunRecord, read_record
 from dlcli.engines.verify.hashes import hashes
-from dlcli.engines.verify.repeats import description, repeat
+from dlcli.engines.verify.repeats import OPTIONS, description, repeat
 from dlcli.specs.verify import Check, Verdict, VerifyConfig, VerifyResult
 from dlcli.support.errors import DlcliError
 from dlcli.support.plural import count
@@ -33,7 +33,7 @@ def run(config: VerifyConfig, *, report: Reporter = SILENT) -> VerifyResult:
         report.note(f"hashes hold; one of {SHARE} examples is done again, seed {config.seed}")
         again = _repeated(record, config)
         checks += again
-        done = [one for one in again if one.verdict is not Verdict.SKIPPED]
+        done = [one for one in again if one.verdict is not Verdict.SKIPPED and one.what != OPTIONS]
         repeated = f"{description(record)}, seed {config.seed}" if done else "nothing was repeated, only hashes were compared"
     refused = [one for one in checks if one.verdict is Verdict.REFUSED]
     failed = f"{count(len(refused), 'claim')} not as recorded: {', '.join(one.what for one in refused[:5])}" if refused else ""

@@ -17,6 +17,9 @@ from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
 
+OPTIONS = "options are those of the command"
+"""The check that repeats nothing."""
+
 Repeat = Callable[[RunRecord, VerifyConfig], Iterator[Check]]
 
 REPEATS: dict[str, Repeat] = {
@@ -50,7 +53,7 @@ def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     config_of = CONFIGS.get(record.command)
     if config_of is not None:
         options = sorted(one.name for one in fields(config_of))
-        yield same("options are those of the command", sorted(record.content["config"]) == options, True)
+        yield same(OPTIONS, sorted(record.content["config"]) == options, True)
     if found is None:
         yield skipped("figures", f"of dlcli {record.command} only hashes are checked")
     else:

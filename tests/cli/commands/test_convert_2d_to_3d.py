@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
             3,
             "--recalibrate-bn: digits holds images of 1 channel; the network takes 3",
         ),
-        ("nets.py:net -o nets.py/video.safetensors", 5, "nets.py: file exists (name another place)"),
+        ("nets.py:net -o nets.py/video.safetensors", 5, "nets.py: is a file, not a folder (name another place)"),
         ("nets.py:net -o video.bin", 2, "does not end in .safetensors"),
         ("", 2, "MODEL: a network is needed"),
     ],

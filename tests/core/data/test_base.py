@@ -135,7 +135,7 @@ def test_labels_that_cannot_be_used(labels, message):
         ({"y_test": np.array(["0"] * 6)}, r"label 0 at 'y_test'\[0\]"),
         ({"x_test": _images((6, 4, 4))}, r"differ in shape: \(5, 4\) and \(4, 4\)"),
         ({"x_test": _images((0, 5, 4)), "y_test": np.array([], int)}, "'x_test' is empty"),
-        ({"y_test": np.array([0])}, "'x_test' has 6 images but 'y_test' has 1 labels"),
+        ({"y_test": np.array([0])}, "'x_test' has 6 images but 'y_test' has 1 label"),
     ],
 )
 def test_a_test_set_that_does_not_go_with_the_training_set(others, message):

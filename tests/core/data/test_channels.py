@@ -38,5 +38,5 @@ def test_other_channels_are_left_alone(has, wanted):
 
 def test_streamed_images_are_refused():
     streamed = data(torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
-    with pytest.raises(InputError, match="the network takes 1 channels, and these have 3"):
+    with pytest.raises(InputError, match="the network takes 1 channel, and these have 3"):
         with_channels(streamed, 1)

@@ -95,7 +95,8 @@ def test_a_few_images_have_no_picture_and_a_reason(result: AttackResult, tmp_pat
     write_report(tmp_path, result, pictured(n))
     assert not (tmp_path / "tsne.png").exists()
     page = (tmp_path / "report.html").read_text()
-    assert f"No picture of the last hidden layer: {n} images are too few" in page and "neighbours agree" not in page
+    few = "1 image is too few" if n == 1 else f"{n} images are too few"
+    assert f"No picture of the last hidden layer: {few}" in page and "neighbours agree" not in page
 
 
 def test_values_that_are_not_finite_are_a_reason_too(result: AttackResult):

@@ -1,9 +1,11 @@
 """`dlcli verify` of what the program itself leaves: its last steps come after the record."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -155,6 +157,8 @@ def test_files_of_the_run_before_are_removed_unless_they_are_the_users(ran, dlcl
     (ran / "table" / "mine.txt").write_text("mine")
     shutil.copytree(ran / "table", ran / "edited")
     (ran / "edited" / "flips.csv").write_text("edited")
+    # Not in the second before the next run, whose files are known by their time.
+    os.utime(ran / "edited" / "flips.csv", (time.time() - 60, time.time() - 60))
     for folder, flips in (("table", False), ("edited", True)):
         assert dlcli("eval", "eval/predictions.csv", "-o", folder, cwd=ran).returncode == 0
         assert (ran / folder / "flips.csv").is_file() == flips and (ran / folder / "mine.txt").is_file()

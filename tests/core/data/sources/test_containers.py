@@ -116,7 +116,7 @@ def test_indices_without_a_name_are_refused_and_minus_one_is_no_label(tmp_path, 
     data = open_data(written([0, 1, 0, 1, -1, 1]), report=listener)
     assert data.classes == ("cow", "ant", "bee") and sum(sizes(data).values()) == 5
     assert any("skipped 1 image without a label" in line for line in listener.warnings)
-    with pytest.raises(InputError, match="label '3' is neither one of the 3 classes nor the number of one"):
+    with pytest.raises(InputError, match="label '3' is neither the name of a class, of 3, nor the number of one"):
         open_data(written([0, 1, 3, 1]))
 
 
@@ -214,7 +214,7 @@ def test_classes_txt_names_the_indices(tmp_path, labels):
     (tmp_path / "classes.txt").write_bytes(labels)
     assert open_data(str(tar(tmp_path / "a.tar", samples()))).classes == ("cow", "ant")
     (tmp_path / "classes.txt").write_text("cow\n")
-    with pytest.raises(InputError, match="label '1' is neither one of the 1 classes"):
+    with pytest.raises(InputError, match="label '1' is neither the name of a class, of 1, nor the number of one"):
         open_data(str(tmp_path / "a.tar"))
 
 

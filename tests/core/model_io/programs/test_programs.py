@@ -240,7 +240,7 @@ def test_graphs_of_other_programs_in_any_layout_and_batch_size(tmp_path, shape, 
     ("arguments", "message"),
     [
         ({"shape": ["n", 3, 8, 8], "dtype": TensorProto.DOUBLE}, "takes [?]x3x8x8 of float64, no images or clips"),
-        ({"shape": ["n", 3, 8, 8], "inputs": 2}, "has 2 inputs and 1 outputs"),
+        ({"shape": ["n", 3, 8, 8], "inputs": 2}, "has 2 inputs and 1 output"),
         ({"shape": ["n", 3], "axes": (1,)}, "takes [?]x3 of float32, no images or clips"),
     ],
 )
