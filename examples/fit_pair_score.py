@@ -369,9 +369,8 @@ def unseen_tables(real: list[Examples], tables: list[MadeTable]) -> Iterator[Uns
                 sums = trees.sum(x)
                 near = sums >= NEAR
                 pairs = Pairs(pairs.first[near], pairs.second[near], pairs.score[near])
-                yield UnseenTable(
-                    sums[near], x[near][:, VETOED].astype(np.float64), pairs, duplicate[near], size, int(duplicate.sum())
-                )
+                vetoes = x[near][:, VETOED].astype(np.float64)
+                yield UnseenTable(table.kind, sums[near], vetoes, pairs, duplicate[near], size, int(duplicate.sum()))
 
 
 def log_size(size: int) -> float:
