@@ -43,6 +43,8 @@ class Watch:
         wanted: The gate, None without one.
         when_sure: Whether to stop once the gate is decided.
         limit: Seconds after which to stop, None for no limit.
+        by_group: Whether examples come in groups. The interval of the whole set is then wider than that of as many independent
+            examples, by how much is not known before its end.
         clock: The time in seconds.
     """
 
@@ -51,6 +53,7 @@ class Watch:
     wanted: Gate | None
     when_sure: bool
     limit: float | None
+    by_group: bool = False
     clock: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
@@ -72,7 +75,8 @@ class Watch:
         wanted = self.wanted
         if wanted is None:
             return None
-        return decided(self._share, lambda share: wanted.fails(proportion(min(share, 1.0) * self.total, self.total)))
+        fails = decided(self._share, lambda share: wanted.fails(proportion(min(share, 1.0) * self.total, self.total)))
+        return None if fails and wanted.established and self.by_group else fails
 
     @property
     def _share(self) -> Estimate:
@@ -91,6 +95,16 @@ class Watch:
             fails=fails,
             seconds_saved=pace * (self.total - self._seen),
         )
+
+
+def settled(stopped: Stopped, failed: str) -> Stopped:
+    """What is known of a run that saw all examples: its gate is decided by their figure.
+
+    Args:
+        stopped: Where the run stopped.
+        failed: Why the bound is not reached; empty if it is.
+    """
+    return stopped if stopped.early or stopped.decided is None else replace(stopped, decided=True, fails=bool(failed))
 
 
 def whole_set_shares(metrics: tuple[Metric, ...], seen: int, total: int) -> tuple[Metric, ...]:
@@ -128,9 +142,15 @@ def describe_stop(stopped: Stopped, unit: str, others: str) -> str:
 
 
 def failed_when_sure(config: Any, stopped: Stopped) -> str:
-    """Why the bound of `fail_under` is not reached, as far as that is decided, else by the point; empty if it is."""
+    """Why the bound of `fail_under` is not reached, see `fails_so_far`; empty if it is."""
     wanted = gate(config.fail_under)
-    if wanted is None:
+    if wanted is None or not fails_so_far(wanted, stopped):
         return ""
-    fails = wanted.fails(stopped.share) if stopped.fails is None else stopped.fails
-    return f"{wanted.metric} is {wanted.below(stopped.share)}" if fails else ""
+    return f"{wanted.metric} is {wanted.below(stopped.share)}"
+
+
+def fails_so_far(wanted: Gate, stopped: Stopped) -> bool:
+    """Whether a gate fails as far as that is decided; else by the point, and one of the whole interval does not."""
+    if stopped.fails is not None:
+        return stopped.fails
+    return not wanted.established and wanted.fails(stopped.share)

@@ -1,16 +1,18 @@
 import numpy as np
 import pytest
 
-from dlcli.engines.anytime import Watch, describe_stop, parts, random_order
+from dlcli.engines.anytime import Watch, describe_stop, fails_so_far, parts, random_order
 from dlcli.specs.durations import seconds, show_seconds
 from dlcli.specs.gate import Gate
 
 
-def watched(right: np.ndarray, bound: float, *, limit: float | None = None, established: bool = False) -> Watch:
+def watched(
+    right: np.ndarray, bound: float, *, limit: float | None = None, established: bool = False, by_group: bool = False
+) -> Watch:
     """The watch at the end of a run in which each part takes a second."""
     ticks = iter(range(10_000))
     gate = Gate("robust", bound, established)
-    watch = Watch(len(right), "robust accuracy", gate, when_sure=limit is None, limit=limit, clock=lambda: float(next(ticks)))
+    watch = Watch(len(right), "robust accuracy", gate, limit is None, limit, by_group, lambda: float(next(ticks)))
     for part in parts(len(right)):
         watch.add(right[part])
         if watch.over:
@@ -40,6 +42,30 @@ def test_a_gate_of_the_whole_interval_passes_where_the_point_fails() -> None:
     right = (np.arange(100) < 88)[random_order(100, 0)]
     assert watched(right, 0.9).stopped().fails is True
     assert watched(right, 0.9, established=True).stopped().fails is False  # its interval reaches to .93
+
+
+def test_of_groups_only_the_point_is_below_before_the_end() -> None:
+    """How wide the interval by group is, is known once all are seen; one of independent examples that passes is inside it."""
+    right = (np.arange(400) < 300)[random_order(400, 0)]
+    assert watched(right, 0.95, established=True).stopped().early
+    grouped = watched(right, 0.95, established=True, by_group=True).stopped()
+    assert (grouped.seen, grouped.decided, grouped.fails) == (400, False, None)
+    for bound, established, fails in ((0.95, False, True), (0.5, True, False)):
+        stopped = watched(right, bound, established=established, by_group=True).stopped()
+        assert stopped.early and stopped.fails is fails
+
+
+def test_what_is_not_decided_fails_by_its_point_unless_the_whole_interval_counts() -> None:
+    right = (np.arange(400) < 300)[random_order(400, 0)]
+    for established in (False, True):
+        stopped = watched(right, 0.99, limit=2.0, established=established, by_group=True).stopped()
+        gate = Gate("robust", 0.99, established)
+        assert stopped.share.high < 0.99 and stopped.fails is (None if established else True)
+        assert fails_so_far(gate, stopped) is not established
+    undecided = watched(right, float(right.mean()), limit=2.0).stopped()
+    assert undecided.fails is None
+    for bound in (undecided.share.value - 0.01, undecided.share.value + 0.01):
+        assert fails_so_far(Gate("robust", bound), undecided) is (bound > undecided.share.value)
 
 
 def test_time_ends_a_run_without_a_decision() -> None:

@@ -18,6 +18,7 @@ from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.proportion import proportion
 from dlcli.core.training.recipe import resolve_threads
+from dlcli.engines.anytime import fails_so_far
 from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
 from dlcli.engines.attack.corruptions import measure_corruptions, plan_corruptions
@@ -358,8 +359,8 @@ def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding],
     metric = wanted.metric
     figure = headline.clean if metric == "clean" else headline.adversarial
     fails = wanted.fails(figure)
-    if stopped is not None and stopped.fails is not None:
-        figure, fails = stopped.share, stopped.fails
+    if stopped is not None and stopped.early:
+        figure, fails = stopped.share, fails_so_far(wanted, stopped)
     if fails:
         return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {wanted.below(figure)}"
     if metric == "robust" and found:

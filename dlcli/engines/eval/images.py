@@ -25,7 +25,7 @@ from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model
 from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import GENERAL_RECIPE
-from dlcli.engines.anytime import describe_stop, failed_when_sure, whole_set_shares
+from dlcli.engines.anytime import describe_stop, failed_when_sure, settled, whole_set_shares
 from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
@@ -37,7 +37,7 @@ from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.engines.predict_elsewhere import open_to_predict
 from dlcli.engines.suspects import SHOWN, find_suspects, suspects_note, suspects_parts, write_suspects
-from dlcli.specs.anytime import stops_early
+from dlcli.specs.anytime import Stopped, stops_early
 from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
@@ -54,10 +54,11 @@ _EXPORTED = 256
 def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     """Evaluate a network on one split, and write its files to `config.output`. Raises the kinds of `dlcli.support.errors`."""
     loaded, logits, stopped = calibrated(config, open_to_predict(config, report), report), None, None
+    config = replace(config, group=config.group or _group_of_run(config, loaded.data))
+    check_columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
     if stops_early(config):
         loaded, logits, stopped = eval_until_sure(config, loaded)
-    config = replace(config, group=config.group or _group_of_run(config, loaded.data))
-    columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
+    columns = _columns(config, loaded.data)
     group = _group(config, loaded.data, config.split)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
     raw = None if config.calibrate is None else loaded.split_logits(config.split)
@@ -79,6 +80,8 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     compared = compare_with(config, mine, cuts, report)
     found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)
+    failed = _failed(config, measured, found, stopped)
+    stopped = None if stopped is None else settled(stopped, failed)
     before = None if raw is None else _predict(config, loaded, config.split, raw)
     calibration = None if before is None else keep_calibration(config, loaded, before, predictions)
     notes = (
@@ -122,9 +125,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
         needed=needed,
         abstention=measured.abstention,
         calibration=calibration,
-        failed="; ".join(filter(None, (_gate(config, measured, found), failed_margin(config, found))))
-        if stopped is None
-        else failed_when_sure(config, stopped),
+        failed=failed,
     )
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
@@ -180,8 +181,14 @@ def _checks(folder: Path, loaded: LoadedModel, split: Split, suspects: Suspects 
     return parts
 
 
-def _gate(config: EvalConfig, measured: ClassifierFigures, found: ClassifierComparison | None) -> str:
-    return failed_gate(config, measured, config.split, None if found is None else found.difference)
+def _failed(
+    config: EvalConfig, measured: ClassifierFigures, found: ClassifierComparison | None, stopped: Stopped | None
+) -> str:
+    """Which gates are not passed: a run that stopped early has decided that of top-1, or tells it by the point."""
+    if stopped is not None and stopped.decided is not None and stopped.early:
+        return failed_when_sure(config, stopped)
+    difference = None if found is None else found.difference
+    return "; ".join(filter(None, (failed_gate(config, measured, config.split, difference), failed_margin(config, found))))
 
 
 def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:

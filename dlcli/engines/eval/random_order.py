@@ -15,6 +15,9 @@ from dlcli.specs.anytime import Stopped
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
 
+METRIC = "top-1"
+"""The figure whose gate can be decided before the end."""
+
 
 class Evaluated(NamedTuple):
     """The network with the examples that were evaluated, their logits (m, outputs), and where the run stopped."""
@@ -28,14 +31,16 @@ def eval_until_sure(config: EvalConfig, loaded: LoadedModel) -> Evaluated:
     """Predict examples of `config.split` in random order until the run may stop.
 
     Args:
-        config: `fail_under` is of top-1, if there is one to decide.
+        config: A `fail_under` of top-1 is decided on the way; of another figure it waits for the end.
         loaded: The network and all examples.
 
     Returns:
         The examples that were predicted, in the order of the data.
     """
-    split = loaded.split(config.split)
-    watch = Watch(len(split.y), "top-1", gate(config.fail_under), config.stop_when_sure, config.time_limit)
+    split, wanted = loaded.split(config.split), gate(config.fail_under)
+    wanted = wanted if wanted is not None and wanted.metric == METRIC else None
+    by_group = config.group is not None
+    watch = Watch(len(split.y), METRIC, wanted, config.stop_when_sure, config.time_limit, by_group)
     order = random_order(len(split.y), config.seed)
     taken, found = [], []
     for part in parts(len(order)):

@@ -4,15 +4,18 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlcli.cli.commands.eval import COMMAND as EVAL
+from dlcli.core.data import open_data
 from dlcli.engines import eval as evaluate
 from dlcli.engines import train
+from dlcli.engines.eval import images
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.figures import percent
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +65,44 @@ def test_only_shares_are_decided() -> None:
         EvalConfig(fail_under="worst-class=0.5", stop_when_sure=True)
     with pytest.raises(UsageError, match="needs `fail_under`"):
         EvalConfig(stop_when_sure=True)
+
+
+def test_a_gate_of_another_figure_is_that_of_what_was_seen(run: Path) -> None:
+    """The accuracy of the worst class is below that of all; a bound between them fails however long there is."""
+    whole = evaluate.run(EvalConfig(model=str(run), device="cpu"))
+    assert isinstance(whole, EvalResult)
+    figures = {one.name: one.estimate.value for one in whole.metrics}
+    assert figures["worst-class"] < figures["top-1"]
+    bound = (figures["worst-class"] + figures["top-1"]) / 2
+    for limit in (None, "1h"):
+        found = evaluate.run(EvalConfig(model=str(run), fail_under=("worst-class", bound), time_limit=limit, device="cpu"))
+        assert isinstance(found, EvalResult) and found.failed.startswith("worst-class on test is")
+        assert found.stopped is None or (found.stopped.seen == whole.n_images and found.stopped.decided is None)
+
+
+def test_a_run_that_sees_all_fails_as_one_without_a_limit(run: Path, tmp_path: Path) -> None:
+    """Mistakes are put together in films, so that the interval by film holds a bound which that of single images does not."""
+    data, films = open_data("digits"), tmp_path / "films.npz"
+    arrays = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
+    film = np.zeros(len(data.y_test), dtype=np.int64)
+    np.savez(films, **arrays, film_test=film)
+    evaluate.run(EvalConfig(model=str(run), data=str(films), output=tmp_path / "whole", device="cpu"))
+    wrong = np.array([truth != label for truth, label, _ in rows(tmp_path / "whole")])
+    film[np.argsort(~wrong, kind="stable")] = np.arange(len(film)) // 60
+    np.savez(films, **arrays, film_test=film)
+    alone, grouped = (evaluate.run(EvalConfig(model=str(run), data=str(films), group=name)) for name in (None, "film"))
+    assert isinstance(alone, EvalResult) and isinstance(grouped, EvalResult)
+    bound = (alone.metrics[0].estimate.high or 0) + 0.001
+    assert bound < (grouped.metrics[0].estimate.high or 0)
+    for name, fails in ((None, True), ("film", False)):
+        for limit in (None, "1h"):
+            gate = ("top-1", bound, "established")
+            found = evaluate.run(EvalConfig(model=str(run), data=str(films), group=name, fail_under=gate, time_limit=limit))
+            assert isinstance(found, EvalResult) and bool(found.failed) is fails
+            assert found.stopped is None or (found.stopped.decided, found.stopped.fails) == (True, fails)
+
+
+def test_a_wrong_name_of_a_column_fails_before_the_network_runs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "eval_until_sure", lambda *given: pytest.fail("the network was run"))
+    with pytest.raises(InputError, match="no column 'film'"):
+        evaluate.run(EvalConfig(model=str(run), group="film", time_limit="1h", device="cpu"))
