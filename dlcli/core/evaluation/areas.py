@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from dlcli.core.evaluation.metrics import auc
+from dlcli.core.evaluation.ranked import begins
 from dlcli.core.jackknife import LEAST_GROUPS, Scale, interval, kept
 from dlcli.core.proportion import proportion
 from dlcli.specs.estimates import Estimate
@@ -50,7 +51,7 @@ def grouped_areas(scores: Floats, positive: Bools, group: NDArray[np.integer], *
         The areas.
     """
     order = np.argsort(-scores, kind="stable")
-    values = _Ranked(positive[order], np.flatnonzero(np.append(True, np.diff(scores[order]) != 0)))
+    values = _Ranked(positive[order], np.flatnonzero(begins(scores[order])))
     value = values.areas(np.ones((1, len(scores))))[0]
     if len(np.unique(group)) < LEAST_GROUPS:
         return Areas(*(Estimate(float(one), 0.0, 1.0, len(scores)) for one in value))

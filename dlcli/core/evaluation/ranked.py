@@ -61,13 +61,18 @@ def rank(scores: Floats, positive: NDArray[np.bool_], weights: Floats | None = N
         weights: How much each counts, (n,); None for 1.
     """
     order = np.argsort(-scores, kind="stable")
-    steps = np.append(True, scores[order][1:] != scores[order][:-1])
+    steps = begins(scores[order])
     starts = np.flatnonzero(steps)
     tie = np.empty(len(scores), dtype=np.intp)
     tie[order] = np.cumsum(steps) - 1
     counted = np.ones(len(scores)) if weights is None else weights[order]
     hits, every = (np.add.reduceat(values, starts) for values in (counted * positive[order], counted))
     return RankedExamples(tie, hits, every, positive)
+
+
+def begins(ordered: Floats) -> NDArray[np.bool_]:
+    """Where each distinct score begins in sorted ones, (n,); infinite scores, as of a probability of 0 or 1, are equal too."""
+    return np.append(True, ordered[1:] != ordered[:-1])
 
 
 class Smoothed(NamedTuple):
@@ -98,7 +103,7 @@ def smoothed(scores: Floats, positive: NDArray[np.bool_], weight: float, size: f
     Returns:
         Both figures.
     """
-    middles = [float(np.median(scores[positive == kind])) for kind in (True, False)]
+    middles = [_middle(scores[positive == kind]) for kind in (True, False)]
     every = rank(
         np.concatenate([scores, np.repeat(middles, 2)]),
         np.concatenate([positive, [True, False, True, False]]),
@@ -109,3 +114,10 @@ def smoothed(scores: Floats, positive: NDArray[np.bool_], weight: float, size: f
         for value, influence in (every.auc(), every.average_precision())
     )
     return auc, ap
+
+
+def _middle(scores: Floats) -> float:
+    """The median; 0, which lies between them as well, if the two in the middle are minus and plus infinity."""
+    with np.errstate(invalid="ignore"):
+        found = float(np.median(scores))
+    return 0.0 if np.isnan(found) else found

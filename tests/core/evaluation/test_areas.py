@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import logit
+from scipy.stats import rankdata
 from sklearn import metrics as peer
 
 from dlcli.core.evaluation import areas
 from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.metrics import auc
+from dlcli.core.evaluation.ranked import begins
 
 
 @given(
@@ -23,7 +25,7 @@ def test_weights_are_scikit_learns(scores, positive, weights):
     if not weights[positive].any() or not weights[~positive].any():
         return
     order = np.argsort(-scores, kind="stable")
-    ranked = areas._Ranked(positive[order], np.flatnonzero(np.append(True, np.diff(scores[order]) != 0)))
+    ranked = areas._Ranked(positive[order], np.flatnonzero(begins(scores[order])))
     ((area, precision),) = ranked.areas(weights[order][None].astype(float))
     assert area == pytest.approx(peer.roc_auc_score(positive, scores, sample_weight=weights))
     assert precision == pytest.approx(peer.average_precision_score(positive, scores, sample_weight=weights))
@@ -41,6 +43,18 @@ def test_groups_of_one_have_at_least_the_interval_of_independent_examples():
     assert found.auc.low <= usual.low and usual.high <= found.auc.high
     assert found.auc.high - found.auc.low == pytest.approx(usual.high - usual.low, rel=0.15)
     assert found.ap.low < found.ap.value < found.ap.high
+
+
+@given(arrays(np.float64, 40, elements=st.sampled_from([-np.inf, -1.0, 2.0, np.inf])), arrays(np.bool_, 40))
+def test_infinite_scores_are_equal_as_their_ranks_are(scores, positive):
+    """Probabilities that a file rounds to 0 and 1 have infinite log-odds; the order of its rows must not part them."""
+    if positive.all() or not positive.any():
+        return
+    group = np.arange(40) // 5
+    found = grouped_areas(scores, positive, group, seed=0)
+    assert found == grouped_areas(rankdata(scores), positive, group, seed=0)
+    assert found.auc.value == pytest.approx(peer.roc_auc_score(positive, rankdata(scores)))
+    assert found.ap.value == pytest.approx(peer.average_precision_score(positive, rankdata(scores)))
 
 
 def test_copies_are_no_more_evidence():

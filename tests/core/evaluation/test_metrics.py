@@ -147,6 +147,12 @@ def test_auc_is_sklearns_and_inside_its_interval(scores, positive):
     assert metrics.auc(-scores, positive).low == pytest.approx(1 - found.high)
 
 
+def test_infinite_log_odds_have_the_interval_of_large_ones():
+    """Of either kind as many are minus as plus infinity, so that the median of one kind lies between them."""
+    scores, positive = np.repeat([np.inf, -np.inf, np.inf, -np.inf], [5, 5, 2, 8]), np.arange(20) < 10
+    assert metrics.auc(scores, positive) == metrics.auc(np.clip(scores, -50, 50), positive)
+
+
 @pytest.mark.parametrize("spread", [0.5, 1.0, 3.0])
 def test_of_many_examples_the_interval_of_auc_is_delongs(spread):
     """The variances of the components, by comparing every positive example with every negative one."""
