@@ -91,10 +91,16 @@ def neighbours(x: Tensor, rows: list[int]) -> list[int]:
     """For each of some rows of `x` (n, ...) the nearest other one that differs from it; itself if all are equal."""
     flat = x.flatten(1)
     distances = torch.cdist(flat[rows], flat)
-    distances[distances <= 1e-6 * (1 + flat[rows].norm(dim=1, keepdim=True))] = torch.inf
     distances[torch.arange(len(rows)), rows] = torch.inf
-    nearest = distances.min(dim=1)
-    return [row if d == torch.inf else int(k) for row, d, k in zip(rows, nearest.values, nearest.indices, strict=True)]
+    return [_nearest_other(flat, row, far) for row, far in zip(rows, distances, strict=True)]
+
+
+def _nearest_other(flat: Tensor, row: int, distances: Tensor) -> int:
+    """The nearest row of `flat` (n, d) that differs from one of them; that one if all are equal."""
+    # Of many rows `cdist` multiplies matrices, whose rounding leaves copies as far apart as other images.
+    same = 1e-6 * (1 + float(flat[row].norm()))
+    nearest = distances.argsort(stable=True).tolist()
+    return next((k for k in nearest if k != row and float((flat[k] - flat[row]).norm()) > same), row)
 
 
 def median_distance(x: Tensor, *, sample: int = 200) -> float:
