@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 from statistics import fmean
 
 from dlcli.engines.train.job import Job
-from dlcli.specs.estimates import Difference
 from dlcli.specs.figures import points
 from dlcli.specs.semi_supervised import OF_SEMI, semi_chosen
 from dlcli.specs.train import TrainConfig
@@ -61,15 +60,11 @@ def _verdict(jobs: Mapping[str, Job], comparisons: Sequence[Comparison], one: st
     for found in comparisons:
         if found.metric == "test accuracy" and (not found.variants or set(found.variants) == {one, other}):
             names = found.variants or tuple(jobs)
-            gap = found.difference if names[0] == one else _negative(found.difference)
+            gap = found.difference if names[0] == one else -found.difference
             if found.verdict != _ESTABLISHED:
                 return f"{shown}: whether unlabelled images help or hurt is not established ({points(gap)})."
             return f"{shown}: unlabelled images {'help' if gap.value > 0 else 'hurt'}: established ({points(gap)})."
     return ""
-
-
-def _negative(gap: Difference) -> Difference:
-    return replace(gap, value=-gap.value, low=-gap.high, high=-gap.low)
 
 
 def _costs(jobs: Mapping[str, Job], rows: Sequence[TrainRow], shown: Mapping[str, str]) -> tuple[str, ...]:
