@@ -103,8 +103,30 @@ def is_grey(path: Path) -> bool:
 
 
 def pixel_hash(path: Path) -> str:
-    """Hash of the upright pixels in RGB, with transparent parts white, and of the size."""
+    """Hash of the upright pixels of all frames, and of their size, whatever the mode and the format.
+
+    Pixels are equal if they look alike on any background. Those of 16 bits are equal to others of 8 bits if these hold them.
+    """
+    digest = hashlib.sha256()
     with open_image(path) as image:
         turn = orientation(image)
-        whole = transpose(in_mode(opaque(image), "RGB"), turn)
-    return hashlib.sha256(repr(whole.size).encode() + whole.tobytes()).hexdigest()
+        for frame in range(getattr(image, "n_frames", 1)):
+            image.seek(frame)
+            for layer in _exact_layers(image):
+                whole = transpose(layer, turn)
+                digest.update(f"{whole.mode} {whole.size}".encode() + whole.tobytes())
+    return digest.hexdigest()
+
+
+def _exact_layers(image: Any) -> list[Any]:
+    """An image in RGB on white; on black too if it is transparent, and as it is if 8 bits do not hold it."""
+    from PIL import Image
+
+    on_white = opaque(image)
+    layers = [in_mode(on_white, "RGB")]
+    if on_white is not image:
+        whole = image.convert("RGBA")
+        layers.append(Image.alpha_composite(Image.new("RGBA", whole.size, "black"), whole).convert("RGB"))
+    if image.mode.startswith("I;16") and (np.asarray(image) % 257).any():
+        layers.append(image)
+    return layers

@@ -63,6 +63,39 @@ def test_pixels_differ_by_size_and_by_a_single_level(tmp_path: Path):
     assert len({pixel_hash(tmp_path / f"{k}.png") for k in range(3)}) == 3
 
 
+def test_what_is_white_and_transparent_is_told_apart(tmp_path: Path):
+    """White icons all look alike on white, but not on any other background."""
+    paths = [tmp_path / f"{k}.png" for k in range(4)]
+    for path, part in zip(paths, [(0, 0, 9, 9), (9, 9, 20, 20), (0, 0, 9, 9), (0, 0, 30, 30)], strict=True):
+        image = Image.new("RGBA", (30, 30), (0, 0, 0, 0) if path == paths[2] else (255, 255, 255, 0))
+        image.paste((255, 255, 255, 255), part)
+        image.save(path)
+    Image.new("RGB", (30, 30), "white").save(tmp_path / "opaque.bmp")
+    hashes = [pixel_hash(path) for path in paths]
+    assert hashes[0] == hashes[2] != hashes[1], "the colour of what is transparent is not seen"
+    assert hashes[3] == pixel_hash(tmp_path / "opaque.bmp") not in hashes[:3]
+
+
+def test_pixels_of_16_bits_are_told_apart(tmp_path: Path):
+    few = np.zeros((6, 4), np.uint16)
+    more = few.copy()
+    more[2, 1] = 3  # as the numbers of objects in a mask
+    grey = np.arange(24, dtype=np.uint8).reshape(6, 4)
+    for name, pixels in (("a", few), ("b", more), ("c", grey.astype(np.uint16) * 257), ("d", grey)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    a, b, c, d = (pixel_hash(tmp_path / f"{name}.png") for name in "abcd")
+    assert a != b
+    assert c == d, "8 bits hold all of it"
+
+
+def test_animations_with_the_same_first_frame_are_told_apart(tmp_path: Path):
+    frames = [Image.fromarray(np.full((6, 4, 3), level, np.uint8)) for level in (255, 90, 0)]
+    for name, rest in (("a", frames[1:]), ("b", frames[:0:-1]), ("c", frames[1:])):
+        frames[0].save(tmp_path / f"{name}.gif", save_all=True, append_images=rest, comment=name.encode())
+    a, b, c = (pixel_hash(tmp_path / f"{name}.gif") for name in "abc")
+    assert a == c != b
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"", "is empty"), (b"not an image", "not an image in a supported format"), (None, "there is no such file")],
