@@ -1,4 +1,5 @@
 from datetime import date, datetime
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def test_numbers_are_compared_as_numbers_and_nothing_is_least(cells):
     for a in range(len(cells)):
         for b in range(len(cells)):
             assert (priority[a] > priority[b]) == (values[a] > values[b])
+
+
+@given(st.lists(st.integers(10**18, 10**18 + 9), min_size=1), st.sampled_from([int, str, Decimal]))
+def test_long_ids_are_compared_to_the_last_digit(ids, kind):
+    ranks = row_priorities([kind(one) for one in ids], table="t", column="c")
+    assert ranks.tolist() == [sorted(set(ids)).index(one) + 1 for one in ids]
 
 
 def test_dates_are_compared_as_dates_and_numbers_in_quotes_as_numbers():
