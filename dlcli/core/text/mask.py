@@ -12,7 +12,8 @@ _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s?[ap]m\b)?"
 _ZONE = r"(?:Z\b|\s?(?:UTC|GMT)\b|\s?[+-]\d{2}:?\d{2}\b)?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 _PATTERNS = (
-    ("urls", r"(?:https?|ftp)://[^\s<>\"]*[\w/=#]|\bwww\.[^\s<>\"]*[\w/=#]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    # A mailbox starts where such letters do: else each letter of a long token would be tried, up to its end.
+    ("urls", r"(?:https?|ftp)://[^\s<>\"]*[\w/=#]|\bwww\.[^\s<>\"]*[\w/=#]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     # UUIDs, and addresses of machines, whose parts look like times.
     ("ids", r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
     ("ids", r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b(?:[0-9a-f]{2}:){3,}[0-9a-f]{2}\b"),

@@ -56,6 +56,14 @@ def test_a_part_is_one_word_in_any_sentence(kind: str, part: str):
     assert mask_texts([part], ()) == [part]
 
 
+@pytest.mark.parametrize("letters", ["a1", "1", "a.", "-1", "a+"])
+def test_a_long_token_takes_no_more_time_than_as_many_short_ones(letters: str):
+    """Where each letter is tried up to the end of the token, these take hours."""
+    token = letters * 500_000
+    (masked,) = mask_texts([f"see {token} of jane@example.org"], ["urls"])
+    assert masked == f"see {token} of ‹url›"
+
+
 @pytest.mark.parametrize(
     "text", ["error in worker", "May I come in March?", "state-of-the-art", "decade facade", "a.b.c", "C++", "ü/ö"]
 )
