@@ -146,21 +146,25 @@ def estimate_by_labels(path: Path, config: DedupeConfig, texts: Distinct, scored
 
     Raises:
         InputError: The file cannot be read, or its pairs are not a sample of these.
+        UsageError: The threshold is below what the pairs were drawn from.
         CheckFailedError: No threshold has the wanted precision.
     """
     rows = read_labelled(path)
+    lowest, threshold = min(row.stratum.low for row in rows), effective_threshold(config)
+    if config.precision is None and threshold < lowest:
+        message = f"`threshold` {threshold:g} is below {lowest:g}, the smallest probability of a pair drawn for {path}"
+        hint = f"pass `threshold={lowest:g}` or more, or draw pairs again with `label` at the lower threshold"
+        raise UsageError(message, hint=hint)
     pair = _places(path, rows, _pair_numbers(texts, scored, rows), scored)
     kept = {k: row.label for k, row in zip(pair, rows, strict=True) if row.label is not None}
     drawn = np.array(list(kept), np.intp)
     parts = sorted({row.stratum for row in rows}, reverse=True)
     sample = LabelledSample(parts, scored.probability, scored.probability[drawn], np.array(list(kept.values()), bool))
-    threshold = effective_threshold(config)
     if config.precision is not None:
-        found = {t: sample.precision(t) for t in GRID if t >= min(part.low for part in parts)}
+        found = {t: sample.precision(t) for t in GRID if t >= lowest}
         known = {t: estimate for t, estimate in found.items() if estimate is not None}
         bound_of = f"the lower bound by the {count(len(kept), 'labelled pair')} of {path}"
         threshold = smallest_reaching(known, config.precision, bound_of, "label more pairs: `label` with a larger number")
-    lowest = min(part.low for part in parts)
     return LabelledEstimates(
         threshold, sample.precision(threshold), sample.found(threshold), lowest, len(kept), _unlabelled(path, rows)
     )

@@ -117,6 +117,15 @@ def test_labels_that_were_filled_in_are_not_overwritten(table, tmp_path):
     assert len(dedupe.run(DedupeConfig(table=table, label=10, output=path)).table.rows) == 10
 
 
+def test_labels_tell_nothing_of_a_threshold_below_all_pairs_that_could_be_drawn(table, tmp_path):
+    path = fill(dedupe.run(DedupeConfig(table=table, label=40, threshold=0.8)), tmp_path / "l.csv")
+    for options in ({}, {"threshold": 0.2}):
+        with pytest.raises(UsageError, match="is below 0.4, the smallest probability") as error:
+            dedupe.run(DedupeConfig(table=table, labelled=path, **options))
+        assert "`threshold=0.4` or more" in error.value.hint
+    assert dedupe.run(DedupeConfig(table=table, labelled=path, threshold=0.4)).precision is not None
+
+
 def test_rows_that_were_skipped_are_noted(table, tmp_path):
     path = fill(
         dedupe.run(DedupeConfig(table=table, label=60)), tmp_path / "l.csv", label=lambda row: "" if row[3] < 0.3 else 1
