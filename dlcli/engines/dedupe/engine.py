@@ -58,7 +58,7 @@ from dlcli.engines.dedupe.tables import (
     pairs_table,
 )
 from dlcli.engines.trusted import only_named_code
-from dlcli.specs.dedupe import LOWEST_COSINE, DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe import LOWEST_COSINE, STRICT, DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.estimates import Estimate
@@ -206,7 +206,8 @@ def _result(
 ) -> DedupeResult:
     text_column, assignments, candidates = state.text_column, state.assignments, state.candidates
     duplicate, near = ~assignments.is_canonical, assignments.text != assignments.canonical_text
-    masked = equal_once_masked(text_column, assignments.rows, assignments.canonical_row, duplicate & ~near)
+    places = assignments.rows, assignments.canonical_row
+    masked = equal_once_masked(text_column, *places, duplicate & ~near, strict=config.fold == STRICT)
     sizes = group_sizes(assignments, state.earlier)[np.unique(assignments.canonical_text[duplicate])]
     return DedupeResult(
         source=text_column.table.name,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlcli.core.text.bad_rows import save_bad_rows
-from dlcli.core.text.columns import choose_text_column, find_column, find_columns, joined_texts
+from dlcli.core.text.columns import choose_text_column, find_column, find_columns, joined_texts, listed_names
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.table_input import check_tables, open_table
@@ -48,7 +48,11 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
     for warning in other.warnings:
         report.warn(warning.replace("omit `encoding`", "pass `against_encoding=utf-8`"))
     save_bad_rows(config.skip_bad, text_column.table, other)
-    texts = joined_texts(other, _find(config, other, text_column)).texts
+    places = _find(config, other, text_column)
+    texts = joined_texts(other, places).texts
+    if not any(map(str.strip, texts)):
+        shown = listed_names([other.columns[place] for place in places])
+        report.warn(f"{other.name}: column '{shown}' is blank in every row; another: `against_column=NAME`")
     texts, blocks = mask_texts(texts, config.mask), row_blocks(config, other, report)
     return OtherTexts(other.name, distinct(texts, blocks=blocks, strict=config.fold == STRICT))
 

@@ -1,44 +1,50 @@
-"""Output files that are input files as well."""
+"""Output files that are input files as well, or another output."""
 
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.option import declared
 from dlcli.support.errors import UsageError
 from dlcli.support.in_memory import InMemory
 
 _ONLY_SOME = ("keep", "pairs", "label")
 """The options with which the output lacks rows of the table."""
-_OTHER_INPUTS = ("against", "labelled", "forget_keys")
-"""The other tables that are read, no row of which is in the output."""
 _HINT = "write to another file"
 
 
 def check_no_rows_lost(config: DedupeConfig) -> None:
     """Raise UsageError if a file that is written would replace an input file without having all its rows, or another output."""
-    _check_skipped_rows(config)
-    if config.output is None:
-        return
-    some = [f"`{name}`" for name in _ONLY_SOME if getattr(config, name)]
-    if some and _same_file(config.table, config.output):
-        message = f"`output`: {config.output} is the table itself, which would lose rows with {some[0]}"
-        raise UsageError(message, hint=_HINT)
-    for name in _OTHER_INPUTS:
-        if _same_file(getattr(config, name), config.output):
-            raise UsageError(f"`output`: {config.output} is the table of `{name}`, which would be lost", hint=_HINT)
+    fields = list(declared(config))
+    inputs = {item.name: getattr(config, item.name) for item, details in fields if details.reads}
+    outputs = {item.name: getattr(config, item.name) for item, details in fields if details.writes}
+    outputs = {name: path for name, path in outputs.items() if path is not None}
+    for name, path in outputs.items():
+        for other, source in inputs.items():
+            if _same_file(source, path):
+                _check_has_all(config, name, path, other)
+    for (one, path), (other, place) in combinations(outputs.items(), 2):
+        if _is_regular(path) and path.resolve() == place.resolve():
+            raise UsageError(f"`{one}`: {path} is the `{other}` too, which would replace it", hint=_HINT)
 
 
-def _check_skipped_rows(config: DedupeConfig) -> None:
-    if config.skip_bad is None:
-        return
-    for name in ("table", *_OTHER_INPUTS):
-        if _same_file(getattr(config, name), config.skip_bad):
-            raise UsageError(f"`skip_bad`: {config.skip_bad} is the file of `{name}`, which would be lost", hint=_HINT)
-    if config.output is not None and config.output.resolve() == config.skip_bad.resolve():
-        raise UsageError(f"`skip_bad`: {config.skip_bad} is the `output` too, which would replace it", hint=_HINT)
+def _check_has_all(config: DedupeConfig, name: str, path: Path, source: str) -> None:
+    """Refuse that the output `name` replaces the input `source`, unless it is the table with more columns."""
+    if name != "output" or source != "table":
+        raise UsageError(f"`{name}`: {path} is the file of `{source}`, which would be lost", hint=_HINT)
+    some = [f"`{option}`" for option in _ONLY_SOME if getattr(config, option)]
+    if some:
+        raise UsageError(f"`output`: {path} is the table itself, which would lose rows with {some[0]}", hint=_HINT)
 
 
-def _same_file(source: str | Path | None, output: Path) -> bool:
+def _same_file(source: Any, output: Path) -> bool:
     if source is None or isinstance(source, InMemory):
         return False
     path = Path(source)
     return path.is_file() and output.is_file() and path.samefile(output)
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a path is that of a file that is or will be there, and no device or pipe, which several may write to."""
+    return path.is_file() or not path.exists()

@@ -18,6 +18,7 @@ from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.scores import choose_scorer, describe_threshold, effective_threshold, precision_of, resolve_alone
 from dlcli.engines.dedupe.stages import read_input_table
 from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, STRICT, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
+from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.row_store import collected_rows
@@ -96,6 +97,9 @@ class _PairTable(NamedTuple):
 def _read_pairs(config: DedupeConfig) -> _PairTable:
     table, notes = read_input_table(config, _added(config))
     places = [find_column(table, name, field="pair_columns") for name in config.pair_columns]
+    if len(set(places)) < len(places):
+        message = f"`pair_columns={','.join(config.pair_columns)}` names column '{table.columns[places[0]]}' twice"
+        raise InputError(message, hint="name each column once")
     left, right = (mask_texts(texts_of(table, place).texts, config.mask) for place in places)
     return _PairTable(table, notes, left, right)
 

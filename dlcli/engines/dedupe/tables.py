@@ -19,6 +19,7 @@ from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.stored_texts import TextCollector
+from dlcli.core.text.strict import strict_keys
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup
@@ -194,7 +195,7 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     written = _written(text_column)
     sides = (_at(written, rows) for rows in (rows_a, rows_b))
     same_text = np.array([one == other for one, other in zip(*sides, strict=True)], bool)
-    masked = equal_once_masked(text_column, rows_a, rows_b, a == b)
+    masked = equal_once_masked(text_column, rows_a, rows_b, a == b, strict=texts.strict)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
     needed, (first, second) = compact_ids(len(texts), first, second)
@@ -214,7 +215,9 @@ def _trigram_overlap(texts: list[str], first: Rows, second: Rows) -> NDArray[np.
     return trigram_overlap(tokenize_texts([texts[k] for k in needed.tolist()], built_in().rarity), first, second)
 
 
-def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def equal_once_masked(
+    text_column: TextColumn, rows: Rows, others: Rows, equal: NDArray[np.bool_], *, strict: bool
+) -> NDArray[np.bool_]:
     """Which pairs of rows are equal only once they are masked, (pairs,).
 
     Args:
@@ -222,6 +225,7 @@ def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: 
         rows: One row of each pair, (pairs,).
         others: The other row.
         equal: Whether the texts are equal after masking and folding.
+        strict: Whether texts are folded to strict keys.
 
     Returns:
         A mask.
@@ -230,7 +234,8 @@ def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: 
         return np.zeros(len(rows), bool)
     written = _written(text_column)
     places = np.flatnonzero(equal)
-    sides = (fold_all(_at(written, side[places])) for side in (rows, others))
+    fold = strict_keys if strict else fold_all
+    sides = (fold(_at(written, side[places])) for side in (rows, others))
     found = np.zeros(len(rows), bool)
     found[places] = [one != other for one, other in zip(*sides, strict=True)]
     return found

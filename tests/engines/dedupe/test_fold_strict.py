@@ -55,6 +55,15 @@ def test_only_blanks_and_kinds_of_quotes_are_near(table):
     assert [row["score"] for row in rows if row["duplicate_of"]] == [1, 1]
 
 
+def test_only_what_a_mask_makes_equal_counts_as_masked(table):
+    texts = ["if (a >= b) return 5;", "if (a>=b) return 5;", "if (a >= b) return 7;", "if (a <= b) return 5;"]
+    path = table([[text] for text in texts])
+    rows = rows_of(table=path, column="code", mask="numbers", keep_rule="first")
+    assert [row["match"] for row in rows] == [None, "folded", "masked", None]
+    result = run(DedupeConfig(table=path, column="code", mask="numbers", fold="strict", keep_rule="first"))
+    assert (result.rows_exact, result.rows_masked) == (1, 1)
+
+
 def test_pairs_of_columns_and_another_table_are_compared_strictly(table, tmp_path):
     pairs = [("foo()", "foo[]"), ("foo( )", "foo()"), ("a.b", "a b"), ("!", "?"), ("", "x"), ("get_user(id)", "get_user(id=1)")]
     path = table(pairs, names=("one", "two"))

@@ -140,6 +140,14 @@ def test_options_for_rows_do_not_apply_to_pairs(options, field: str):
         DedupeConfig(pair_columns=("a", "b"), **options)
 
 
+def test_a_column_is_not_compared_with_itself(tmp_path: Path):
+    table = write(tmp_path / "t.jsonl", PAIRS)
+    for names in (("left", "LEFT"), ("2", "left")):
+        for begin in (run, plan):
+            with pytest.raises(InputError, match="names column 'left' twice"):
+                begin(DedupeConfig(table=table, pair_columns=names))
+
+
 def test_the_plan_reads_the_table_and_describes_the_output(tmp_path: Path):
     table = write(tmp_path / "t.jsonl", PAIRS)
     lines = plan(DedupeConfig(table=table, pair_columns=("left", "right"), precision=0.6))

@@ -112,7 +112,7 @@ def test_the_output_does_not_replace_a_table_that_would_lose_rows(tmp_path, opti
 def test_the_output_does_not_replace_another_input(tmp_path):
     ours, theirs = write(tmp_path / "a.csv", OURS), write(tmp_path / "b.csv", OURS)
     for name in ("against", "labelled"):
-        with pytest.raises(UsageError, match=f"is the table of `{name}`"):
+        with pytest.raises(UsageError, match=f"is the file of `{name}`"):
             run(DedupeConfig(table=ours, output=theirs, **{name: theirs}))
 
 
@@ -131,6 +131,23 @@ def test_rows_set_apart_never_replace_a_file_that_is_read_or_written(tmp_path, l
         with pytest.raises(UsageError, match=f"^`skip_bad`: .*{lost}.csv is the .*`{lost}`"):
             begin(config)
     assert all((tmp_path / f"{name}.csv").read_text() == OURS for name in paths)
+
+
+@pytest.mark.parametrize("lost", ["table", "labelled", "output", "skip_bad"])
+def test_the_page_never_replaces_a_file_that_is_read_or_written(tmp_path, lost):
+    paths = {name: write(tmp_path / f"{name}.html", OURS) for name in ("table", "labelled", "output", "skip_bad")}
+    config = DedupeConfig(**{"table": paths["table"], lost: paths[lost], "review": paths[lost]})
+    for begin in (run, plan):
+        with pytest.raises(UsageError, match=f"^`review`: .*{lost}.html is the .*`{lost}`"):
+            begin(config)
+    assert all((tmp_path / f"{name}.html").read_text() == OURS for name in paths)
+
+
+def test_a_column_of_the_other_table_that_is_blank_draws_a_warning(tmp_path):
+    ours, theirs = write(tmp_path / "a.csv", OURS), write(tmp_path / "b.csv", "nr,question\n1,\n2, \n")
+    run(DedupeConfig(table=ours, against=theirs), report=(reporter := RecordingReporter()))
+    (warning,) = reporter.warnings
+    assert warning.startswith(f"{theirs}: column 'question' is blank in every row") and "`against_column=NAME`" in warning
 
 
 def test_rows_set_apart_never_replace_the_labelled_pairs_of_a_training(tmp_path):
