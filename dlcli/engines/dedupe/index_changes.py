@@ -110,9 +110,14 @@ def table_digest(text_column: TextColumn) -> str:
 
 def same_table(stored: StoredIndex, text_column: TextColumn) -> int | None:
     """Which table of an index a table is: the one of the same name and contents; None if it is none of them."""
-    digest, name = table_digest(text_column), os.path.normpath(text_column.table.name)
-    known = (k for k, (other, made) in enumerate(stored.tables) if made == digest and os.path.normpath(other) == name)
-    return next(known, None)
+    digest = table_digest(text_column)
+    return next((k for k in _named(stored, text_column.table.name) if stored.tables[k][1] == digest), None)
+
+
+def _named(stored: StoredIndex, name: str) -> list[int]:
+    """The tables of an index with this name, which is a path: `a.csv` and `./a.csv` are one."""
+    wanted = os.path.normpath(name)
+    return [k for k, (other, _) in enumerate(stored.tables) if os.path.normpath(other) == wanted]
 
 
 def equal_table_note(folder: Path, stored: StoredIndex, text_column: TextColumn) -> list[str]:
@@ -168,7 +173,7 @@ def remove_outdated(
     if text_column is not None:
         same = same_table(stored, text_column)
         if config.replace:
-            tables |= {k for k, (name, _) in enumerate(stored.tables) if name == text_column.table.name and k != same}
+            tables |= set(_named(stored, text_column.table.name)) - {same}
         gone |= _having(stored, text_column.keys or []) & (stored.listed.table != (-1 if same is None else same))
     gone |= np.isin(stored.listed.table, list(tables))
     if (tables or gone.any()) and stored.unlisted.any():
@@ -195,7 +200,7 @@ def _counted(stored: StoredIndex, gone: NDArray[np.bool_], tables: set[int]) -> 
 
 
 def _tables_called(stored: StoredIndex, name: str, config: DedupeConfig) -> list[int]:
-    found = [k for k, (other, _) in enumerate(stored.tables) if other == name]
+    found = _named(stored, name)
     if not found:
         names = list(dict.fromkeys(other for other, _ in stored.tables))
         shown = ", ".join(f"'{other}'" for other in names[-10:])

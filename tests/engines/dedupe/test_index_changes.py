@@ -165,6 +165,16 @@ def test_replace_takes_out_all_rows_of_earlier_tables_of_the_name(table, tmp_pat
     assert (folder / FILE).read_bytes() == before
 
 
+def test_a_path_is_the_same_however_it_is_typed(table, tmp_path):
+    path, folder = table([("1", "How do I exit vim?"), ("2", "Who is it?")]), tmp_path / "i"
+    answers(path, folder)
+    dotted = str(tmp_path) + "/./t.jsonl"
+    table([("3", "How do I exit vim?")])
+    assert answers(dotted, folder, replace=True)[0]["canonical"]
+    run(DedupeConfig(index=folder, forget=(str(tmp_path) + "//t.jsonl",)))
+    assert read_index(folder, {}).tables == []
+
+
 def test_forgetting_alone_needs_no_table_and_no_setting_again(table, tmp_path):
     folder = tmp_path / "i"
     for name, rows in (("a.jsonl", OLD), ("b.jsonl", [("3", "how do i exit vim")])):
