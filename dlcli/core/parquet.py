@@ -1,5 +1,6 @@
 """Read and write parquet tables with pyarrow, which the extra `parquet` installs."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,14 @@ def _check_size(name: str, metadata: Any) -> None:
 
 
 def _cells(name: str, column: str, values: Any) -> list[Any]:
-    """The cells of a column as Python's types."""
+    """The cells of a column as Python's types; bytes that are UTF-8 throughout are texts, as Spark and Hive write them."""
     try:
         found: list[Any] = values.to_pylist()
     except (ValueError, OverflowError) as error:  # dates that Python's types do not hold
         raise InputError(f"{name}: column '{column}' cannot be read: {error}", hint="write it as text or numbers") from None
+    if all(isinstance(cell, bytes) or cell is None for cell in found):
+        with suppress(UnicodeDecodeError):
+            return [None if cell is None else cell.decode() for cell in found]
     return found
 
 

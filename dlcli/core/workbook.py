@@ -1,7 +1,8 @@
 """Read sheets of Excel workbooks (.xlsx) with openpyxl, which the extra `excel` installs."""
 
 import io
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from typing import Any
 from zipfile import ZipFile
 
@@ -19,10 +20,12 @@ def read_workbook(name: str, data: bytes, table_format: TableFormat) -> Table:
     """Read a sheet: the one that `table_format` names, or the first that is not empty, with a warning if there are others.
 
     Cells keep their types: numbers, dates and truth values; formulas are read as the values that Excel has stored. Rows that
-    are empty are skipped. Raises InputError if the bytes are not a workbook, or if the sheet does not exist or is empty.
+    are empty are skipped. Raises InputError if the bytes are not a workbook, if the sheet does not exist or is empty, or if it
+    has a formula of which no value is stored, as programs write them that do not compute it.
     """
     sheets = _sheets(name, data, table_format)
     chosen = _choose(name, sheets, table_format.sheet)
+    _check_formulas(name, data, chosen, sheets.get(chosen, []), table_format.skip)
     rows = _trimmed(sheets.get(chosen, [])[table_format.skip :])
     if not rows:
         raise InputError(f"{name}: sheet '{chosen}' is empty", hint="a table starts with a row of column names")
@@ -50,13 +53,40 @@ def _sheets(name: str, data: bytes, table_format: TableFormat) -> dict[str, list
         with closing(book):
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # those that the file states may be wrong, and rows beyond them would be lost
-            return {sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets}
+            return {sheet.title: [list(map(_value, row)) for row in sheet.iter_rows()] for sheet in book.worksheets}
     except (DlcliError, MemoryError):
         raise
     except Exception as error:  # openpyxl raises whatever a damaged part leads to
         raise InputError(
             f"{name}: not a workbook: {' '.join(str(error).split())}", hint="save it as .xlsx or csv again"
         ) from None
+
+
+def _value(cell: Any) -> Any:
+    """The value of a cell; that of a formula may be an empty text, which is not nothing."""
+    return "" if cell.value is None and cell.data_type == "str" else cell.value
+
+
+def _check_formulas(name: str, data: bytes, sheet: str, rows: list[list[Any]], skip: int) -> None:
+    """Raise InputError if a formula has no stored value, which would read as an empty cell."""
+    import openpyxl
+
+    with ZipFile(io.BytesIO(data)) as archive:
+        parts = (archive.read(part) for part in archive.namelist() if part.startswith("xl/worksheets/"))
+        if not any(b"<f>" in part or b"<f " in part for part in parts):
+            return
+    empty: list[str] = []
+    with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True)) as book:
+        book[sheet].reset_dimensions()
+        cells = islice(zip(book[sheet].iter_rows(), rows, strict=True), skip, None)
+        with suppress(Exception):  # of a formula that openpyxl cannot parse; what is stored was read all the same
+            for row, values in cells:
+                pairs = zip(row, values, strict=True)
+                empty += [cell.coordinate for cell, value in pairs if cell.data_type == "f" and value is None]
+    if empty:
+        where = f"{name}: sheet '{sheet}', cell {empty[0]}"
+        hint = "open it in a spreadsheet program and save it, which computes them"
+        raise InputError(f"{where}: a formula without a stored value ({len(empty):,} in all)", hint=hint)
 
 
 def _check_members(name: str, data: bytes, max_cell: int) -> None:

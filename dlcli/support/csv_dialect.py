@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property, partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Literal, NamedTuple
 
 from dlcli.support.errors import InputError
@@ -314,9 +314,11 @@ def _check_single(name: str, sample: str, quoting: str) -> None:
             continue
         with suppress(csv.Error):
             reader = csv_reader(sample, CsvDialect(mark, quoting), strict=False)
-            counts = [len(row) - 1 for row in islice(reader, _SAMPLE_ROWS) if row]
+            rows = [(row, reader.line_num) for row in islice(reader, _SAMPLE_ROWS) if row]
+            comments = list(takewhile(lambda found: found[0][0].startswith("#"), rows))
+            counts = [len(row) - 1 for row, _ in rows[len(comments) :]]
             if len(counts) > 1 and _is_regular(mark, counts[0], counts[1:]):
-                raise _not_single(name, mark, title=not counts[0])
+                raise _not_single(name, mark, title=not counts[0], comments=comments[-1][1] if comments else 0)
 
 
 def _is_regular(mark: str, first: int, others: list[int]) -> bool:
@@ -327,12 +329,13 @@ def _is_regular(mark: str, first: int, others: list[int]) -> bool:
     return common > 0 and len(others) > 1 and others.count(common) > 0.9 * len(others) and mark in (*DELIMITERS, *_RARE)
 
 
-def _not_single(name: str, mark: str, *, title: bool) -> InputError:
+def _not_single(name: str, mark: str, *, title: bool, comments: int) -> InputError:
     message = f"{name}: would be a single column, but {_shown(mark)} stands in nearly every line"
-    skip = ", `skip=1` if the first line is a title" if title else ""
-    return InputError(
-        message, hint=f"pass `delimiter={delimiter_name(mark)}`{skip}, or `delimiter=none` if it is a single column"
-    )
+    single = "`delimiter=none` if it is a single column"
+    if comments and not title:
+        return InputError(message, hint=f"pass `skip={comments}` if the lines before the header are comments, or {single}")
+    skip = f", `skip={comments + 1}` if the line before the header is a title" if title else ""
+    return InputError(message, hint=f"pass `delimiter={delimiter_name(mark)}`{skip}, or {single}")
 
 
 def _shown(mark: str) -> str:

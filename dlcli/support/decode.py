@@ -21,6 +21,7 @@ _OTHER_FILES = (
     (rb"PK\x03\x04", _ZIP),
     (rb"\xd0\xcf\x11\xe0", "an old Office file, as .xls is"),
     (rb"\x28\xb5\x2f\xfd|BZh\d|\xfd7zXZ", "compressed, and not by gzip"),
+    (rb"\x1f\x8b", "compressed by gzip twice"),
     (rb"(?s).{257}ustar", "a tar archive"),
     (rb"SQLite format 3\0", "an SQLite database"),
     (rb"\x80[\x02-\x05]", "a Python pickle, which may run code and is never opened"),

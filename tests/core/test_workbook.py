@@ -1,6 +1,7 @@
 """Sheets of workbooks are read whole, with the types of their cells; what is not a workbook is refused."""
 
 import io
+import re
 import sys
 import tracemalloc
 import zipfile
@@ -42,6 +43,30 @@ def test_cells_keep_their_types():
     table = read(book(One=ROWS))
     assert ([table.columns, *table.rows], table.kind, table.warnings) == (ROWS, "xlsx", ())
     assert [cell_text(cell) for cell in table.rows[0]] == ["1", "How do I log in?", "2024-05-01 00:00:00"]
+
+
+def with_values(data: bytes, **values: str) -> bytes:
+    """The workbook with values stored in the cells of formulas, as a spreadsheet program stores texts."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(packed, "w") as target:
+        for name in source.namelist():
+            part = source.read(name).decode()
+            for cell, value in values.items() if name == "xl/worksheets/sheet1.xml" else ():
+                part = re.sub(rf'<c r="{cell}">(<f>.*?</f>)<v ?/>', rf'<c r="{cell}" t="str">\1<v>{value}</v>', part)
+            target.writestr(name, part)
+    return packed.getvalue()
+
+
+def test_formulas_have_the_values_that_are_stored_and_none_is_lost():
+    rows = [["id", "question"], [1, '="How do I "&"log in?"'], [2, '=""'], [3, "=B2"]]
+    data, other = book(a=rows), [["x"], ["=1+1"]]
+    with pytest.raises(InputError, match=r"sheet 'a', cell B2: a formula without a stored value \(3 in all\)"):
+        read(data)
+    with pytest.raises(InputError, match=r"cell B4: .* \(1 in all\)"):
+        read(with_values(data, B2="How?", B3=""))
+    full = with_values(book(a=rows, b=other), B2="How?", B3="", B4="How?")
+    assert read(full, sheet="a").rows == [[1, "How?"], [2, ""], [3, "How?"]], "what other sheets hold does not matter"
+    assert read(book(a=[["=NOW()"], ["id"], [1]]), skip=1).rows == [[1]]
 
 
 def test_empty_rows_and_columns_at_the_end_are_no_part_of_it():
@@ -161,3 +186,13 @@ def test_cells_of_parquet_have_the_limit_of_other_tables():
     assert len(read_parquet("t.parquet", stream.getvalue(), TableFormat(max_cell=1001)).rows) == 2
     with pytest.raises(InputError, match=r"t\.parquet: row 2, column 'question': a cell of 1,001 characters"):
         read_parquet("t.parquet", stream.getvalue(), TableFormat(max_cell=1000))
+
+
+def test_bytes_in_parquet_are_texts_if_they_are_utf_8():
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"text": ["Stra\u00dfe".encode(), None, b""], "picture": [b"\x89PNG", b"\xff", None]}
+    stream = io.BytesIO()
+    parquet.write_table(arrow.table({name: arrow.array(cells, arrow.binary()) for name, cells in columns.items()}), stream)
+    table = read_parquet("t.parquet", stream.getvalue())
+    assert table.rows == [["Stra\u00dfe", b"\x89PNG"], [None, b"\xff"], ["", None]]
+    assert table.origin.schema.field("text").type == arrow.binary()

@@ -96,6 +96,22 @@ def test_a_title_line_is_refused_and_skipped(mark: str):
     assert "is empty" in str(pytest.raises(InputError, parse, table, skip=9).value)
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|", "%"])
+@pytest.mark.parametrize(
+    ("lines", "skip"), [("# exported\n", 1), ("#\n# of May\n", 2), ("# a\n\n# b\n\n", 3), ("# a\nMay\n", 2)]
+)
+def test_comments_before_the_header_are_refused_and_skipped(mark: str, lines: str, skip: int):
+    table = joined([["id", "question"], ["1", "How?"], ["2", "What?"], ["3", "Who?"]], mark)
+    error = refusal(lines + table)
+    assert f"`skip={skip}`" in error.hint and "`delimiter=none`" in error.hint
+    assert parse(lines + table, skip=skip).columns == ["id", "question"]
+
+
+def test_names_with_a_hash_are_no_comments():
+    texts = ["#vim", "#emacs", "#ed, or so", "how, why", "plain"]
+    assert [cells[0] for cells in parse("#\n" + "".join(f"{text}\n" for text in texts)).rows] == texts
+
+
 def test_lines_are_counted_from_the_start_of_the_file():
     assert "row 2 (line 5)" in refusal("t\nsep=,\na,b\n1,2\n3\n", skip=1).message
     assert parse("t\na,b\n1,2\n3\n4,5\n", skip=1, skip_bad=True).bad_rows[0].line == 4

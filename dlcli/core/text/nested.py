@@ -1,4 +1,4 @@
-"""Objects inside the cells of a table, as columns of their own."""
+"""Objects inside the cells of a table, as columns of their own, and an object that holds the rows of a table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +26,24 @@ def flatten(table: Table) -> Table:
         table = replace(table, columns=columns, rows=rows, origin_columns=table.origin_columns + len(keys) - 1)
         place = next((place for place in range(place, len(table.columns)) if _keys(table, place)), None)
     return table
+
+
+def lone_object_warning(table: Table) -> str:
+    """A sentence about a table of one object if that seems to hold the rows, in an array or by columns; else ""."""
+    if len(table.rows) != 1:
+        return ""
+    row, one = table.rows[0], f"{table.name}: is one object, so a table of one row"
+    arrays = [name for name, cell in zip(table.columns, row, strict=True) if _is_table(cell)]
+    if arrays:
+        return f"{one}; if its rows are in '{arrays[0]}', unpack them: jq -c '.\"{arrays[0]}\"[]'"
+    sizes = {len(cell) if isinstance(cell, (list, dict)) else 0 for cell in row}
+    if len(sizes) == 1 and min(sizes) > 1:
+        return f"{one}; if it holds columns, write one object per row, as pandas does with to_json(orient='records')"
+    return ""
+
+
+def _is_table(cell: Any) -> bool:
+    return isinstance(cell, list) and len(cell) > 1 and all(isinstance(one, dict) for one in cell)
 
 
 def _spread(place: int, keys: list[str], start: int, rows: Sequence[list[Any]]) -> list[list[Any]]:

@@ -5,7 +5,7 @@ from importlib.resources import as_file, files
 
 from dlcli.core.parquet import read_parquet
 from dlcli.core.text.header_check import header_warning
-from dlcli.core.text.nested import flatten
+from dlcli.core.text.nested import flatten, lone_object_warning
 from dlcli.core.text.table_in_memory import table_in_memory
 from dlcli.core.workbook import read_workbook
 from dlcli.support.bounded_read import check_table
@@ -49,9 +49,11 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT, *, alone
         return flatten(read_parquet(name, content.whole(), table_format))
     table = read_workbook(name, content.whole(), table_format) if kind == "xlsx" else parse_table(name, content, table_format)
     if kind == "jsonl":
-        return flatten(table)
-    warning = "" if table_format.no_header else header_warning(table)
-    return replace(table, warnings=(*table.warnings, warning)) if warning else table
+        warning = lone_object_warning(table)
+    else:
+        warning = "" if table_format.no_header else header_warning(table)
+    table = replace(table, warnings=(*table.warnings, warning)) if warning else table
+    return flatten(table) if kind == "jsonl" else table
 
 
 def _not_a_file(source: str) -> Table | None:

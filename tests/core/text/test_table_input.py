@@ -1,4 +1,5 @@
 import gzip
+import json
 import sys
 
 import pytest
@@ -42,6 +43,25 @@ def test_parquet_without_its_package_says_what_to_install(tmp_path, monkeypatch)
     with pytest.raises(MissingExtraError, match="reading parquet") as error:
         open_table(str(tmp_path / "t.parquet"))
     assert error.value.hint.startswith("pip install 'pyarrow")
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ({"data": [{"id": 1, "text": "a b"}, {"id": 2, "text": "b"}], "total": 2}, "jq -c '.\"data\"[]'"),
+        ({"id": [1, 2], "text": ["a b", "b"]}, "orient='records'"),
+        ({"id": {"0": 1, "1": 2}, "text": {"0": "a b", "1": "b"}}, "orient='records'"),
+        ({"id": 1, "text": "a b"}, ""),
+        ({"doc": {"title": "a b", "body": "b"}, "id": 1}, ""),
+        ({"text": "a b", "tags": ["x", "y"]}, ""),
+    ],
+)
+def test_an_object_that_holds_the_rows_draws_a_warning(tmp_path, content, wanted):
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    warnings = open_table(str(tmp_path / "t.json")).warnings
+    assert len(warnings) == bool(wanted) and all(wanted in warning for warning in warnings)
+    (tmp_path / "t.json").write_text(2 * (json.dumps(content) + "\n"))
+    assert not open_table(str(tmp_path / "t.json")).warnings
 
 
 def test_a_missing_file_is_named(tmp_path):
