@@ -97,14 +97,14 @@ class Watch:
         )
 
 
-def settled(stopped: Stopped, failed: str) -> Stopped:
+def settled(stopped: Stopped, *, fails: bool) -> Stopped:
     """What is known of a run that saw all examples: its gate is decided by their figure.
 
     Args:
         stopped: Where the run stopped.
-        failed: Why the bound is not reached; empty if it is.
+        fails: Whether the bound is not reached.
     """
-    return stopped if stopped.early or stopped.decided is None else replace(stopped, decided=True, fails=bool(failed))
+    return stopped if stopped.early or stopped.decided is None else replace(stopped, decided=True, fails=fails)
 
 
 def whole_set_shares(metrics: tuple[Metric, ...], seen: int, total: int) -> tuple[Metric, ...]:

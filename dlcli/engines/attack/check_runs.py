@@ -134,6 +134,7 @@ def check_inputs(attack_run: AttackRun, clean: Evaluation, sets: Sequence[Advers
         probabilities=probabilities,
         nondeterministic=nondeterministic,
         rules=_rules(sets) if white_box else None,
+        group=setup.group,
     )
 
 

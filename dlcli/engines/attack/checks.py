@@ -5,8 +5,9 @@ After Carlini et al. 2019 (On Evaluating Adversarial Robustness, arXiv 1902.0670
 
 Accuracy under attack is an upper bound on robustness, and a broken attack makes it too high. Each check compares two figures
 whose order is known for an attack that works: an attack with more knowledge, more steps or a larger eps leaves at most as many
-images. Both are measured on the same images, and a check fails only if McNemar's exact test is significant at 0.05 divided by
-the number of such comparisons (Bonferroni), so that random starts alone raise one in at most one run of twenty.
+images. Both are measured on the same images, and a check fails only if McNemar's exact test, or with groups of images that of
+exchanging both in whole groups, is significant at 0.05 divided by the number of such comparisons (Bonferroni), so that random
+starts alone raise one in at most one run of twenty.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.proportion import proportion
-from dlcli.core.stats import mcnemar, paired_difference
+from dlcli.core.evaluation.comparison import p_of_pairs
+from dlcli.core.grouped import difference_of, share_of
 from dlcli.specs.attack import Classifier, Finding
 from dlcli.specs.estimates import Difference
 from dlcli.specs.figures import points
@@ -69,6 +70,7 @@ class CheckInputs:
         probabilities: Whether the network seems to return probabilities.
         nondeterministic: How many of a few images get other logits when the network is called again.
         rules: For ensembles: which images each rule gets right, by rule and eps.
+        group: The group of each image, (n,) from 0 on, if they come in groups.
     """
 
     classes: int
@@ -83,6 +85,7 @@ class CheckInputs:
     probabilities: bool = False
     nondeterministic: int = 0
     rules: Mapping[Classifier, Mapping[float, RuleImages]] | None = None
+    group: NDArray[np.int64] | None = None
 
 
 def failed_checks(inputs: CheckInputs) -> tuple[Finding, ...]:
@@ -126,7 +129,7 @@ def survives_any_change(inputs: CheckInputs) -> str:
     """Accuracy is above chance even where any image can become any other."""
     if inputs.at_max_eps is None or not len(inputs.at_max_eps):
         return ""
-    left = proportion(float(inputs.at_max_eps.sum()), len(inputs.at_max_eps))
+    left = share_of(inputs.at_max_eps, None if inputs.group is None else inputs.group[: len(inputs.at_max_eps)])
     detail = f"at an eps where any image can become any other, pgd leaves accuracy {left} on {count(left.n, 'image')}"
     return detail if left.low > 1 / inputs.classes else ""
 
@@ -167,7 +170,7 @@ def answers_differ(inputs: CheckInputs) -> str:
 
 def at_chance(inputs: CheckInputs) -> str:
     """The network does not classify clean images better than chance."""
-    clean = proportion(float(inputs.clean.sum()), len(inputs.clean))
+    clean = share_of(inputs.clean, inputs.group)
     chance = f"not above chance (1 in {inputs.classes})"
     detail = f"clean accuracy is {clean}, {chance}; is the network trained, and on images like these?"
     return detail if clean.n >= MIN_IMAGES and clean.low <= 1 / inputs.classes else ""
@@ -198,8 +201,8 @@ def comparisons(inputs: CheckInputs) -> int:
 
 def _more(inputs: CheckInputs, left: Bools, other: Bools) -> Difference | None:
     """How many more images are left than by the other figure, None unless that is beyond chance."""
-    gap = paired_difference(left, other)
-    beyond = mcnemar(left, other) <= _LEVEL / max(comparisons(inputs), 1)
+    gap = difference_of(left, other, inputs.group)
+    beyond = p_of_pairs(left, other, inputs.group) <= _LEVEL / max(comparisons(inputs), 1)
     return gap if gap.value > 0 and beyond else None
 
 

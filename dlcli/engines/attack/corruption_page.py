@@ -110,7 +110,7 @@ def _over_severity(result: CorruptionResult, answers: Answers) -> Chart:
     names = [one.corruption for one in result.by_corruption]
     families = {"all": names} | {family: [one for one in names if one in of] for family, of in FAMILIES.items()}
     lines = [
-        _line(family, result.clean, answers.corrupted[[names.index(one) for one in of]].mean(0))
+        _line(family, result.clean, answers.corrupted[[names.index(one) for one in of]].mean(0), answers.group)
         for family, of in families.items()
         if of
     ]
@@ -119,8 +119,8 @@ def _over_severity(result: CorruptionResult, answers: Answers) -> Chart:
     return Chart(svg(plot, alt="Accuracy over severity, a line for each family of corruptions"), caption)
 
 
-def _line(name: str, clean: Estimate, right: np.ndarray) -> PlotSeries:
-    found = [clean, *map(mean_share, right)]
+def _line(name: str, clean: Estimate, right: np.ndarray, group: np.ndarray | None) -> PlotSeries:
+    found = [clean, *(mean_share(one, group) for one in right)]
     x = (0.0, *map(float, SEVERITIES))
     return PlotSeries(name, x, [one.value for one in found], [one.low for one in found], [one.high for one in found])
 

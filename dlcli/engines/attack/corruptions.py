@@ -14,8 +14,8 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.corruptions.all import CORRUPTIONS
 from dlcli.core.corruptions.base import corrupt, is_small
 from dlcli.core.ensembles.combine import RULES
+from dlcli.core.grouped import share_of
 from dlcli.core.model_io.trained import TrainedNetwork
-from dlcli.core.proportion import proportion
 from dlcli.engines.attack.corruption_figures import (
     Answers,
     by_corruption,
@@ -33,7 +33,6 @@ from dlcli.specs.attack import AttackConfig
 from dlcli.specs.corruption_attack import CorruptionResult
 from dlcli.specs.corruptions import CORRUPTIONS as NAMES
 from dlcli.specs.corruptions import METHOD, SEVERITIES
-from dlcli.specs.estimates import Estimate
 from dlcli.specs.gate import gate
 from dlcli.specs.spread import spread_option
 from dlcli.support.errors import InputError
@@ -56,9 +55,9 @@ class Predicted:
     clean: NDArray[np.int64]
     corrupted: NDArray[np.int64]
 
-    def answers(self, labels: NDArray[np.int64]) -> Answers:
-        """Where these are the labels (n,)."""
-        return Answers(self.clean == labels, self.corrupted == labels)
+    def answers(self, labels: NDArray[np.int64], group: NDArray[np.int64] | None) -> Answers:
+        """Where these are the labels (n,), for images in groups (n,) if there are any."""
+        return Answers(self.clean == labels, self.corrupted == labels, group)
 
 
 def chosen(config: AttackConfig) -> tuple[str, ...]:
@@ -97,7 +96,7 @@ def measure_corruptions(setup: AttackSetup) -> CorruptionResult:
     loaded = setup.load_networks()
     started = time.perf_counter()
     predicted = _predicted(setup, [_classifier(setup, loaded), *([] if other is None else [_single(setup, other)])])
-    own, *of_baseline = (one.answers(labels) for one in predicted)
+    own, *of_baseline = (one.answers(labels, setup.group) for one in predicted)
     baseline = of_baseline[0] if of_baseline else None
     applied = chosen(config)
     result = CorruptionResult(
@@ -109,7 +108,7 @@ def measure_corruptions(setup: AttackSetup) -> CorruptionResult:
         against_sha256="" if other is None else other.sha256,
         settings="CIFAR-10-C" if is_small(*setup.x.shape[2:]) else "ImageNet-C",
         n_images=len(labels),
-        clean=_clean(own),
+        clean=share_of(own.clean, own.group),
         mean_error=mean_error(own),
         relative_error=None if baseline is None else relative_error(own, baseline),
         relative_degradation=None if baseline is None else relative_degradation(own, baseline),
@@ -201,10 +200,6 @@ def _by(setup: AttackSetup, model: nn.Module) -> Classify:
     return classify
 
 
-def _clean(answers: Answers) -> Estimate:
-    return proportion(float(answers.clean.sum()), len(answers.clean))
-
-
 def _notes(setup: AttackSetup, applied: Sequence[str]) -> Iterator[str]:
     rows, columns = setup.x.shape[2:]
     side, which = (32, "CIFAR-10-C") if is_small(rows, columns) else (224, "ImageNet-C")
@@ -214,6 +209,8 @@ def _notes(setup: AttackSetup, applied: Sequence[str]) -> Iterator[str]:
     yield f"The severities are those of {which}{other}."
     if len(applied) < len(NAMES):
         yield f"{len(applied)} of the {count(len(NAMES), 'corruption')}: their mean is not that of published results."
+    if setup.groups is not None:
+        yield from setup.groups.notes(setup.data)
     yield "Corruptions are no adversary: against an attacker who chooses the change, accuracy can be far lower."
 
 

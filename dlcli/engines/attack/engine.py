@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from dlcli.core.attacks.base import Attack
-from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.compute.device import describe_device, device_key, fast_dtype, threads
+from dlcli.core.grouped import share_of
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.model_io.score_metadata import task_of
-from dlcli.core.proportion import proportion
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.anytime import fails_so_far
 from dlcli.engines.attack.check_runs import check_inputs
@@ -26,14 +24,14 @@ from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness
 from dlcli.engines.attack.elsewhere import make_elsewhere
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, Untrained
-from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes, unchanged_images
+from dlcli.engines.attack.notes import norm_notes, notes, unchanged_images
 from dlcli.engines.attack.random_order import Attacked, attack_all, attack_until_sure
 from dlcli.engines.attack.resume import PartialResults, parts_folder, stored_parts
 from dlcli.engines.attack.rows import PerImage, by_method, per_image, rows
 from dlcli.engines.attack.scores import attack_scores, plan_scores
-from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
-from dlcli.engines.attack.targets import MODES
+from dlcli.engines.attack.setup import AttackSetup, open_setup
 from dlcli.engines.attack.tasks import attack_task, plan_task
+from dlcli.engines.attack.threat_model import baseline_threat, threat_model
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.anytime import Stopped, stops_early
@@ -175,7 +173,7 @@ class _Outcome:
 
 
 def _run(setup: AttackSetup) -> AttackResult:
-    config, threat = setup.config, _baseline_threat(setup)
+    config, threat = setup.config, baseline_threat(setup)
     opened = time.perf_counter()
     loaded = setup.load_networks()
     started = time.perf_counter()
@@ -197,7 +195,7 @@ def _run(setup: AttackSetup) -> AttackResult:
         members=setup.members,
         rule=setup.networks.rule,
         reference=Classifier.BASELINE if attack_run.reference == BASELINE else Classifier.of_rule(attack_run.reference),
-        threat_model=_threat_model(setup, threat, loaded.sha256),
+        threat_model=threat_model(setup, threat, loaded.sha256),
         headline=outcome.headline,
         rows=outcome.rows,
         by_method=methods,
@@ -291,46 +289,11 @@ def _methods(setup: AttackSetup, attacked: Attacked, outcome: _Outcome) -> tuple
     return tuple(row for eps in setup.eps for row in by_method(outcome.at(eps), norms, attacked.intervals))
 
 
-def _baseline_threat(setup: AttackSetup) -> ThreatKind:
-    """What the best informed of the attacks uses of a single network."""
-    used = {one.knowledge for one in setup.attacks}
-    if "gradients" in used:
-        return ThreatKind.WHITE_BOX
-    if used - {"nothing"}:
-        return ThreatKind.BLACK_BOX
-    transfer = any(isinstance(one, Transfer) for one in setup.attacks)
-    return ThreatKind.TRANSFER if transfer else ThreatKind.CONTROL
-
-
 def _headline(setup: AttackSetup, found: Sequence[AttackRow]) -> AttackRow:
     """The row of the chosen rule against the strongest attacker, or of the baseline, at the largest eps."""
     wanted = Classifier.of_rule(setup.networks.rule) if setup.members else Classifier.BASELINE
     own = [row for row in found if row.classifier is wanted]
     return max(own, key=lambda row: (row.eps, row.threat is ThreatKind.WORST_CASE))
-
-
-def _threat_model(setup: AttackSetup, threat: ThreatKind, sha256: str) -> str:
-    values = ", ".join(f"{eps:g}" for eps in setup.eps)
-    by = ", ".join(_describe_attack(one, setup.origin) for one in setup.attacks)
-    known = attacker_knowledge(threat, ensemble=bool(setup.members), transfer=setup.networks.baseline is not None)
-    target = "" if setup.config.target is None else f"; target: {_describe_target(setup.config.target)}"
-    images = f"n {len(setup.x)}, seed {setup.config.seed}, model {sha256[:12]}"
-    return f"{NORM_NAMES[setup.norm]}, eps {values}, bounds 0 to 1; attacker knows {known}; by {by}{target}; {images}"
-
-
-def _describe_target(target: str) -> str:
-    return f"{target} class" if target in MODES else f"class {target}"
-
-
-def _describe_attack(attack: Attack, origin: str) -> str:
-    """`pgd (steps 40, restarts 1)`; for `transfer` also the attack and the network that it ran on."""
-    made = crafting_attack(attack)
-    shown = [f"{name} {getattr(made, name)}" for name in ("steps", "restarts", "queries") if has_setting(made, name)]
-    if (size := getattr(made, "step_size", None)) is not None:
-        shown.append(f"step size {size:g}")
-    if isinstance(attack, Transfer):
-        shown = [origin] if attack.saved is not None else [origin, made.name, *shown]
-    return f"{attack.name} ({', '.join(shown)})" if shown else attack.name
 
 
 def _per_class(setup: AttackSetup, outcome: _Outcome) -> tuple[AttackClassRow, ...]:
@@ -339,10 +302,10 @@ def _per_class(setup: AttackSetup, outcome: _Outcome) -> tuple[AttackClassRow, .
     return tuple(
         AttackClassRow(
             name=setup.outputs[label],
-            clean=proportion(float(clean[y == label].sum()), int((y == label).sum())),
-            adversarial=proportion(float(adversarial[y == label].sum()), int((y == label).sum())),
+            clean=share_of(clean[own], None if setup.group is None else setup.group[own]),
+            adversarial=share_of(adversarial[own], None if setup.group is None else setup.group[own]),
         )
-        for label in np.unique(y).tolist()
+        for label, own in ((one, y == one) for one in np.unique(y).tolist())
     )
 
 
@@ -395,4 +358,5 @@ def _images(setup: AttackSetup, outcome: _Outcome) -> AttackedImages:
         adversarial={eps: one.images for eps, one in picked.items()},
         predicted={eps: one.predicted for eps, one in picked.items()},
         classes=setup.outputs,
+        group=setup.group,
     )

@@ -11,10 +11,10 @@ from torch import nn
 
 from dlcli.core.data.base import choose
 from dlcli.core.graph.last_hidden import NEIGHBOURS, hidden_features, neighbours_agree
+from dlcli.core.grouped import share_of
 from dlcli.core.html_report.embedding import EmbeddedImages, embed, embedding_plot
 from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, percent_cell
 from dlcli.core.html_report.vector import svg
-from dlcli.core.proportion import proportion
 from dlcli.engines.attack.images import AttackedImages
 from dlcli.specs.attack import AttackResult
 from dlcli.support.errors import InputError
@@ -98,11 +98,11 @@ def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, 
     agree_clean = neighbours_agree(clean[picked], labels, clean[picked], before)
     agree = neighbours_agree(clean[picked], labels, adversarial[picked], predicted)
     turned = (before == labels) & (predicted != labels)
-    rows = [
-        _row("clean images", agree_clean),
-        _row("adversarial images", agree),
-        *([_row("of these, turned from right to wrong", agree[turned])] if turned.any() else []),
-    ]
+    group = None if images.group is None else images.group[picked]
+    rows = [_row("clean images", agree_clean, group), _row("adversarial images", agree, group)]
+    if turned.any():
+        of_turned = None if group is None else group[turned]
+        rows.append(_row("of these, turned from right to wrong", agree[turned], of_turned))
     caption = (
         f"Last hidden layer of the baseline at eps {eps:g}: share of images whose {NEIGHBOURS} nearest clean images (L2 "
         "distance, excluding the image itself) mostly have the predicted class, in %, with 95% intervals"
@@ -110,6 +110,6 @@ def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, 
     return (PageTable(caption, ["images", "neighbours agree", "n"], rows),)
 
 
-def _row(name: str, agree: NDArray[np.bool_]) -> Sequence[Cell]:
-    found = proportion(float(agree.sum()), len(agree))
+def _row(name: str, agree: NDArray[np.bool_], group: NDArray[np.int64] | None) -> Sequence[Cell]:
+    found = share_of(agree, group)
     return name, percent_cell(found), str(found.n)

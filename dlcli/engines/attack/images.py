@@ -24,6 +24,7 @@ class AttackedImages:
         classes: The names of the outputs.
         hidden_clean: Activations of the last hidden layer on the clean images, (n, d) float32; None without such a layer.
         hidden: The same on adversarial images, for some eps.
+        group: The group of each image, (n,) from 0 on; None if images are independent.
     """
 
     clean: np.ndarray
@@ -34,6 +35,7 @@ class AttackedImages:
     classes: tuple[str, ...]
     hidden_clean: np.ndarray | None = None
     hidden: Mapping[float, np.ndarray] = field(default_factory=dict)
+    group: np.ndarray | None = None
 
 
 class PickedImages(NamedTuple):

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from dlcli.core.attacks.methods.transfer import Transfer
-from dlcli.engines.anytime import Watch, describe_stop, parts, random_order
+from dlcli.engines.anytime import Watch, describe_stop, parts, random_order, settled
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation
-from dlcli.engines.attack.intervals import FIXED, Intervals
+from dlcli.engines.attack.intervals import Intervals
 from dlcli.engines.attack.rows import PerImage
 from dlcli.specs.anytime import Stopped
 from dlcli.specs.gate import gate
@@ -31,15 +31,19 @@ class Attacked:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Where the run stopped; nothing of a run of all images."""
+        """Where the run stopped, and what intervals are by; nothing of a run of all images that are independent."""
         others = "classes and means over networks" if len(self.clean.correctness.members) else "classes"
-        return () if self.stopped is None else (describe_stop(self.stopped, "image", others),)
+        setup, stopped = self.attack_run.setup, self.stopped
+        found = () if stopped is None else (describe_stop(stopped, "image", others),)
+        if setup.groups is None or (stopped is not None and stopped.early):
+            return found
+        return (*found, *setup.groups.notes(setup.data))
 
     @property
     def intervals(self) -> Intervals:
         """How intervals are made: those of a run that stopped hold at any moment."""
-        stopped = self.stopped
-        return Intervals(stopped.total) if stopped is not None and stopped.early else FIXED
+        stopped, group = self.stopped, self.attack_run.setup.group
+        return Intervals(stopped.total if stopped is not None and stopped.early else None, group)
 
 
 def attack_all(attack_run: AttackRun) -> Attacked:
@@ -63,14 +67,15 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
     setup, config = attack_run.setup, attack_run.setup.config
     wanted = gate(config.fail_under)
     metric = CLEAN if wanted is not None and wanted.metric == CLEAN else "robust"
-    watch = Watch(len(setup.x), f"{metric} accuracy", wanted, config.stop_when_sure, config.time_limit)
-    order, done, taken = random_order(len(setup.x), config.seed), [], []
+    watch = Watch(len(setup.x), f"{metric} accuracy", wanted, config.stop_when_sure, config.time_limit, setup.group is not None)
+    order, done, taken, shares = random_order(len(setup.x), config.seed), [], [], []
     for part in parts(len(order)):
         taken.append(np.sort(order[part]))
         one = attack_all(_only(attack_run, taken[-1]))
         done.append(one)
         right = headline(one.clean.correctness, one.by_eps[max(setup.eps)])
-        watch.add((right.clean if metric == CLEAN else right.adversarial) == 1)
+        shares.append(right.clean if metric == CLEAN else right.adversarial)
+        watch.add(shares[-1] == 1)
         if watch.over:
             break
     picked = np.concatenate(taken)
@@ -79,14 +84,18 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
     clean = Evaluation(
         _of([one.clean.correctness for one in done], back), np.concatenate([one.clean.predicted for one in done])[back]
     )
-    return Attacked(_only(attack_run, picked[back]), clean, by_eps, watch.stopped())
+    seen = _only(attack_run, picked[back])
+    figure = Intervals(group=seen.setup.group).share(np.concatenate(shares)[back])
+    fails = wanted is not None and wanted.fails(figure)
+    return Attacked(seen, clean, by_eps, settled(watch.stopped(), fails=fails))
 
 
 def _only(attack_run: AttackRun, picked: np.ndarray) -> AttackRun:
     """The run of the images at the indices `picked`."""
     setup, index = attack_run.setup, torch.from_numpy(picked)
     attacks = tuple(one.rows(index) if isinstance(one, Transfer) else one for one in setup.attacks)
-    some = replace(setup, attacks=attacks, x=setup.x[index], y=setup.y[index], places=setup.places[index])
+    groups = None if setup.groups is None else setup.groups.rows(picked)
+    some = replace(setup, attacks=attacks, x=setup.x[index], y=setup.y[index], places=setup.places[index], groups=groups)
     return replace(attack_run, setup=some, targets=None if attack_run.targets is None else attack_run.targets[index])
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
-from dlcli.core.stats import quantile
 from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, correct_on_all
 from dlcli.engines.attack.intervals import FIXED, Intervals, Share
 from dlcli.engines.attack.networks import BASELINE
@@ -104,13 +103,13 @@ def _method(made: AdversarialSet, norms: Share | None, intervals: Intervals) -> 
         queries=made.queries,
         seconds=made.seconds,
         reached=_share_reached([made], intervals),
-        norm_quartiles=None if tried is None else _quartiles(tried[np.isfinite(tried)]),
+        norm_quartiles=None if tried is None else _quartiles(tried[np.isfinite(tried)], intervals),
         failed_images=None if tried is None else int(np.isinf(tried).sum()),
     )
 
 
-def _quartiles(norms: Share) -> tuple[Estimate | PointEstimate, ...] | None:
-    return tuple(quantile(norms, share) for share in (0.25, 0.5, 0.75)) if len(norms) else None
+def _quartiles(norms: Share, intervals: Intervals) -> tuple[Estimate | PointEstimate, ...] | None:
+    return tuple(intervals.quantile(norms, share) for share in (0.25, 0.5, 0.75)) if len(norms) else None
 
 
 def _share_reached(sets: Sequence[AdversarialSet], intervals: Intervals) -> Estimate | None:

@@ -5,7 +5,9 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.attacks import REGISTRY, load_attack
@@ -16,6 +18,7 @@ from dlcli.core.compute.forward import has_gradients
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import ImageData, choose
 from dlcli.core.model_io.trained import TrainedNetwork
+from dlcli.engines.attack.groups import RunGroups, groups_of_run
 from dlcli.engines.attack.networks import Networks, align_outputs, open_networks, read_images
 from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
@@ -55,6 +58,7 @@ class AttackSetup:
         outputs: The names of the network's outputs.
         output_of: For each class of `data` the index of its output, (classes,).
         origin: Where the images of the attack `transfer` come from, for the threat model.
+        groups: The groups that the images come in, None if they are independent.
         notes: What to report about opening all this.
     """
 
@@ -71,12 +75,18 @@ class AttackSetup:
     outputs: tuple[str, ...]
     output_of: Tensor
     origin: str = ""
+    groups: RunGroups | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def eps(self) -> tuple[float, ...]:
         """The values of eps, without repeats."""
         return tuple(dict.fromkeys(self.config.eps))
+
+    @property
+    def group(self) -> NDArray[np.int64] | None:
+        """The group of each image, (n,) from 0 on; None if images are independent."""
+        return None if self.groups is None else self.groups.numbers
 
     @property
     def members(self) -> int:
@@ -105,8 +115,11 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
         report.warn(warning)
     output_of, outputs = networks.outputs(data)
     x, labels, places, notes = _images(config, data)
+    groups = groups_of_run(config.model, data, places.numpy())
     y, notes = output_of[labels], networks.notes + notes
-    setup = AttackSetup(config, data, networks, attacks, norm, device, report, x, y, places, outputs, output_of, notes=notes)
+    setup = AttackSetup(
+        config, data, networks, attacks, norm, device, report, x, y, places, outputs, output_of, groups=groups, notes=notes
+    )
     if attacks and max(config.eps) > setup.max_eps:
         raise UsageError(f"`eps`: {max(config.eps):g} is above {setup.max_eps:g}, the largest perturbation of such images")
     wanted = config.surrogate is not None and "transfer" in config.methods

@@ -81,7 +81,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)
     failed = _failed(config, measured, found, stopped)
-    stopped = None if stopped is None else settled(stopped, failed)
+    stopped = None if stopped is None else settled(stopped, fails=bool(failed))
     before = None if raw is None else _predict(config, loaded, config.split, raw)
     calibration = None if before is None else keep_calibration(config, loaded, before, predictions)
     notes = (
