@@ -11,6 +11,7 @@ from typing import Any
 
 from dlcli.cli.command import COMMANDS, Command
 from dlcli.specs.option import declared
+from dlcli.support.atomic import keeping
 from dlcli.support.errors import UsageError
 from dlcli.support.fingerprints import file_sha256
 
@@ -38,7 +39,8 @@ def check_folder(command: Command, folder: Path | None) -> None:
 def replacing(command: Command, config: Any) -> Iterator[None]:
     """Remove, once what runs inside has succeeded, the files of an earlier run of the same command that it has not written.
 
-    Only files that the earlier record lists, that were not changed since and that this run does not read are removed.
+    Only files that the earlier record lists, that were not changed since and that this run does not read are removed. A file
+    that it reads cannot be written.
 
     Args:
         command: The command that writes.
@@ -47,9 +49,10 @@ def replacing(command: Command, config: Any) -> Iterator[None]:
     folder = config.output
     files = {} if folder is None or command.name in _GOES_ON else _record(folder).get("files")
     earlier = {} if folder is None else {folder / name: sha for name, sha in _texts(files).items()}
-    read = _named(config) if earlier else set()
+    read = _named(config)
     seen = {path: _state(path) for path in earlier if read.isdisjoint((path.resolve(), *path.resolve().parents))}
-    yield
+    with keeping(path for path in read if path.is_file()):
+        yield
     for path, state in seen.items():
         if state is not None and _state(path) == state and file_sha256(path) == earlier[path]:
             path.unlink()

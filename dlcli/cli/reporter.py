@@ -50,8 +50,8 @@ class TerminalReporter:
             self._bars = None
 
     def note(self, text: str) -> None:
-        """Print a line, unless quiet."""
-        if not self._quiet:
+        """Print a line once, unless quiet."""
+        if not self._quiet and text not in self.printed:
             self.printed.add(text)
             self._line(text)
 

@@ -157,9 +157,9 @@ def _predicted(
     if config.abstain is not None and loaded.calibration is not None and not loaded.calibration.calibrator.keeps_labels:
         message = "`abstain`: the calibration that is kept with the network changes labels, of which the bound would not hold"
         raise InputError(message, hint="give `uncalibrated`, or calibrate by temperature")
-    names, split = loaded.names(p.shape[1]), _split(config, loaded.data)
+    names = loaded.names(p.shape[1])
     table = _classes(config, loaded, loaded.calibrated(outputs), files)
-    return with_sets(config, table, p, names, split, report)
+    return with_sets(config, table, p, names, examples.x, report)
 
 
 def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:

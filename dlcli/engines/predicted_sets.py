@@ -1,10 +1,14 @@
 """Sets of classes, and no answer where the network is unsure: `dlcli predict --coverage` and `--abstain`."""
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from math import isinf
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from dlcli.core.compute.loader import to_float
 from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.abstention import abstention
@@ -49,7 +53,7 @@ class LabelledExamples:
 
 
 def with_sets(
-    config: PredictConfig, table: Table, p: Floats, names: tuple[str, ...], split: str, report: Reporter
+    config: PredictConfig, table: Table, p: Floats, names: tuple[str, ...], x: Tensor, report: Reporter
 ) -> tuple[Table, tuple[str, ...]]:
     """Add a set of classes to each row, and whether it is an answer.
 
@@ -59,7 +63,7 @@ def with_sets(
         p: Probabilities, (n, outputs), not calibrated: a calibration may come from the same labelled examples, and the
             guarantees hold only for probabilities that do not depend on them.
         names: Names of the outputs.
-        split: The set that is predicted, empty for all files.
+        x: The examples, as the network gets them.
         report: Receives progress.
 
     Returns:
@@ -71,8 +75,7 @@ def with_sets(
     """
     if config.coverage is None and config.abstain is None:
         return table, ()
-    known = _labelled(config, split, report)
-    notes: list[str] = []
+    known, notes = _labelled(config, x, report)
     if config.coverage is not None:
         table, said = _with_classes(config, config.coverage, table, p, names, known)
         notes += said
@@ -84,21 +87,40 @@ def with_sets(
     return table, tuple(notes)
 
 
-def _labelled(config: PredictConfig, split: str, report: Reporter) -> LabelledExamples:
+def _labelled(config: PredictConfig, x: Tensor, report: Reporter) -> tuple[LabelledExamples, list[str]]:
+    """What to calibrate on, and what there is to note of it."""
     data = config.calibration or PredictConfig(model=config.model).data
     plain = replace(config, coverage=None, abstain=None, calibration=None, sets="lac")
     whole = replace(plain, data=data, split=None, limit=None, uncalibrated=True)
     own = task_of(config.model).dev is not None and is_data_of_run(whole)
     loaded = open_to_predict(replace(whole, split=DEV) if own else whole, report)
     name = "dev" if "dev" in loaded.data.splits and len(loaded.data.splits["dev"].y) else "test"
-    if data == config.data and split in ("", name):  # "" is all examples at once
+    examples, group = loaded.split(name), task_of(config.model).group
+    both, all_of_one = _shared(x, examples.x)
+    if all_of_one:
         option = "coverage" if config.coverage is not None else "abstain"
         hint = "name other labelled data as `calibration`, or predict another `split`"
-        raise UsageError(f"`{option}`: the {name} set of {data} cannot be predicted and calibrated on", hint=hint)
-    examples, group = loaded.split(name), task_of(config.model).group
+        message = f"`{option}`: the {name} set of {data} cannot be predicted and calibrated on"
+        raise UsageError(f"{message}: {count(both, 'example')} of {len(x):,} to predict are in it", hint=hint)
+    where = f"in the {name} set of {data}, which is calibrated on"
+    notes = [f"{both:,} of {count(len(x), 'example')} are {where}: for these nothing is guaranteed."] if both else []
     column = None if group is None else examples.metadata.get(group)
     p = np.exp(metrics.log_probabilities(loaded.split_logits(name).numpy()))
-    return LabelledExamples(p, examples.y.numpy(), None if column is None else group_numbers(column), name, loaded.data.name)
+    numbers = None if column is None else group_numbers(column)
+    return LabelledExamples(p, examples.y.numpy(), numbers, name, loaded.data.name), notes
+
+
+def _shared(x: Tensor, known: Tensor) -> tuple[int, bool]:
+    """How many examples to predict are among those to calibrate on, and whether all of either are among the others."""
+    streamed = x.dtype == known.dtype == torch.uint8
+    mine, theirs = ([_digest(one if streamed else to_float(one)) for one in rows] for rows in (x, known))
+    there = set(theirs)
+    both = sum(one in there for one in mine)
+    return both, both == len(mine) or there <= set(mine)
+
+
+def _digest(example: Tensor) -> bytes:
+    return blake2b(example.contiguous().numpy().tobytes(), digest_size=16).digest()
 
 
 def _with_classes(

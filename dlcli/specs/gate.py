@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, apart_from
 from dlcli.specs.option import option
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 
 _UNBOUNDED = ("gain", "bits")
 _SIGNED = ("difference", "mcc", "spearman", "pearson", "kendall")
@@ -29,9 +29,16 @@ class Gate(NamedTuple):
     established: bool = False
 
     def fails(self, found: Estimate | PointEstimate | Difference) -> bool:
-        """Whether an estimate of the metric does not reach the bound; without an interval nothing is established."""
-        least = found.high if self.established else found.value
-        return least is not None and least < self.bound
+        """Whether an estimate of the metric does not reach the bound.
+
+        Raises InputError if an estimate below the bound has no interval, and the whole interval has to be below it.
+        """
+        if not self.established or found.value >= self.bound:
+            return found.value < self.bound
+        if found.high is None:
+            message = f"`fail_under`: {self.metric} is {found}, so that nothing tells whether it is established to be below"
+            raise InputError(f"{message} {self.bound:g}", hint=f"the estimate counts with {self.metric}={self.bound:g}")
+        return found.high < self.bound
 
     def below(self, found: Estimate | PointEstimate | Difference) -> str:
         """A figure that fails and how it stands to the bound: `0.897 [0.821, 0.943], below 0.95`."""

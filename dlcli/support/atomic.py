@@ -5,9 +5,30 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
+
+from dlcli.support.errors import UsageError
+
+_KEPT: ContextVar[frozenset[Path]] = ContextVar("kept", default=frozenset())
+
+
+@contextmanager
+def keeping(paths: Iterable[Path]) -> Iterator[None]:
+    """Let nothing inside be written over these files: what a run reads is not its output. They are resolved paths."""
+    token = _KEPT.set(frozenset(paths))
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def check_kept(path: Path) -> None:
+    """Raise UsageError if a path is that of a file of `keeping`, under whatever name."""
+    if _KEPT.get() and Path(os.path.realpath(path)) in _KEPT.get():
+        raise UsageError(f"{path} is read by this run, which would overwrite it", hint="choose another output")
 
 
 @contextmanager
@@ -25,8 +46,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
     """`atomic_path` for files that go together: all are synced before the first takes its name.
 
-    On failure, folders that were created are removed, and an OSError about a temporary path names the final one.
+    On failure, folders that were created are removed, and an OSError about a temporary path names the final one. Raises
+    UsageError if one of them is a file of `keeping`.
     """
+    for path in paths:
+        check_kept(path)
     # What is not a file keeps its name: /dev/stdout is a link to one that no path reaches.
     targets = [_followed(path) if path.is_symlink() and (path.is_file() or not path.exists()) else path for path in paths]
     regular = [target for target in targets if target.is_file() or not target.exists()]

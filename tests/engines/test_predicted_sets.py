@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dlcli.engines import predict
 from dlcli.specs.predict import PredictConfig
@@ -90,3 +91,34 @@ def test_answers_and_sets_go_together(sure: dict[str, str]):
 def test_answers_cannot_be_calibrated_on_what_is_predicted(sure: dict[str, str]):
     with pytest.raises(UsageError, match="`abstain`: the dev set of .* cannot be predicted and calibrated on"):
         predict.run(PredictConfig(**{**sure, "split": "dev"}, abstain=0.02))
+
+
+def _folders(place: Path, sets: dict[str, np.ndarray]) -> None:
+    """Images of the same class c, each once, in the folders of sets."""
+    for name, pictures in sets.items():
+        for k, picture in enumerate(pictures):
+            (place / name / "abc"[k % 3]).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture, "L").save(place / name / "abc"[k % 3] / f"{k}.png")
+
+
+def test_the_examples_tell_what_is_calibrated_on_whatever_they_are_called(tmp_path: Path):
+    """The test set of a folder with a dev set is predicted, and the dev set under any name and in part is not."""
+    (tmp_path / "nets.py").write_text(READER + "\n\ndef three():\n    return Reader(3)\n")
+    grey = np.random.default_rng(0).integers(256, size=(90, 8, 8), dtype=np.uint8)
+    _folders(tmp_path / "photos", {"train": grey[:30], "val": grey[30:60], "test": grey[60:]})
+    _folders(tmp_path / "inbox", {"all": grey[30:60]})
+    _folders(tmp_path / "mixed", {"all": grey[57:66]})
+    photos = str(tmp_path / "photos")
+    options = {"model": f"{tmp_path}/nets.py:three", "calibration": photos, "coverage": 0.8, "device": "cpu"}
+    found = predict.run(PredictConfig(**options, data=photos, split="test"))
+    assert len(found.table.rows) == 30 and not any("nothing is guaranteed" in note for note in found.notes)
+    one = str(next((tmp_path / "photos" / "val" / "a").iterdir()))
+    for data, both in (
+        (str(tmp_path / "inbox" / "all"), "30 examples of 30"),
+        (photos, "30 examples of 90"),
+        (one, "1 example of 1"),
+    ):
+        with pytest.raises(UsageError, match=f"the dev set of .* cannot be predicted and calibrated on: {both} to predict"):
+            predict.run(PredictConfig(**options, data=data))
+    partly = predict.run(PredictConfig(**options, data=str(tmp_path / "mixed" / "all")))
+    assert sum(note.startswith("3 of 9 examples are in the dev set of ") for note in partly.notes) == 1

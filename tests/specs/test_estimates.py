@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all, rounded_end
 from dlcli.specs.figures import in_units, percent, points
 from dlcli.specs.gate import gate
+from dlcli.support.errors import InputError
 
 
 def test_figures_become_three_cells_each_and_those_that_are_missing_too() -> None:
@@ -67,3 +68,15 @@ def test_a_gate_that_fails_shows_a_figure_below_its_bound(value: float, bound: f
     shown = wanted.below(figure).split(",")[0]
     if bound - value > 1e-8:
         assert float(shown.partition(" ")[0]) < float(f"{bound:.9f}")
+
+
+@pytest.mark.parametrize("value", [0.5, 0.89, 0.9, 1.0])
+def test_without_an_interval_nothing_tells_whether_a_figure_is_established_to_be_below(value: float):
+    figure = PointEstimate(value=value, n=9, why="a class has 2 examples")
+    assert gate(("macro-f1", 0.9)).fails(figure) == (value < 0.9)
+    established = gate(("macro-f1", 0.9, "established"))
+    if value >= 0.9:
+        assert not established.fails(figure)
+        return
+    with pytest.raises(InputError, match=r"macro-f1 is 0\.\d+ \(no interval: a class has 2 examples\), so that nothing tells"):
+        established.fails(figure)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -192,7 +193,29 @@ def _matched(new: Side, old: Side) -> tuple[NDArray[np.intp], tuple[str, ...]]:
             f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
             hint="both need predictions for the same examples",
         )
+    _check_order(new, old)
     return np.arange(n), ("Examples are matched by their order: not both have names of files, or an index, each once.",)
+
+
+def _check_order(new: Side, old: Side) -> None:
+    """Refuse rows in another order, where both name files that are not each named once."""
+    if new.files is None or old.files is None:
+        return
+    above = [_folders_above(mine, theirs) for mine, theirs in zip(new.files, old.files, strict=True)]
+    roots = min((one for one in above if one is not None), key=lambda one: len(one[0]), default=None)
+    other = next((k for k, one in enumerate(above) if one is None or one != roots), None)
+    if other is None:
+        return
+    message = f"{old.name}: row {other + 1:,} is {old.files[other]}, and {new.files[other]} in {new.name}"
+    hint = "files that several rows name are matched in their order: sort both alike, or give each row its own index"
+    raise InputError(message, hint=hint)
+
+
+def _folders_above(mine: str, theirs: str) -> tuple[list[str], list[str]] | None:
+    """The folders of two paths above the longest end that they share; None if they share none."""
+    parts = _parts(mine), _parts(theirs)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*map(reversed, parts), strict=False)))
+    return (parts[0][:-shared], parts[1][:-shared]) if shared else None
 
 
 def _matched_by_name(new: Side, old: Side, names: tuple[Names, Names], said: str) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -218,6 +241,10 @@ def _matched_by_name(new: Side, old: Side, names: tuple[Names, Names], said: str
     return np.array([place[name] for name in mine], dtype=np.intp), left
 
 
+def _parts(file: str) -> list[str]:
+    return file.replace("\\", "/").strip("/").split("/")
+
+
 def _each_once(names: Names) -> bool:
     return len(set(names)) == len(names)
 
@@ -227,7 +254,7 @@ def _ends_of_paths(mine: Names, theirs: Names) -> tuple[Names, Names]:
 
     Whole paths where there are no such ends: the same files may lie in other folders.
     """
-    parts = [[file.replace("\\", "/").strip("/").split("/") for file in files] for files in (mine, theirs)]
+    parts = [[_parts(file) for file in files] for files in (mine, theirs)]
     deepest = max((len(one) for files in parts for one in files), default=1)
     for kept in range(deepest, 0, -1):
         ends = [["/".join(one[-kept:]) for one in files] for files in parts]

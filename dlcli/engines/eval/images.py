@@ -29,6 +29,7 @@ from dlcli.engines.anytime import describe_stop, failed_when_sure, settled, whol
 from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
+from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
@@ -44,6 +45,7 @@ from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.leaks import Leaks
 from dlcli.specs.suspects import Suspects
+from dlcli.support.atomic import check_kept
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 
@@ -53,6 +55,8 @@ _EXPORTED = 256
 
 def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     """Evaluate a network on one split, and write its files to `config.output`. Raises the kinds of `dlcli.support.errors`."""
+    if config.output is not None:
+        check_kept(config.output / PREDICTIONS)  # which the network may be compared with
     loaded, logits, stopped = calibrated(config, open_to_predict(config, report), report), None, None
     config = replace(config, group=config.group or _group_of_run(config, loaded.data))
     check_columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once

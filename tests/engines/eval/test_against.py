@@ -246,3 +246,26 @@ def test_a_verdict_that_the_test_does_not_share_is_explained(tmp_path: Path, fix
         assert "established, is that of the interval; McNemar's exact test is more conservative and has p 0.064" in sentences[0]
     first = result.records()[0]
     assert first["status"] == ("established" if first["high"] < 0 else "not established")
+
+
+@pytest.mark.parametrize("root", ["", "C:\\data\\", "../x/"])
+def test_rows_whose_files_are_named_twice_have_to_be_in_one_order(tmp_path: Path, root: str):
+    """The two rows that change places have one true class, which therefore does not tell."""
+    paths = ["p1/1.png", "p2/1.png", "p2/1.png", "p3/4.png"]
+    rows = [(path, *one) for path, one in zip(paths, SAME, strict=False)]
+    new = table(tmp_path / "new.csv", rows)
+    slash = "\\" if "\\" in root else "/"
+    moved = [(root + path.replace("/", slash), truth, label) for path, truth, label in rows]
+    same = eval.run(EvalConfig(model=new, against=table(tmp_path / "same.csv", moved))).comparison
+    assert (same.fixed, same.broken) == (0, 0)
+    other = table(tmp_path / "other.csv", [moved[k] for k in (1, 0, 2, 3)])
+    for one, two in ((new, other), (other, new)):
+        with pytest.raises(InputError, match=r"row 1 is .*p[12].1\.png, and .*p[12].1\.png in "):
+            eval.run(EvalConfig(model=one, against=two))
+
+
+def test_a_file_that_only_one_table_names_twice_is_refused(tmp_path: Path):
+    rows = [("1.png", "cat", "cat"), ("2.png", "cat", "dog"), ("3.png", "cat", "cat")]
+    new, old = table(tmp_path / "new.csv", rows), table(tmp_path / "old.csv", [*rows[:2], rows[0]])
+    with pytest.raises(InputError, match=r"row 3 is 1\.png, and 3\.png in "):
+        eval.run(EvalConfig(model=new, against=old))
