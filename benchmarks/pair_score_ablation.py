@@ -54,7 +54,7 @@ GROUPS = {
     ),
     "brackets": "aside aside_in_both",
     "numbers": "numbers_shared numbers_differing numbers_swapped",
-    "codes": "codes_differing codes_swapped",
+    "codes": "codes_differing codes_swapped codes_share",
     "names": "names_shared names_differing names_swapped",
     "word vectors": "vector_cosine unmatched_cosine known_share",
     "negations, opposites": "negation_differs opposite",

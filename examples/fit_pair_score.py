@@ -30,15 +30,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from made_tables import KINDS, make_table, make_thinned_table, subject_of
+from _crowding import ScoredTable, fit_crowding, regression
+from made_tables import CONTRASTS, KINDS, has_large_groups, make_table, make_varied_table, subject_of
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
 from dlcli.core.pairs.measures import evaluate_pairs
-from dlcli.core.text.scoring.crowding import Crowding, disagreement
 from dlcli.core.text.scoring.features import NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import GRID, count_by_threshold
 from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
@@ -71,11 +71,9 @@ SUBJECTS = (
     "places dining dining_addresses lodging european_places east_asian_addresses",
     "products electronics groceries wares books works",
     "publications papers headlines documents",
-    "questions inquiries contrasts",
+    "questions inquiries contrasts measures",
 )
 """Modules of `made_tables` whose kinds are excluded together, since what one of them teaches tells of the others."""
-CONTRASTS = "contrasts"
-"""The module of tables that teach what counts, half of whose texts say the opposite of another one, as no user's table does."""
 FEW = 20
 """Fewer pairs than this that are called in a table say little about its precision."""
 ALL_PAIRS = 40_000
@@ -97,7 +95,7 @@ RISES = (
 ).split()
 FALLS = (
     "unmatched_high unmatched_low rarest_unmatched_high rarest_unmatched_low numbers_swapped negation_differs opposite "
-    "words_moved exchanged codes_swapped aside_in_both"
+    "words_moved exchanged codes_swapped codes_share aside_in_both"
 ).split()
 
 VETOED = [NAMES.index(name) for name in VETOES]
@@ -137,7 +135,8 @@ def main() -> int:
     unseen = list(unseen_tables(real, tables))
     in_table, vetoes = calibrated_in_table(fit_in_table(real, tables), unseen)
     unseen = without_contrasts(unseen)
-    crowding = fit_crowding(in_table, vetoes, unseen)
+    scored = [table.scored(in_table, vetoes) for table in unseen]
+    crowding = fit_crowding(scored)
     alone = calibrated(
         fit(
             joined(
@@ -150,10 +149,11 @@ def main() -> int:
         rarity,
         validation,
     )
-    found = [table.corrected(in_table, vetoes, crowding) for table in unseen]
+    found = [table.corrected(crowding) for table in scored]
     model = PairScore(alone, in_table, vetoes, crowding, precision_error(found, unseen), rarity, built_in_vectors())
     lines = list(table({QUORA: test, MRPC: mrpc}, model))
-    print("\n".join([*lines, "", *f1_by_threshold(found, unseen)]))
+    by_size = (some for large in (False, True) for some in ("", *f1_by_threshold(found, unseen, large=large)))
+    print("\n".join([*lines, *by_size]))
     if given.output:
         counts = {"labelled pairs of Quora": len(train), "of MRPC": len(news), "tables made up": len(KINDS) * MADE_TABLES}
         save(given.output, describe(model, counts, lines), test)
@@ -229,11 +229,12 @@ class MadeTable(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """All pairs of a table, or those most alike: the numbers of their texts, and how many texts there are."""
+    """All pairs of a table, or those most alike: the numbers of the texts, how many there are, whether groups are large."""
 
     examples: Examples
     pairs: Pairs
     size: int
+    large: bool
 
 
 def made_tables(rarity: Rarity) -> Iterator[MadeTable]:
@@ -257,14 +258,14 @@ def pairs_of_made(kind: str, seed: int, rarity: Rarity, *, in_table: bool = True
 
 def all_pairs_of_made(kind: str, seed: int, rarity: Rarity) -> HeldOut:
     """All pairs of a table that is made up, or those with the highest cosines of a large one."""
-    texts, numbers = make_thinned_table(kind, seed)
+    texts, numbers = make_varied_table(kind, seed)
     group = np.array(numbers)
     read = tokenize_texts(texts, rarity, table=count_words(texts), vectors=built_in_vectors())
     first, second = np.triu_indices(len(texts), 1)
     cosine = cosines(make_vectors("tfidf", fold_all(texts)), first, second)
     kept = np.sort(np.argsort(-cosine, kind="stable")[:ALL_PAIRS])
     pairs = Pairs(first[kept], second[kept], cosine[kept])
-    return HeldOut(of_table(read, group, pairs.first, pairs.second), pairs, len(texts))
+    return HeldOut(of_table(read, group, pairs.first, pairs.second), pairs, len(texts), has_large_groups(kind, seed))
 
 
 def made_table(kind: str, seed: int) -> tuple[list[str], Numbers]:
@@ -333,6 +334,7 @@ class UnseenTable(NamedTuple):
         pairs: The numbers of their texts.
         duplicate: Whether each is a duplicate, (pairs,).
         size: Number of texts of the table.
+        large: Whether some groups are large.
         duplicates: Number of all duplicates.
     """
 
@@ -342,6 +344,7 @@ class UnseenTable(NamedTuple):
     pairs: Pairs
     duplicate: NDArray[np.bool_]
     size: int
+    large: bool
     duplicates: int
 
     def log_odds(self, model: CalibratedTrees, vetoes: Vetoes) -> Floats:
@@ -349,13 +352,9 @@ class UnseenTable(NamedTuple):
         odds = model.slope * self.sums + model.by_size * log_size(self.size) + model.intercept
         return np.asarray(odds + self.vetoes @ np.array(vetoes))
 
-    def others(self, model: CalibratedTrees, vetoes: Vetoes) -> Floats:
-        """How much the duplicates that the texts of each pair are expected to have differ."""
-        return disagreement(self.pairs, expit(self.log_odds(model, vetoes)), self.size)
-
-    def corrected(self, model: CalibratedTrees, vetoes: Vetoes, crowding: Crowding) -> Floats:
-        """The probability of each pair."""
-        return crowding.corrected(expit(self.log_odds(model, vetoes)), self.others(model, vetoes))
+    def scored(self, model: CalibratedTrees, vetoes: Vetoes) -> ScoredTable:
+        """The table with the log-odds of its pairs."""
+        return ScoredTable(self.pairs, self.log_odds(model, vetoes), self.duplicate, self.size, self.large)
 
 
 def unseen_tables(real: list[Examples], tables: list[MadeTable]) -> Iterator[UnseenTable]:
@@ -365,12 +364,12 @@ def unseen_tables(real: list[Examples], tables: list[MadeTable]) -> Iterator[Uns
         trees = fit_in_table(real, tables, unseen)
         for table in tables:
             if table.held_out and table.kind in unseen:
-                (x, duplicate, _), pairs, size = table.held_out
+                (x, duplicate, _), pairs, size, large = table.held_out
                 sums = trees.sum(x)
                 near = sums >= NEAR
                 pairs = Pairs(pairs.first[near], pairs.second[near], pairs.score[near])
                 vetoes = x[near][:, VETOED].astype(np.float64)
-                yield UnseenTable(table.kind, sums[near], vetoes, pairs, duplicate[near], size, int(duplicate.sum()))
+                yield UnseenTable(table.kind, sums[near], vetoes, pairs, duplicate[near], size, large, int(duplicate.sum()))
 
 
 def log_size(size: int) -> float:
@@ -382,7 +381,7 @@ def calibrated_in_table(trees: HistogramTrees, unseen: list[UnseenTable]) -> tup
     """The model of a pair of a table, calibrated on unseen tables, and the weights of `VETOES` beside it.
 
     How much a contradiction counts is fitted on tables of contradictions too. No user's table has as many of them, so the rest
-    is fitted without these.
+    is fitted without these. Tables with large groups do not count here, but for what other pairs tell.
 
     Args:
         trees: The trees, fitted on all kinds of tables.
@@ -392,10 +391,12 @@ def calibrated_in_table(trees: HistogramTrees, unseen: list[UnseenTable]) -> tup
         The calibrated trees, and the weights.
 
     """
-    first = regression(unseen, [np.column_stack([table.sums, sizes_of(table), table.vetoes]) for table in unseen])
+    unseen = [table for table in unseen if not table.large]
+    first = regression(labels(unseen), [np.column_stack([table.sums, sizes_of(table), table.vetoes]) for table in unseen])
     by_sum, _, *weights = first.coef_[0].tolist()
     usual = without_contrasts(unseen)
-    second = regression(usual, [np.column_stack([t.sums + t.vetoes @ weights / by_sum, sizes_of(t)]) for t in usual])
+    columns = [np.column_stack([t.sums + t.vetoes @ weights / by_sum, sizes_of(t)]) for t in usual]
+    second = regression(labels(usual), columns)
     slope, by_size = second.coef_[0].tolist()
     sizes = min(table.size for table in usual), LARGEST
     calibrated_trees = CalibratedTrees(trees, slope, float(second.intercept_[0]), by_size, sizes)
@@ -407,26 +408,14 @@ def sizes_of(table: UnseenTable) -> Floats:
     return np.full(len(table.sums), log_size(table.size))
 
 
+def labels(unseen: list[UnseenTable]) -> list[NDArray[np.bool_]]:
+    """Whether the pairs of each table are duplicates."""
+    return [table.duplicate for table in unseen]
+
+
 def without_contrasts(unseen: list[UnseenTable]) -> list[UnseenTable]:
     """The tables but those of contradictions."""
-    return [table for table in unseen if subject_of(table.kind) != CONTRASTS]
-
-
-def fit_crowding(in_table: CalibratedTrees, vetoes: Vetoes, unseen: list[UnseenTable]) -> Crowding:
-    """How the other pairs of a table count, fitted on unseen tables."""
-    columns = [np.stack([t.log_odds(in_table, vetoes), t.others(in_table, vetoes)], axis=1) for t in unseen]
-    model = regression(unseen, columns)
-    slope, others = model.coef_[0].tolist()
-    return Crowding(slope, float(model.intercept_[0]), -others)
-
-
-def regression(unseen: list[UnseenTable], columns: list[Floats]) -> LogisticRegression:
-    """Logistic regression of whether pairs are duplicates on columns, (pairs, k) of each table, which have the same weight."""
-    duplicate = np.concatenate([table.duplicate for table in unseen])
-    # The solver stops by the size of the gradient, so the weights have a mean of 1.
-    each = len(duplicate) / sum(len(table.sums) > 0 for table in unseen)
-    weight = np.concatenate([np.full(len(table.sums), each / max(1, len(table.sums))) for table in unseen])
-    return LogisticRegression(C=np.inf).fit(np.concatenate(columns), duplicate, sample_weight=weight)
+    return [table for table in unseen if subject_of(table.kind) not in CONTRASTS]
 
 
 def precision_error(probability: list[Floats], unseen: list[UnseenTable]) -> tuple[float, float]:
@@ -441,10 +430,11 @@ def precision_error(probability: list[Floats], unseen: list[UnseenTable]) -> tup
     return low, high
 
 
-def f1_by_threshold(probability: list[Floats], unseen: list[UnseenTable]) -> Iterable[str]:
-    """Markdown: the mean F1 of pairs over unseen tables with duplicates, and their precision."""
-    tables = [(mine, table) for mine, table in zip(probability, unseen, strict=True) if table.duplicates]
-    yield f"{len(tables)} tables"
+def f1_by_threshold(probability: list[Floats], unseen: list[UnseenTable], *, large: bool) -> Iterable[str]:
+    """Markdown: the mean F1 of pairs over unseen tables with duplicates, with large groups or without, and their precision."""
+    both = zip(probability, unseen, strict=True)
+    tables = [(mine, table) for mine, table in both if table.duplicates and table.large == large]
+    yield f"{len(tables)} tables with {'large groups' if large else 'small groups only'}"
     yield ""
     yield "| threshold | F1 | precision in a table | precision of all pairs called |"
     yield "|---|---|---|---|"

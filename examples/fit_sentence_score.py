@@ -13,16 +13,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from _crowding import ScoredTable, fit_crowding
 from fit_pair_score import (
     CONTRADICTING,
-    CONTRASTS,
     FEW,
     MADE_TABLES,
     NEITHER,
@@ -35,13 +34,14 @@ from fit_pair_score import (
     of_table,
     unlabelled,
 )
-from made_tables import KINDS, subject_of
+from made_tables import CONTRASTS, KINDS, has_large_groups, make_varied_table, subject_of
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
-from dlcli.core.text.scoring.crowding import Crowding, disagreement
+from dlcli.core.text.scoring.crowding import Crowding, crowding_to_dict
 from dlcli.core.text.scoring.features import NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import GRID
 from dlcli.core.text.scoring.pair_score import built_in
@@ -53,8 +53,8 @@ from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text
 
-LARGEST = 260
-"""Texts of the largest table that is made up; larger ones take long to encode."""
+LARGEST, LARGEST_GROWN = 260, 800
+"""Texts of the largest table that is made up, and of the largest with large groups; larger ones take long to encode."""
 TABLES = 4
 """Tables of each kind that is made up, at the most."""
 ALIKE = 2_000
@@ -72,17 +72,7 @@ class Table(NamedTuple):
     weight: Floats
     pairs: Pairs
     size: int
-
-
-class UnseenTable(NamedTuple):
-    """A table with the log-odds of its pairs, (pairs,), by weights that were not fitted on its subject."""
-
-    table: Table
-    log_odds: Floats
-
-    def others(self) -> Floats:
-        """How much the duplicates that the texts of each pair are expected to have differ."""
-        return disagreement(self.table.pairs, expit(self.log_odds), self.table.size)
+    large: bool
 
 
 def main() -> int:
@@ -93,10 +83,10 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, help="file to save the weights to; without it they are only printed")
     given = parser.parse_args()
     tables = [*made(given.sentence), *quora(given.data / "pairs" / "quora_pairs.csv.gz", given.sentence)]
-    print("\n".join(table(tables)))
+    print("\n".join(table(usual(tables))))
     unseen = list(unseen_tables(tables))
     crowding = fit_crowding(unseen)
-    card = describe(fit(tables), crowding, precision_error(unseen, crowding), given.sentence, len(tables))
+    card = describe(fit(usual(tables)), crowding, precision_error(unseen, crowding), given.sentence, len(tables))
     text = json.dumps(card, indent=1) + "\n"
     print(text)
     if given.output:
@@ -107,13 +97,20 @@ def main() -> int:
 def made(sentence: str) -> Iterator[Table]:
     """Tables that are made up; for a kind without small ones there is none."""
     for kind, seed in product(KINDS, range(MADE_TABLES, MADE_TABLES + TABLES)):
-        texts, group = made_table(kind, seed)
-        if len(texts) <= LARGEST:
+        large = has_large_groups(kind, seed)
+        texts, group = large_table(kind, seed) if large else made_table(kind, seed)
+        if len(texts) <= (LARGEST_GROWN if large else LARGEST):
             read = read_table(texts)
             first, second = np.triu_indices(len(texts), 1)
             examples = of_table(read, group, first, second)
             examples = examples._replace(weight=examples.weight * CONTRADICTING.get(kind, 1))
-            yield with_cosine(kind, texts, (first, second), examples, sentence)
+            yield with_cosine(kind, texts, (first, second), examples, sentence, large=large)
+
+
+def large_table(kind: str, seed: int) -> tuple[list[str], Numbers]:
+    """The texts of a table that is made up and has large groups, and their groups."""
+    texts, group = make_varied_table(kind, seed)
+    return texts, np.array(group)
 
 
 def quora(path: Path, sentence: str) -> Iterator[Table]:
@@ -142,7 +139,15 @@ def with_unlabelled(part: LabelledPairs, read: TokenizedTexts, random: np.random
     return np.append(part.first, first), np.append(part.second, second), weight
 
 
-def with_cosine(kind: str, texts: list[str], pairs: tuple[Numbers, Numbers], examples: Examples, sentence: str) -> Table:
+def with_cosine(
+    kind: str,
+    texts: list[str],
+    pairs: tuple[Numbers, Numbers],
+    examples: Examples,
+    sentence: str,
+    *,
+    large: bool = False,
+) -> Table:
     """What is fitted of the pairs of one table."""
     vectors = np.asarray(make_vectors(f"sentence:{sentence}", fold_all(texts)))
     cosine = cosine_above_chance(cosines(vectors, *pairs), chance_cosine(vectors))
@@ -152,7 +157,7 @@ def with_cosine(kind: str, texts: list[str], pairs: tuple[Numbers, Numbers], exa
     # Pairs that are alike by neither change nothing, and there are many of them.
     kept = np.union1d(*(np.argsort(-by, kind="stable")[:ALIKE] for by in (lexical, cosine)))
     alike = Pairs(pairs[0][kept], pairs[1][kept], cosine[kept])
-    return Table(kind, x[kept], examples.y[kept].astype(np.float64), examples.weight[kept], alike, len(texts))
+    return Table(kind, x[kept], examples.y[kept].astype(np.float64), examples.weight[kept], alike, len(texts), large)
 
 
 def fit(tables: list[Table]) -> LogisticRegression:
@@ -161,36 +166,29 @@ def fit(tables: list[Table]) -> LogisticRegression:
     return LogisticRegression(C=np.inf, max_iter=1000).fit(x, y, sample_weight=weight)
 
 
-def unseen_tables(tables: list[Table]) -> Iterator[UnseenTable]:
-    """The tables that are made up, by weights that are fitted without their subject."""
+def usual(tables: list[Table]) -> list[Table]:
+    """The tables without large groups."""
+    return [table for table in tables if not table.large]
+
+
+def unseen_tables(tables: list[Table]) -> Iterator[ScoredTable]:
+    """The tables that are made up, by weights that are fitted without their subject; not those that contradict themselves."""
     for subject in SUBJECTS:
         unseen = [kind for kind in KINDS if subject_of(kind) in subject.split()]
-        model = fit([table for table in tables if table.kind not in unseen])
+        model = fit(usual([table for table in tables if table.kind not in unseen]))
         for table in tables:
-            if table.kind in unseen:
-                yield UnseenTable(table, model.decision_function(table.x))
+            if table.kind in unseen and subject_of(table.kind) not in CONTRASTS:
+                yield ScoredTable(table.pairs, model.decision_function(table.x), table.y > 0, table.size, table.large)
 
 
-def fit_crowding(unseen: list[UnseenTable]) -> Crowding:
-    """How the other pairs of a table count, as `fit_pair_score` fits it; tables that contradict themselves do not count."""
-    some = [one for one in unseen if subject_of(one.table.kind) != CONTRASTS]
-    x = np.concatenate([np.stack([one.log_odds, one.others()], axis=1) for one in some])
-    y, weight = (np.concatenate([getattr(one.table, name) for one in some]) for name in ("y", "weight"))
-    model = LogisticRegression(C=np.inf, max_iter=1000).fit(x, y, sample_weight=weight / weight.mean())
-    slope, others = model.coef_[0].tolist()
-    return Crowding(round(slope, 4), round(float(model.intercept_[0]), 4), round(-others, 4))
-
-
-def precision_error(unseen: list[UnseenTable], crowding: Crowding) -> tuple[float, float]:
+def precision_error(unseen: list[ScoredTable], crowding: Crowding) -> tuple[float, float]:
     """As that of `fit_pair_score`."""
-    found = []
-    for one in unseen:
-        found += [*errors(crowding.corrected(expit(one.log_odds), one.others()), one.table.y)]
+    found = [error for table in unseen for error in errors(table.corrected(crowding), table.duplicate)]
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     return low, high
 
 
-def errors(probability: Floats, y: Floats) -> Iterator[float]:
+def errors(probability: Floats, y: NDArray[np.bool_]) -> Iterator[float]:
     """Log-odds of the precision less those of the mean probability, at each threshold that enough pairs reach."""
     for called in (probability >= threshold for threshold in GRID):
         if called.sum() >= FEW:
@@ -240,7 +238,7 @@ def describe(
         "lexical": lexical,
         "cosine": cosine,
         "vetoes": dict(zip(VETOES, vetoes, strict=True)),
-        "crowding": asdict(crowding),
+        "crowding": crowding_to_dict(crowding),
         "precision_error": [round(value, 3) for value in error],
     }
 

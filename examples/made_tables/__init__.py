@@ -23,12 +23,14 @@ from .east_asian_addresses import chinese_addresses, japanese_addresses
 from .electronics import electronics
 from .european_places import european_places
 from .groceries import groceries, medicines
+from .growth import grow_groups
 from .headlines import headlines
 from .inquiries import bugs, site_questions, tickets
 from .institutions import institutions
 from .listings import courses, events, jobs, recipes
 from .lodging import holiday_lets, hotels
 from .log_lines import log_names, log_templates
+from .measures import long_numbers, look_alikes, measures, numerals, signs
 from .organisations import branches, firms, firms_and_people, government_units
 from .papers import papers
 from .people import people
@@ -72,6 +74,11 @@ OF_MANY_DUPLICATES: dict[str, GroupMaker] = {
     "opposites": opposites,
     "negations": negations,
     "directions": directions,
+    "measures": measures,
+    "numerals": numerals,
+    "signs": signs,
+    "look-alikes": look_alikes,
+    "long numbers": long_numbers,
 }
 """Kinds of tables in which most groups have several texts."""
 
@@ -128,6 +135,9 @@ _OF_ANY_SHARE: dict[str, GroupMaker] = {
 """Kinds of tables that draw the share of groups with several texts: 3% to 80%, or less."""
 
 KINDS = OF_MANY_DUPLICATES | _OF_ANY_SHARE
+CONTRASTS = ("contrasts", "measures")
+"""Modules of tables that teach what counts, most of whose texts contradict another one, as in no user's table."""
+_WITHOUT_BLANKS = ("-zh", "-ja", "-ko")
 SIZES = (25, 50, 100, 200, 400, 800)
 SHARES = (1.0, 0.5, 0.2, 0.05)
 
@@ -152,11 +162,11 @@ def make_table(kind: str, seed: int, size: int | None = None) -> tuple[list[str]
     return [text for text, _ in rows], [group for _, group in rows]
 
 
-def make_thinned_table(kind: str, seed: int) -> tuple[list[str], list[int]]:
-    """A table as `make_table` makes it, in which duplicates are as rare as they may be in the world.
+def make_varied_table(kind: str, seed: int) -> tuple[list[str], list[int]]:
+    """A table as `make_table` makes it, with as few and as many duplicates as there may be in the world.
 
     In kinds of tables of many duplicates, of the texts after the first of their group as large a share stays as `SHARES` has
-    for the seed.
+    for the seed. In one table of three, some groups are large.
 
     Args:
         kind: A key of `KINDS`.
@@ -167,9 +177,19 @@ def make_thinned_table(kind: str, seed: int) -> tuple[list[str], list[int]]:
 
     """
     texts, groups = make_table(kind, seed)
-    if kind not in OF_MANY_DUPLICATES:
-        return texts, groups
-    share, rng = SHARES[seed % len(SHARES)], Random(f"thinned {kind}-{seed}")
+    if kind in OF_MANY_DUPLICATES:
+        texts, groups = _thinned(Random(f"thinned {kind}-{seed}"), texts, groups, SHARES[seed % len(SHARES)])
+    if has_large_groups(kind, seed):
+        return grow_groups(Random(f"grown {kind}-{seed}"), texts, groups)
+    return texts, groups
+
+
+def has_large_groups(kind: str, seed: int) -> bool:
+    """Whether some groups of a table of `make_varied_table` are large; not in languages without blanks between words."""
+    return seed % 3 == 0 and subject_of(kind) not in CONTRASTS and not kind.endswith(_WITHOUT_BLANKS)
+
+
+def _thinned(rng: Random, texts: list[str], groups: list[int], share: float) -> tuple[list[str], list[int]]:
     kept, seen = [], set()
     for row in zip(texts, groups, strict=True):
         if row[1] not in seen or rng.random() < share:

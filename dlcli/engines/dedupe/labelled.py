@@ -1,7 +1,7 @@
 """Pairs drawn at random to be labelled (`label`), and what the labels tell of the table (`labelled`)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -185,8 +185,13 @@ def _pair_numbers(texts: Distinct, scored: ScoredPairs, rows: Sequence[LabelledR
     for k in last_first:
         pairs.setdefault(_unordered(keys[first[k]], keys[second[k]]), {}).setdefault(probability[k], []).append(k)
     of_texts = [pairs.get(_unordered(*fold(row.texts)), {}) for row in rows]
-    found = [some.get(row.score) or next(iter(some.values()), [-1]) for some, row in zip(of_texts, rows, strict=True)]
+    found = [_nearest(some, row.score) for some, row in zip(of_texts, rows, strict=True)]
     return [same.pop() if len(same) > 1 else same[0] for same in found]
+
+
+def _nearest(pairs: Mapping[float, list[int]], probability: float) -> list[int]:
+    """The pairs of the nearest probability: halves of the last digit are not rounded alike everywhere."""
+    return pairs[min(pairs, key=lambda each: abs(each - probability))] if pairs else [-1]
 
 
 def _unordered(*keys: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.scoring.crowding import COUNTED, Crowding, disagreement
+from dlcli.core.text.scoring.crowding import RAISED, Crowding, others
 from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
 from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.rarity import TableWords, count_words
@@ -50,8 +50,9 @@ def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int) -> ScoredPa
     how = crowding(config)
     if how is None:
         return scored
-    others = disagreement(scored.pairs, scored.probability, texts)
-    return ScoredPairs(scored.pairs, how.corrected(scored.probability, others))
+    found = others(scored.pairs, scored.probability, texts)
+    density = how.density(scored.pairs, scored.probability, found, texts)
+    return ScoredPairs(scored.pairs, how.corrected(scored.probability, found, density))
 
 
 def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:
@@ -69,14 +70,14 @@ def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPa
     how = crowding(config)
     if how is None:
         return sample
-    others = disagreement(scored.pairs, scored.probability, texts, sample.pairs)
-    return ScoredPairs(sample.pairs, how.corrected(sample.probability, others))
+    density = how.density(scored.pairs, scored.probability, others(scored.pairs, scored.probability, texts), texts)
+    found = others(scored.pairs, scored.probability, texts, sample.pairs)
+    return ScoredPairs(sample.pairs, how.corrected(sample.probability, found, density))
 
 
 def lowest_counted(config: DedupeConfig, lowest: float) -> float:
     """The smallest probability, before it is corrected, of a pair that may have `lowest` then or counts for others."""
-    how = crowding(config)
-    return lowest if how is None else min(COUNTED, how.smallest_reaching(lowest))
+    return lowest if crowding(config) is None else min(RAISED, lowest)
 
 
 def resolve_alone(config: DedupeConfig) -> ResolvedThreshold:

@@ -239,17 +239,20 @@ def test_finished_cells_are_not_joined_again(interrupted: DedupeConfig, monkeypa
     assert not Path(f"{interrupted.output}.parts").exists()
 
 
+def test_pairs_to_label_are_among_those_that_finished_cells_keep(interrupted: DedupeConfig):
+    whole = run(DedupeConfig(**{**vars(interrupted), "output": None, "label": 5}))
+    assert [*run(again(interrupted, label=5)).table.rows] == [*whole.table.rows]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"threshold": 0.5}, r"`threshold=0\.35`, not 0\.5$"),
         ({"candidates": 0.5}, r"`candidates=0\.4`, not 0\.5"),
-        ({"label": 5}, r"with no `label`, not 5$"),
         ({"precision": 0.9}, r"with no `precision`, not 0\.9$"),
-        ({"review": Path("r.html")}, r"with no `review`, not r\.html$"),
         ({"column": "number"}, r"with `column=text`, not number$"),
         ({"within": "number"}, r"with no `within`, not number$"),
-        ({"mask": ("numbers",), "label": 5}, r"with no `mask`, not numbers, and no `label`, not 5$"),
+        ({"mask": ("numbers",), "precision": 0.9}, r"with no `mask`, not numbers, and no `precision`, not 0\.9$"),
         ({"fold": "strict"}, r"with `fold=text`, not strict$"),
         ({"no_header": True, "column": "2"}, r"with `column=text`, not 2, and no `no_header`, not with it$"),
     ],

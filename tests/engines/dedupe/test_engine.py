@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.scoring.crowding import disagreement
+from dlcli.core.text.scoring.crowding import others
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import count_words
@@ -106,7 +106,8 @@ def score_in_table(texts: list[str], a: int, b: int) -> float:
     first, second = (side.astype(np.int32) for side in np.triu_indices(len(texts), 1))
     pairs = Pairs(first, second, np.zeros(len(first), np.float32))
     found = built_in().score(texts, first, second, count_words(texts))
-    corrected = built_in().crowding.corrected(found, disagreement(pairs, found, len(texts)))
+    told, how = others(pairs, found, len(texts)), built_in().crowding
+    corrected = how.corrected(found, told, how.density(pairs, found, told, len(texts)))
     return float(corrected[(first == a) & (second == b)][0])
 
 

@@ -30,7 +30,7 @@ def canonical(result):
 
 def test_the_other_table_has_its_own_column_encoding_and_delimiter(tmp_path):
     ours = write(tmp_path / "a.csv", OURS)
-    theirs = write(tmp_path / "b.csv", "nr;subject\n1;how do I reset my password\n2;Gr\u00f6\u00dfe?\n", "cp1252")
+    theirs = write(tmp_path / "b.csv", "nr;subject\n1;how do I reset my password\n2;Gr\u00f6\u00dfe des Pakets?\n", "cp1252")
     with pytest.raises(InputError, match="row 2, column 'subject': byte") as error:
         run(DedupeConfig(table=ours, against=theirs))
     assert "`against_encoding=cp1252`" in error.value.hint

@@ -16,7 +16,7 @@ from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
 from dlcli.engines.dedupe.candidates import find_candidates, plan_search
 from dlcli.engines.dedupe.review import make_review
-from dlcli.engines.dedupe.scores import choose_scorer, table_words
+from dlcli.engines.dedupe.scores import choose_scorer, corrected, table_words
 from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_column
 from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 from dlcli.support.errors import UsageError
@@ -28,7 +28,7 @@ def stages(config):
     text_column = read_text_column(config, SILENT)
     texts = distinct_texts(config, text_column)
     pairs, words = find_candidates(config, texts, plan_search(config, texts), SILENT).pairs, table_words(config, texts)
-    return text_column, texts, score_pairs(choose_scorer(config), texts, pairs, words)
+    return text_column, texts, corrected(config, score_pairs(choose_scorer(config), texts, pairs, words), len(texts))
 
 
 @pytest.mark.parametrize("rule", ["central", "first", "longest", "max:votes"])

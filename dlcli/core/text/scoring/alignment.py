@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import Ragged, integer_encode
+from dlcli.core.text.scoring.one_of_few import differ_in_kind, is_one_of_few
 from dlcli.core.text.scoring.similar_words import ONE_SLIP_FROM, TWO_SLIPS_FROM, is_skeleton, similarity
 from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, OPPOSITES, are_opposite
 
@@ -41,7 +42,7 @@ class WordShapes:
         skeleton: First and last letter, as a number, of words without a vowel between; unique for others.
         ends: First and last letter, as a number.
         letters: A bit for each letter that occurs, hashed to 32 bits.
-        special: Whether the word is in the list of opposites or of number words, or a number, which need not look alike.
+        special: Whether the word need not look alike to match or contradict: opposites, numbers, units, colours, signs.
         known: Whether it is a known word of the language.
         rarity: How rare it is in English.
     """
@@ -70,7 +71,7 @@ def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats)
         Their shapes.
     """
     letters = _letters(_characters(vocabulary))
-    special = np.array([word in OPPOSITES or word in NUMBER_WORDS or word[0].isdigit() for word in vocabulary], bool)
+    special = np.array([*map(_need_not_look_alike, vocabulary)], bool)
     length = np.array([*map(len, vocabulary)], np.int64)
     start, end = (_numbers(word[part] for word in vocabulary) for part in (slice(3), slice(-4, None)))
     ends = _numbers(word[0] + word[-1] for word in vocabulary)
@@ -79,6 +80,10 @@ def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats)
     consonants = np.array([*map(is_skeleton, vocabulary)], bool)
     end, skeleton = np.where(length >= 4, end, own), np.where(consonants, ends, own)
     return WordShapes(vocabulary, length, start, end, skeleton, ends, letters, special, known, rarity)
+
+
+def _need_not_look_alike(word: str) -> bool:
+    return word in OPPOSITES or word in NUMBER_WORDS or word[0].isdigit() or is_one_of_few(word)
 
 
 def _numbers(parts: Iterator[str]) -> NDArray[np.int64]:
@@ -175,9 +180,9 @@ def _may_match(shapes: WordShapes, a: Numbers, b: Numbers) -> NDArray[np.bool_]:
 
 
 def _judge(shapes: WordShapes, a: int, b: int) -> float:
-    """The similarity of two words, -1 for opposites."""
+    """The similarity of two words, -1 for opposites and for two units or signs."""
     first, second = shapes.vocabulary[a], shapes.vocabulary[b]
-    if are_opposite(first, second):
+    if are_opposite(first, second) or differ_in_kind(first, second):
         return -1.0
     # A known word that is far rarer than the other is likely to be a slip for it: `pubic` for `public`.
     as_rare = abs(shapes.rarity[a] - shapes.rarity[b]) < _FAR_RARER
@@ -289,6 +294,20 @@ def _credit_implied(
             entries = np.arange(matrix.indptr[pair], matrix.indptr[pair + 1])
             mine = entries[np.isin(matrix.indices[entries], list(wanted))]
             strength[number][mine] = np.maximum(strength[number][mine], _IMPLIED)
+
+
+def credit_digits(found: Alignment, of_word: NDArray[np.bool_], joined: NDArray[np.bool_]) -> None:
+    """Mark the words of digits as matched where those of both texts are the same ones, cut in other places.
+
+    Args:
+        found: The alignment, which is changed.
+        of_word: Which words are digits only, (vocabulary,).
+        joined: The pairs for which this is so, (pairs,).
+    """
+    for side, strength in zip(found.left, found.strength, strict=True):
+        of_pair = np.repeat(joined, np.diff(side.indptr))
+        strength[of_pair & of_word[side.indices]] = _IMPLIED
+    found.implied[joined] = True
 
 
 def _parts(vocabulary: list[str], text: list[int], word: int) -> set[int]:

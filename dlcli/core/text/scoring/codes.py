@@ -6,6 +6,7 @@ set of words does not tell `2024-01-02` from `2024-02-01`: the words of a code b
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,10 +23,12 @@ class Codes:
     Attributes:
         sets: Which codes each text has, a matrix of zeros and ones, (texts, codes).
         spelled: The words of each code, each between blanks.
+        inner: Which words each code has, a matrix of zeros and ones, (codes, vocabulary).
     """
 
     sets: sp.csr_array
     spelled: list[str]
+    inner: sp.csr_array
 
 
 def find_codes(runs: Ragged, words: Ragged, vocabulary: Sequence[str]) -> Codes:
@@ -49,23 +52,35 @@ def find_codes(runs: Ragged, words: Ragged, vocabulary: Sequence[str]) -> Codes:
     }
     kept = runs.keep(is_code[runs.flat])
     codes, distinct = integer_encode([[*map(spelled.__getitem__, kept.flat.tolist())]])
-    return Codes(Ragged(codes.flat, kept.ends).binary_matrix(len(distinct)), distinct)
+    run = dict(zip(spelled.values(), spelled, strict=True))
+    inner = sp.csr_array(of_run[[run[code] for code in distinct]])
+    return Codes(Ragged(codes.flat, kept.ends).binary_matrix(len(distinct)), distinct, inner)
 
 
-def missing_codes(codes: Codes, words: Ragged, vocabulary: Sequence[str], texts: Rows, others: Rows) -> Floats:
-    """How many codes of each text do not occur in another text, whether as one run or as several.
+class MissingCodes(NamedTuple):
+    """How many codes of each text another one has not, (pairs,), and the sum of the rarities of their words."""
+
+    number: Floats
+    rarity: Floats
+
+
+def missing_codes(
+    codes: Codes, words: Ragged, vocabulary: Sequence[str], rarity: Floats, texts: Rows, others: Rows
+) -> MissingCodes:
+    """Find the codes of each text that do not occur in another text, whether as one run or as several.
 
     Args:
         codes: The codes of all texts.
         words: The words of each text in order, as numbers.
         vocabulary: The words.
+        rarity: How rare each word is, (vocabulary,).
         texts: Numbers of the texts, (pairs,).
         others: The numbers of the others.
 
     Returns:
-        The counts, (pairs,).
+        Their numbers and rarities.
     """
-    found = np.zeros(len(texts))
+    number, total, weight = np.zeros(len(texts)), np.zeros(len(texts)), codes.inner @ rarity
     left = sp.coo_array(codes.sets[texts] - codes.sets[texts].multiply(codes.sets[others]))
     strings: dict[int, str] = {}
     for pair, code, kept in zip(left.coords[0].tolist(), left.coords[1].tolist(), left.data.tolist(), strict=True):
@@ -74,8 +89,10 @@ def missing_codes(codes: Codes, words: Ragged, vocabulary: Sequence[str], texts:
             if other not in strings:
                 numbers = words.flat[words.ends[other] : words.ends[other + 1]].tolist()
                 strings[other] = _between_blanks(vocabulary[number] for number in numbers)
-            found[pair] += codes.spelled[code] not in strings[other]
-    return found
+            if codes.spelled[code] not in strings[other]:
+                number[pair] += 1
+                total[pair] += weight[code]
+    return MissingCodes(number, total)
 
 
 def _has_digit(word: str) -> bool:

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import Ragged
-from dlcli.core.text.scoring.alignment import Alignment, align
+from dlcli.core.text.scoring.alignment import Alignment, align, credit_digits
 from dlcli.core.text.scoring.arrays import Floats, Rows, ratio, row_sums, unit_rows
 from dlcli.core.text.scoring.codes import missing_codes
 from dlcli.core.text.scoring.similar_words import MATCHED
@@ -60,6 +60,7 @@ FEATURES = (
     ("numbers_swapped", "ln(1 + unmatched words with a digit, in the text where those are fewer)"),
     ("codes_differing", "ln(1 + runs of several words with a number, as LC-40LE or 2024-01-02, that the other text has not)"),
     ("codes_swapped", "the same as numbers_swapped, for such runs"),
+    ("codes_share", "share of the rarity of a text that is in such runs, in the text where it is lower; at most 1"),
     ("names_shared", "ln(1 + words capitalised within one text that the other has)"),
     ("names_differing", "ln(1 + words capitalised within one text that the other has not)"),
     ("names_swapped", "the same as numbers_swapped, for words capitalised within one text"),
@@ -69,7 +70,10 @@ FEATURES = (
     ("known_share", "share of the rarity of known words, in the text where that is lower"),
     # Form of the sentence
     ("negation_differs", "1 if a negation (not, never, without ...) is in only one text"),
-    ("opposite", "1 if a word of one text is the opposite of one of the other"),
+    (
+        "opposite",
+        "1 if a word of one text is the opposite of one of the other, or another unit, colour, numeral or sign",
+    ),
     ("question_words_jaccard", "Jaccard index of question words (what, how, can ...); 1 if neither text has any"),
     ("question_words_differing", "ln(1 + question words that only one text has)"),
     ("function_words_jaccard", "Jaccard index of function words (the, of, is ...); 1 if neither text has any"),
@@ -131,6 +135,7 @@ def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float
     of_a, of_b = texts.sums.take(first, axis=0), texts.sums.take(second, axis=0)
     less, left = np.minimum(of_a, of_b), of_a + of_b - 2 * shared
     union = left + shared
+    joined = texts.digits.same_when_joined(first, second)
     columns = {
         "word_cosine": ratio(shared[:, Kind.SQUARE], np.sqrt(of_a[:, Kind.SQUARE] * of_b[:, Kind.SQUARE])),
         "word_containment": ratio(shared[:, Kind.ONE], less[:, Kind.ONE]),
@@ -143,9 +148,9 @@ def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float
         "function_words_jaccard": ratio(shared[:, Kind.FUNCTION], union[:, Kind.FUNCTION], if_empty=1.0),
         **_of_ngrams(texts, first, second),
         **_of_order(texts.words, first, second, texts.neutral),
-        **_of_codes(texts, first, second),
+        **_of_codes(texts, (of_a, of_b), first, second, joined),
         **_of_names(texts, a, b, first, second),
-        **_of_leftover(texts, (sp.csr_array(a - both), sp.csr_array(b - both)), (of_a, of_b), (first, second)),
+        **_of_leftover(texts, (sp.csr_array(a - both), sp.csr_array(b - both)), (of_a, of_b), (first, second), joined),
         **_of_vectors(texts, first, second),
     }
     # Rounded, since sums in another order must not fall on the other side of a split of a tree.
@@ -192,9 +197,18 @@ def _may_be_exchanged(words: Ragged, first: Rows, second: Rows, common: tuple[Fl
     return np.asarray((moved > 1.5) | ((moved > 0.5) & (words.repeats[first] | words.repeats[second])))
 
 
-def _of_codes(texts: TokenizedTexts, first: Rows, second: Rows) -> _Columns:
-    left = [missing_codes(texts.codes, texts.words, texts.vocabulary, *rows) for rows in ((first, second), (second, first))]
-    return {"codes_differing": np.log1p(left[0] + left[1]), "codes_swapped": np.log1p(np.minimum(*left))}
+def _of_codes(
+    texts: TokenizedTexts, sums: tuple[Floats, Floats], first: Rows, second: Rows, joined: NDArray[np.bool_]
+) -> _Columns:
+    pairs = (first, second), (second, first)
+    left = [missing_codes(texts.codes, texts.words, texts.vocabulary, texts.rarity, *rows) for rows in pairs]
+    number = [np.where(joined, 0, side.number) for side in left]
+    share = [np.where(joined, 0, ratio(side.rarity, of[:, Kind.RARITY])) for side, of in zip(left, sums, strict=True)]
+    return {
+        "codes_differing": np.log1p(number[0] + number[1]),
+        "codes_swapped": np.log1p(np.minimum(*number)),
+        "codes_share": np.minimum(*share).clip(max=1.0),
+    }
 
 
 def _of_names(texts: TokenizedTexts, a: sp.csr_array, b: sp.csr_array, first: Rows, second: Rows) -> _Columns:
@@ -208,11 +222,16 @@ def _of_names(texts: TokenizedTexts, a: sp.csr_array, b: sp.csr_array, first: Ro
 
 
 def _of_leftover(
-    texts: TokenizedTexts, left: tuple[sp.csr_array, sp.csr_array], sums: tuple[Floats, Floats], rows: tuple[Rows, Rows]
+    texts: TokenizedTexts,
+    left: tuple[sp.csr_array, sp.csr_array],
+    sums: tuple[Floats, Floats],
+    rows: tuple[Rows, Rows],
+    joined: NDArray[np.bool_],
 ) -> _Columns:
     for side in left:
         side.eliminate_zeros()
     found = align(left, texts.shapes, texts.implied, texts.words, rows)
+    credit_digits(found, texts.digits.of_word, joined)
     lost = [_filled(left[k], texts.rarity[left[k].indices] * (1 - found.strength[k])) for k in (0, 1)]
     weight = [row_sums(side) for side in lost]
     matched = [1 - ratio(weight[k], sums[k][:, Kind.RARITY]) for k in (0, 1)]

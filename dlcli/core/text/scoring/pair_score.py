@@ -13,7 +13,7 @@ no text of the training data: words are identified by CRC-32.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,7 +24,7 @@ from scipy.special import expit
 
 from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.arrays import Floats, Rows
-from dlcli.core.text.scoring.crowding import Crowding
+from dlcli.core.text.scoring.crowding import Crowding, crowding_from_dict, crowding_to_dict
 from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.core.text.scoring.rarity import Rarity, TableWords
@@ -190,7 +190,7 @@ def from_dict(card: dict[str, Any]) -> PairScore:
     alone, in_table = calibrated_from_dict(card["alone"]), calibrated_from_dict(card["in_table"])
     low, high = map(float, card["precision_error"])
     vetoes = tuple(float(card["vetoes"][name]) for name in VETOES)
-    return PairScore(alone, in_table, vetoes, Crowding(**card["crowding"]), (low, high), rarity, built_in_vectors())
+    return PairScore(alone, in_table, vetoes, crowding_from_dict(card["crowding"]), (low, high), rarity, built_in_vectors())
 
 
 def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
         "alone": calibrated_to_dict(model.alone),
         "in_table": calibrated_to_dict(model.in_table),
         "vetoes": {name: _plain(weight) for name, weight in zip(VETOES, model.vetoes, strict=True)},
-        "crowding": {name: _plain(value) for name, value in asdict(model.crowding).items()},
+        "crowding": crowding_to_dict(model.crowding),
         "precision_error": _plain(model.precision_error),
         "words": words,
     }

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.scoring.arrays import Floats
-from dlcli.core.text.scoring.crowding import Crowding
+from dlcli.core.text.scoring.crowding import Crowding, crowding_from_dict
 from dlcli.core.text.scoring.features import NAMES
 
 FILE = "sentence_score.json"
-VETOES = ("numbers_swapped", "codes_swapped", "negation_differs", "opposite", "exchanged")
+VETOES = ("numbers_swapped", "codes_share", "negation_differs", "opposite", "exchanged")
 """The features that count beside the log-odds of all of them: what contradicts a duplicate. No sentence model sees it."""
 _PLACES = [NAMES.index(name) for name in VETOES]
 _SAMPLED = 300
@@ -70,7 +70,7 @@ def sentence_score() -> SentenceScore:
     low, high = map(float, card["precision_error"])
     vetoes = tuple(float(card["vetoes"][name]) for name in VETOES)
     intercept, lexical, cosine = (float(card[name]) for name in ("intercept", "lexical", "cosine"))
-    return SentenceScore(intercept, lexical, cosine, vetoes, Crowding(**card["crowding"]), (low, high))
+    return SentenceScore(intercept, lexical, cosine, vetoes, crowding_from_dict(card["crowding"]), (low, high))
 
 
 def chance_cosine(vectors: NDArray[np.floating]) -> float:

@@ -6,13 +6,14 @@ on top of them decides what they are worth.
 
 from functools import lru_cache
 
+from dlcli.core.text.scoring.one_of_few import differ_in_kind, same_member
 from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, are_opposite
 from dlcli.core.text.tokens import IDEOGRAPH
 
 MATCHED = 0.6
 """From this strength on a word counts as matched."""
 _NUMBER_WORD, _SLIP, _SLIP_IN_SHORT, _TWO_SLIPS, _INFLECTED, _SAME_STEM, _SKELETON = 0.95, 0.9, 0.75, 0.85, 0.9, 0.75, 0.8
-_ABBREVIATED, _PART = 0.7, 0.45
+_ABBREVIATED, _PART, _SAME_MEMBER = 0.7, 0.45, 0.95
 _KNOWN = 0.5
 ONE_SLIP_FROM, TWO_SLIPS_FROM = 4, 8
 """Length of the shorter word from which one slip, and two, are taken for such: `cat` and `car` are two words."""
@@ -34,13 +35,15 @@ _CACHED = 1 << 20
 def similarity(a: str, b: str, both_known: bool) -> float:
     """The strength of the match of two different words, in [0, 1]; symmetric.
 
-    Words with digits never match by likeness: `2023` is not a slip for `2024`. Neither do opposites. If both are known words,
-    as `desert` and `dessert`, only a swap of letters is likely to be a slip.
+    Words with digits never match by likeness: `2023` is not a slip for `2024`. Neither do opposites, nor two units or
+    colours. If both are known words, as `desert` and `dessert`, only a swap of letters is likely to be a slip.
     """
     if has_digit(a) or has_digit(b):
         return _NUMBER_WORD if NUMBER_WORDS.get(a) == b or NUMBER_WORDS.get(b) == a else 0.0
-    if IDEOGRAPH.match(a) or IDEOGRAPH.match(b) or are_opposite(a, b):
+    if IDEOGRAPH.match(a) or IDEOGRAPH.match(b) or are_opposite(a, b) or differ_in_kind(a, b):
         return 0.0
+    if same_member(a, b):
+        return _SAME_MEMBER
     shorter, longer = sorted((a, b), key=lambda word: (len(word), word))
     slip = _slip(shorter, longer)
     if both_known and sorted(a) != sorted(b):

@@ -14,6 +14,7 @@ from dlcli.core.text.ragged import Ragged, bigrams, in_alphabetical_order, integ
 from dlcli.core.text.scoring.alignment import WordShapes, implied_words, word_shapes
 from dlcli.core.text.scoring.arrays import Floats, ratio, row_sums, unit_rows
 from dlcli.core.text.scoring.codes import Codes, find_codes
+from dlcli.core.text.scoring.digits import Digits, find_digits
 from dlcli.core.text.scoring.rarity import Rarity, TableWords
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS, NEGATIONS, NEUTRAL_WORDS, QUESTION_WORDS
@@ -72,6 +73,11 @@ class TokenizedTexts:
     def codes(self) -> Codes:
         """The model numbers, dates and so on of each text."""
         return find_codes(self.runs, self.inner, self.vocabulary)
+
+    @cached_property
+    def digits(self) -> Digits:
+        """The words of digits of each text."""
+        return find_digits(self.words, self.vocabulary)
 
     @cached_property
     def named(self) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from dlcli.core.text.tokens import IDEOGRAPH, words_of_run
 
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
 _THOUSANDS = re.compile(r"[-]?\d{1,3}(,\d{3})+(\.\d+)?$")
+_THOUSANDS_BY_DOTS = re.compile(r"[-]?\d{1,3}(\.\d{3})+,\d+$")
 _DECIMAL_COMMA = re.compile(r"[-]?\d+,\d{1,2}$")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)$")
 _LETTERS_OR_DIGITS = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[^\w\s]+|_+")
@@ -22,6 +23,8 @@ _SPELLED = str.maketrans(
     {"ß": "ss", "ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ı": "i"}
 )
 _FRACTIONS = str.maketrans({"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8", "\u200b": " "})
+_MIXED = re.compile(r"(\d)[ ]?([½¼¾])")
+_DECIMAL = {"½": ".5", "¼": ".25", "¾": ".75"}
 _MARKS_DROPPED = ("LATIN", "GREEK", "CYRILLIC", "ARABIC", "HEBREW")
 """Scripts in which a combining mark is an accent or an optional vowel; in Devanagari and Thai it is a letter."""
 _NOT = {"cant": ("can", "not"), "cannot": ("can", "not"), "wont": ("will", "not"), "shant": ("shall", "not")}
@@ -36,7 +39,9 @@ def without_markup(text: str) -> str:
         text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(" ", text)
-    return text if text.isascii() else text.translate(_FRACTIONS)
+    if text.isascii():
+        return text
+    return _MIXED.sub(lambda found: found[1] + _DECIMAL[found[2]], text).translate(_FRACTIONS)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -52,7 +57,7 @@ def _forms(word: str) -> tuple[str, ...]:
     if word == "&":
         return ("and",)
     if not word.isascii():
-        word = _without_accents(word)
+        word = _without_accents(word.replace("°", ""))
     if "'" in word:
         return _contraction(word)
     if word in _NOT:
@@ -87,8 +92,12 @@ def _numbers(word: str) -> tuple[str, ...]:
     """Letters and digits apart, as in `330ml` and `wf6933`, since others write `330 ml` and `WF-6933`."""
     if _THOUSANDS.match(word):
         return (word.replace(",", ""),)
+    if _THOUSANDS_BY_DOTS.match(word):
+        return (word.replace(".", "").replace(",", "."),)
     if _DECIMAL_COMMA.match(word):
         return (word.replace(",", "."),)
     if (word[0] in "-." and word[1:].isdigit()) or _ORDINAL.match(word):
         return (word,)
-    return tuple(part.replace(",", "") for part in _LETTERS_OR_DIGITS.findall(word) if part not in "-.,:")
+    parts = (part.replace(",", "") for part in _LETTERS_OR_DIGITS.findall(word) if part not in "-.,:")
+    # 212.555.0199 and 1.2.3 are codes of several numbers, as 212-555-0199 is.
+    return tuple(number for part in parts for number in (part.split(".") if part.count(".") > 1 else (part,)))

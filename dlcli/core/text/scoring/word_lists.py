@@ -35,15 +35,17 @@ _ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
     "sixteenth seventeenth eighteenth nineteenth twentieth"
 )
-_ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9"}
-"""Without "i", "v" and "x", which are too often something else."""
+_TENS = ("", "x", "xx", "xxx")
+_ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
+ROMAN = {tens + ones: str(10 * ten + one) for ten, tens in enumerate(_TENS) for one, ones in enumerate(_ONES) if tens + ones}
+"""Roman numerals up to 39, as names of wars, kings, chapters and versions have them, with their digits."""
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 NUMBER_WORDS = (
     {word: str(value) for value, word in enumerate(_CARDINALS.split())}
     | {word: f"{value}{_ENDINGS.get(value, 'th')}" for value, word in enumerate(_ORDINALS.split(), start=1)}
-    | _ROMAN
+    | ROMAN
 )
-"""Numbers that are written as words or in Roman figures, with their digits: two 2, fifth 5th."""
+"""Numbers that are written as words or as Roman numerals, with their digits: two 2, fifth 5th."""
 
 _OPPOSITES = """
 on off / enable disable / enabled disabled / enabling disabling / activate deactivate / activated deactivated

@@ -1,6 +1,5 @@
-"""A pair whose texts are like different others is less likely a duplicate."""
+"""What the other pairs of a table tell of a pair, against the formulas pair by pair and text by text."""
 
-from itertools import pairwise
 from math import exp, log
 
 import numpy as np
@@ -8,12 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.scoring.crowding import COUNTED, Crowding, disagreement
+from dlcli.core.text.scoring.crowding import (
+    COUNTED,
+    LIKELY,
+    RAISED,
+    Crowding,
+    Others,
+    Weights,
+    crowding_from_dict,
+    crowding_to_dict,
+    density,
+    others,
+)
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.sentence_score import sentence_score
 from dlcli.core.text.search.neighbours import Pairs
 
-HOW = Crowding(slope=1.25, intercept=0.5, others=1.75)
+FIRST = Weights(slope=1.0, intercept=0.25, disagreement=3.0, common=0.0)
+FEW = Weights(slope=1.25, intercept=0.5, disagreement=1.75, common=-1.5)
+MANY = Weights(slope=0.75, intercept=0.25, disagreement=0.5, common=2.0)
+HOW = Crowding(FIRST, FEW, MANY)
 TEXTS = 6
 ALL = [(i, j) for j in range(TEXTS) for i in range(j)]
 some_pairs = st.dictionaries(st.sampled_from(ALL), st.integers(0, 10**6).map(lambda k: k / 10**6), min_size=1)
@@ -24,22 +37,24 @@ def as_arrays(probability: dict[tuple[int, int], float]) -> tuple[Pairs, np.ndar
     return Pairs(first, second, np.zeros(len(first), np.float32)), np.array(list(probability.values()))
 
 
-def by_hand(probability: dict[tuple[int, int], float], pair: tuple[int, int]) -> float:
-    """The disagreement of one pair, text by text."""
+def by_hand(probability: dict[tuple[int, int], float], pair: tuple[int, int]) -> tuple[float, float]:
+    """The disagreement of one pair and what its texts have in common, text by text."""
 
     def p(i: int, k: int) -> float:
         found = probability.get((min(i, k), max(i, k)), 0.0)
         return found if COUNTED <= found < 1 else 0.0
 
     i, j = pair
-    others = [(p(i, k), p(j, k)) for k in range(TEXTS) if k not in pair]
-    return sum(abs(a - b) for a, b in others) / (1 + sum(a + b for a, b in others))
+    both = [(p(i, k), p(j, k)) for k in range(TEXTS) if k not in pair]
+    return sum(abs(a - b) for a, b in both) / (1 + sum(a + b for a, b in both)), sum(min(a, b) for a, b in both)
 
 
 @given(some_pairs)
-def test_the_disagreement_is_the_formula_pair_by_pair(probability):
-    found = disagreement(*as_arrays(probability), TEXTS)
-    assert found.tolist() == pytest.approx([by_hand(probability, pair) for pair in probability], abs=1e-9)
+def test_what_others_tell_is_the_formula_pair_by_pair(probability):
+    disagreement, common = others(*as_arrays(probability), TEXTS)
+    expected = [by_hand(probability, pair) for pair in probability]
+    assert disagreement.tolist() == pytest.approx([each for each, _ in expected], abs=1e-9)
+    assert common.tolist() == pytest.approx([each for _, each in expected], abs=1e-9)
 
 
 @given(some_pairs)
@@ -47,42 +62,80 @@ def test_pairs_that_are_no_candidates_are_compared_by_the_candidates(probability
     missing = [pair for pair in ALL if pair not in probability]
     if missing:
         beside, _ = as_arrays(dict.fromkeys(missing, 0.5))
-        found = disagreement(*as_arrays(probability), TEXTS, beside)
-        assert found.tolist() == pytest.approx([by_hand(probability, pair) for pair in missing], abs=1e-9)
+        disagreement, common = others(*as_arrays(probability), TEXTS, beside)
+        found = list(zip(disagreement.tolist(), common.tolist(), strict=True))
+        assert np.array(found) == pytest.approx(np.array([by_hand(probability, pair) for pair in missing]), abs=1e-9)
 
 
-@given(st.floats(0.001, 0.999), st.floats(0, 1))
-def test_the_correction_is_the_formula(p, differing):
-    odds = HOW.slope * log(p / (1 - p)) + HOW.intercept - HOW.others * differing
-    (found,) = HOW.corrected(np.array([p]), np.array([differing]))
-    assert found == pytest.approx(1 / (1 + exp(-odds)), abs=1e-6)
-    assert HOW.corrected(np.array([0.0, 1.0]), np.array([differing, differing])).tolist() == [0.0, 1.0]
+@given(some_pairs)
+def test_density_counts_triples_of_likely_duplicates(probability):
+    likely = {pair for pair, p in probability.items() if LIKELY <= p < 1}
+    closed = sum(
+        {(i, j), (i, k), (j, k)} <= likely for k in range(TEXTS) for j in range(k) for i in range(j)
+    )  # a triangle is a closed triple of each of its three texts
+    assert density(*as_arrays(probability), TEXTS) == pytest.approx(min(1.0, log(1 + 5 * 3 * closed / TEXTS) / log(11)))
+
+
+@given(st.floats(0.001, 0.999), st.floats(0, 1), st.floats(0, 9), st.floats(0, 1))
+def test_the_correction_is_the_formula(p, differing, common, dense):
+    def between(name: str) -> float:
+        return (1 - dense) * getattr(FEW, name) + dense * getattr(MANY, name)
+
+    told = between("common") * log(1 + common) - between("disagreement") * differing
+    expected = 1 / (1 + exp(-(between("slope") * log(p / (1 - p)) + between("intercept") + told)))
+    (found,) = HOW.corrected(np.array([p]), alone(differing, common), dense)
+    assert found == pytest.approx(expected if p >= RAISED else min(p, expected), abs=1e-6)
+    certain = HOW.corrected(np.array([0.0, 1.0]), alone(*[[differing] * 2, [common] * 2]), dense)
+    assert certain.tolist() == [0.0, 1.0]
+
+
+def alone(differing, common) -> Others:
+    return Others(np.atleast_1d(np.array(differing, float)), np.atleast_1d(np.array(common, float)))
+
+
+@given(some_pairs)
+def test_the_density_of_a_table_is_that_of_pairs_that_are_likely_by_the_first_weights(probability):
+    pairs, p = as_arrays(probability)
+    told = others(pairs, p, TEXTS)
+    first = Crowding(FIRST, FIRST, FIRST).corrected(p, told, 0.0)
+    assert HOW.density(pairs, p, told, TEXTS) == density(pairs, first, TEXTS)
+
+
+def by_pair(probability: dict[tuple[int, int], float]) -> dict[tuple[int, int], tuple[float, float]]:
+    told = others(*as_arrays(probability), TEXTS)
+    return dict(zip(probability, zip(*(part.tolist() for part in told), strict=True), strict=True))
 
 
 @given(some_pairs, st.randoms())
 def test_no_order_of_the_pairs_changes_a_bit(probability, random):
     items = list(probability.items())
     random.shuffle(items)
-    found = dict(zip(probability, disagreement(*as_arrays(probability), TEXTS).tolist(), strict=True))
-    shuffled = dict(items)
-    assert dict(zip(shuffled, disagreement(*as_arrays(shuffled), TEXTS).tolist(), strict=True)) == found
+    assert by_pair(dict(items)) == by_pair(probability)
+    assert density(*as_arrays(dict(items)), TEXTS) == density(*as_arrays(probability), TEXTS)
 
 
 @given(some_pairs)
 def test_pairs_below_what_counts_may_be_missing(probability):
     kept = {pair: p for pair, p in probability.items() if p >= COUNTED}
     if kept:
-        every = dict(zip(probability, disagreement(*as_arrays(probability), TEXTS).tolist(), strict=True))
-        few = disagreement(*as_arrays(kept), TEXTS).tolist()
-        assert few == [every[pair] for pair in kept]
+        every = by_pair(probability)
+        assert by_pair(kept) == {pair: every[pair] for pair in kept}
+        assert density(*as_arrays(kept), TEXTS) == density(*as_arrays(probability), TEXTS)
 
 
 def test_members_of_one_group_agree_and_links_of_a_chain_do_not():
-    group = disagreement(*as_arrays(dict.fromkeys(ALL, 0.6)), TEXTS)
-    chain = disagreement(*as_arrays({(k, k + 1): 0.6 for k in range(TEXTS - 1)}), TEXTS)
-    np.testing.assert_array_equal(group, 0.0)
-    assert chain[1:-1].tolist() == pytest.approx(3 * [1.2 / 2.2])
-    assert disagreement(*as_arrays({(0, 1): 0.6}), TEXTS).tolist() == [0.0]
+    group = others(*as_arrays(dict.fromkeys(ALL, 0.6)), TEXTS)
+    chain = others(*as_arrays({(k, k + 1): 0.6 for k in range(TEXTS - 1)}), TEXTS)
+    np.testing.assert_array_equal(group.disagreement, 0.0)
+    assert group.common.tolist() == pytest.approx([0.6 * (TEXTS - 2)] * len(ALL))
+    assert chain.disagreement[1:-1].tolist() == pytest.approx(3 * [1.2 / 2.2])
+    np.testing.assert_array_equal(chain.common, 0.0)
+    assert others(*as_arrays({(0, 1): 0.6}), TEXTS).disagreement.tolist() == [0.0]
+
+
+def test_a_pair_of_a_large_group_gains_where_groups_are_large_and_loses_where_they_are_not():
+    told = alone([0.0], [4.0])
+    assert HOW.corrected(np.array([0.3]), told, 1.0) > 0.3 > HOW.corrected(np.array([0.3]), told, 0.0)
 
 
 def test_hundreds_of_others_are_estimated_from_a_part_of_them():
@@ -92,19 +145,18 @@ def test_hundreds_of_others_are_estimated_from_a_part_of_them():
     probability |= {(0, k): round(float(rng.uniform(0.2, 0.9)), 6) for k in of_first}
     probability |= {(1, k): probability.get((0, k), 0.7) for k in of_second}
     ordered = dict(sorted(probability.items()))
-    (found, *_), total = disagreement(*as_arrays(ordered), n), sum(probability.values()) - 0.5
+    told, total = others(*as_arrays(ordered), n), sum(probability.values()) - 0.5
     differing = sum(probability[0, k] for k in of_first - of_second) + sum(probability[1, k] for k in of_second - of_first)
-    assert found == pytest.approx(differing / (1 + total), rel=0.15)
+    assert told.disagreement[0] == pytest.approx(differing / (1 + total), rel=0.15)
+    assert told.common[0] == pytest.approx((total - differing) / 2, rel=0.15)
     same = {(0, 1): 0.5} | {(j, k): 0.6 for j in (0, 1) for k in of_first}
-    assert disagreement(*as_arrays(dict(sorted(same.items()))), n)[0] == 0.0
+    told = others(*as_arrays(dict(sorted(same.items()))), n)
+    assert told.disagreement[0] == 0.0
+    assert told.common[0] == pytest.approx(0.6 * wide)
 
 
 @pytest.mark.parametrize("how", [HOW, built_in().crowding, sentence_score().crowding])
-def test_what_may_reach_a_probability_is_kept(how: Crowding):
-    assert how.slope > 0 and how.others >= 0
-    grid = np.arange(1, 10**6) / 10**6
-    corrected = how.corrected(grid, np.zeros(len(grid)))
-    for wanted in (0.05, 0.175, 0.35, 0.5, 0.95):
-        assert (grid[corrected >= wanted] >= how.smallest_reaching(wanted)).all()
-    assert all(how.smallest_reaching(a) <= how.smallest_reaching(b) for a, b in pairwise((0.0, 0.1, 0.35, 0.9, 1.0)))
-    assert how.smallest_reaching(0.0) == 0.0
+def test_weights_are_saved_as_they_are(how: Crowding):
+    assert crowding_from_dict(crowding_to_dict(how)) == how
+    assert all(weights.slope > 0 and weights.disagreement >= 0 for weights in (how.first, how.few, how.many))
+    assert how.first.common == 0 and how.few.common < how.many.common

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.alignment import _judge
 from dlcli.core.text.scoring.features import FEATURES, NAMES, least_trigram_overlap, pair_features, trigram_overlap
+from dlcli.core.text.scoring.one_of_few import differ_in_kind
 from dlcli.core.text.scoring.rarity import Rarity, TableWords, count_words, word_hash
 from dlcli.core.text.scoring.similar_words import MATCHED, similarity
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
@@ -104,8 +105,8 @@ def has_digit(word):
 
 
 def missing(text, order):
-    """How many codes of a text are nowhere in the words of another text, in a row."""
-    return sum(all(order[k : k + len(code)] != list(code) for k in range(len(order))) for code in codes(text))
+    """The codes of a text that are nowhere in the words of another text, in a row."""
+    return [code for code in codes(text) if all(order[k : k + len(code)] != list(code) for k in range(len(order)))]
 
 
 def weight(word):
@@ -222,13 +223,16 @@ def by_definition(text_a, text_b):
         "vector_cosine": cosine(a, b) if min(known_share(a), known_share(b)) >= 1 / 3 else float("nan"),
         "unmatched_cosine": cosine(*free),
         "known_share": min(known_share(a), known_share(b)),
-        "opposite": any(are_opposite(word, other) for word in a - b for other in b - a),
+        "opposite": any(are_opposite(word, other) or differ_in_kind(word, other) for word in a - b for other in b - a),
         "length": log(1 + min(len(order_a), len(order_b))),
         "numbers_shared": log(1 + len(digits & a & b)),
         "numbers_differing": log(1 + len(digits & (free[0] | free[1]))),
         "numbers_swapped": log(1 + min(len(digits & free[0]), len(digits & free[1]))),
-        "codes_differing": log(1 + sum(codes_left)),
-        "codes_swapped": log(1 + min(codes_left)),
+        "codes_differing": log(1 + sum(map(len, codes_left))),
+        "codes_swapped": log(1 + min(map(len, codes_left))),
+        "codes_share": min(
+            1, *(share(sum(rare(set(code)) for code in left), rare(own)) for left, own in zip(codes_left, (a, b), strict=True))
+        ),
         "names_shared": log(1 + max(len(names_a & b), len(names_b & a))),
         "names_differing": log(1 + len(names_a - b) + len(names_b - a)),
         "names_swapped": log(1 + min(len(names_a - b), len(names_b - a))),
@@ -330,6 +334,47 @@ def test_a_known_word_is_a_slip_only_for_a_far_more_frequent_one(a, b, expected)
 
 
 @pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("call 030 1234567", "call 030/123 45 67", True),
+        ("call (212) 555-0199", "call 212.555.0199", True),
+        ("20240102 log", "2024-01-02 log", True),
+        ("stock of 10 000", "stock of 10000", True),
+        ("call 030 1234567", "call 030/123 45 76", False),
+        ("flat 1 12345", "flat 11 2345", False),
+        ("section 1 1", "section 11", False),
+    ],
+)
+def test_numbers_that_are_cut_in_other_places_are_the_same_ones(a, b, same):
+    found = dict(zip(NAMES, row(a, b).tolist(), strict=True))
+    assert (found["numbers_differing"] == 0) is same
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "opposite", "lost"),
+    [
+        ("tablets of 500 mg", "tablets of 500 g", True, True),
+        ("tablets of 500 mg", "tablets of 500 milligrams", False, False),
+        ("oven at 180°C", "oven at 180 °F", True, True),
+        ("oven at 180°C", "oven at 180 c", False, False),
+        ("trial of 6 days", "trial of 6 weeks", True, True),
+        ("crusade I", "crusade II", True, True),
+        ("crusade III", "crusade 3", False, False),
+        ("show if p ≤ 3", "show if p ≥ 3", True, True),
+        ("fee of €5", "fee of 5 euros", False, False),
+        ("fee of €5", "fee of £5", True, True),
+        ("hall A", "hall B", True, True),
+        ("weighs 1.000,50 kg", "weighs 1,000.50 kg", False, False),
+        ("holds 2½ l", "holds 2.5 liters", False, False),
+    ],
+)
+def test_units_signs_and_numerals_differ_unless_they_are_names_of_one_thing(a, b, opposite, lost):
+    found = dict(zip(NAMES, row(a, b).tolist(), strict=True))
+    assert found["opposite"] == opposite
+    assert (found["rarest_unmatched_high"] > 0) is lost
+
+
+@pytest.mark.parametrize(
     ("a", "b", "differing", "swapped"),
     [
         ("due 2024-01-02", "due 2024-02-01", 2, 1),
@@ -337,7 +382,8 @@ def test_a_known_word_is_a_slip_only_for_a_far_more_frequent_one(a, b, expected)
         ("tv LC-40LE830U", "tv LC40LE-830U", 0, 0),
         ("tv LC-40LE830U", "tv LC-40LE", 1, 0),
         ("4-methyl-(2-ethyl)benzene", "2-methyl-(4-ethyl)benzene", 2, 1),
-        ("tel 030/123-45", "tel 030 12345", 1, 0),
+        ("rel 03/12-4", "rel 03 124", 1, 0),
+        ("tel 030/123-45", "tel 030123 45", 0, 0),
         ("no code 7 here", "no code 8 here", 0, 0),
         ("在2023年学习", "在2024年学习", 0, 0),
     ],

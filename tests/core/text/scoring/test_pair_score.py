@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dlcli.core.evaluation import metrics
 from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
 from dlcli.core.proportion import effective_share
-from dlcli.core.text.scoring.crowding import Crowding
+from dlcli.core.text.scoring.crowding import Crowding, Weights
 from dlcli.core.text.scoring.features import FEATURES, NAMES
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.core.text.scoring.pair_score import FILE, LONG, built_in, built_in_threshold_counts, from_dict, to_dict
@@ -133,7 +133,8 @@ def test_features_of_another_width_are_refused():
 
 
 def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
-    model = replace(built_in(), in_table=replace(built_in().in_table, intercept=0.25), crowding=Crowding(1.5, -0.5, 2.0))
+    crowding = Crowding(Weights(1.5, -0.5, 2.0, 0.0), Weights(1.25, 0.5, 1.0, -1.0), Weights(0.75, 0.25, 0.5, 1.5))
+    model = replace(built_in(), in_table=replace(built_in().in_table, intercept=0.25), crowding=crowding)
     card = json.loads(json.dumps(to_dict(model, seed=1)))
     again = from_dict(card)
     assert again.in_table.intercept == 0.25
