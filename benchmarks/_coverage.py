@@ -17,7 +17,7 @@ from scipy.special import expit, ndtr, ndtri
 from benchmarks import _classes, _masks, _scores
 from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.areas import Areas, grouped_areas
-from dlcli.core.evaluation.calibration import expected_error
+from dlcli.core.evaluation.calibration import BINS, expected_error
 from dlcli.core.grouped import difference_of, grouped_share, mean_share
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.measures import evaluate_pairs
@@ -195,14 +195,40 @@ def area(random: Random, setting: tuple[float, ...]) -> bool | None:
 
 
 _MIDDLES = (np.arange(5) + 0.5) / 5 * 0.7 + 0.3
+_GAPS = np.array([[1, 1, 1, 1, 1], [1, -1, 1, -1, 1], [2, 1.5, 1, 0.5, 0], [0, 0, 0, 2.5, 2.5], [0, 0, 0, 0, 5]])
+"""How the error is spread over bins, each with a mean of 1: alike, both ways, decreasing, on two, on one."""
 
 
 def calibration(random: Random, setting: tuple[float, ...]) -> bool | None:
-    """Confidences in five bins, all too high by the same amount, the true error."""
-    truth, n = setting
-    confidence = random.choice(_MIDDLES, int(n))
-    correct = random.random(int(n)) < confidence - truth
-    return holds(expected_error(confidence, correct, seed=int(random.integers(1 << 30))), truth)
+    """Confidences in five bins, wrong by `_GAPS` times the true error; labels of a group hang together (probit, 0.5)."""
+    truth, shape, n, size = setting
+    place = random.integers(5, size=int(n))
+    group = np.arange(int(n)) // int(size) if size else None
+    own, of_group = random.normal(size=(2, int(n)))
+    level = ndtr(own) if group is None else ndtr((own + of_group[group]) / sqrt(2))
+    correct = level < _MIDDLES[place] - truth * _GAPS[int(shape)][place]
+    return holds(expected_error(_MIDDLES[place], correct, group=group, seed=int(random.integers(1 << 30))), truth)
+
+
+@lru_cache
+def _network_error(wanted: float, times: float) -> float:
+    """The expected calibration error of the network of `_margins`, whose confidence is sigmoid(times |z|)."""
+    margin = _margins(wanted, times)[0]
+    z = margin + np.linspace(-18, 18, 2_000_001)
+    weight = np.exp(-(((z - margin) / 2) ** 2) / 2)
+    confidence = expit(times * np.abs(z))
+    bins = np.ceil(confidence * BINS).astype(np.int64)
+    gaps = np.bincount(bins, weight * (confidence - expit(np.abs(z))))
+    return float(np.abs(gaps).sum() / weight.sum())
+
+
+def network_calibration(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """A network with this accuracy on n images, whose logits are too large by a factor, or too small, or right."""
+    wanted, n, times = setting
+    z = _margins(wanted, times)[0] + 2 * random.normal(size=int(n))
+    correct = random.random(int(n)) < expit(np.abs(z))
+    found = expected_error(expit(times * np.abs(z)), correct, seed=int(random.integers(1 << 30)))
+    return holds(found, _network_error(wanted, times))
 
 
 _UNEVEN = (60, *[4] * 60)
@@ -420,8 +446,13 @@ def _sets() -> Iterator[Figure]:
     tried = tuple((a, float(m), float(n), s) for s in (1.0, 2.0, 0.5) for a in (0.7, 0.9, 0.97, 0.998) for m, n in sizes)
     delong = "DeLong et al. (1988), Biometrics 44"
     yield Figure("AUC", "a proportion with DeLong's variance", delong, tried, area, 100, 0.93, longer=1000, mistakes=_missing)
-    debiased = "test inversion, debiased"
-    yield Figure("ECE", debiased, "Kumar et al. (2019), NeurIPS", _grid((0.02, 0.05, 0.18), (100, 600)), calibration, 80, 0.9)
+    debiased, kumar = "test inversion, debiased", "Kumar et al. (2019), NeurIPS"
+    tried = _grid((0.02, 0.05, 0.18), tuple(range(len(_GAPS))), (100, 1000), (0,))
+    yield Figure("ECE", debiased, kumar, tried, calibration, 8, 0.93, longer=1000)
+    tried = _grid((0.02, 0.18), (0, 2, 4), (200, 1000), (5,))
+    yield Figure("ECE by group", debiased, kumar, tried, calibration, 8, 0.93, longer=300)
+    tried = _grid((0.8, 0.9, 0.98, 0.998), (100, 1000), (0.5, 1, 3))
+    yield Figure("ECE of a network", debiased, kumar, tried, network_calibration, 8, 0.93, longer=300, mistakes=_wrong)
     exact = "Clopper-Pearson at 0.05 / k"
     yield Figure("worst class, worst slice", exact, "Bonferroni", _grid((2, 10, 100), (0.5, 0.9, 0.99)), worst, 300, 0.95)
     yield Figure("share by group", groups_of, "", _grid((2, 15), (0.6, 0.9), (100, 800)), groups, 500, 0.93)

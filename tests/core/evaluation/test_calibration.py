@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from dlcli.core.evaluation.calibration import expected_error, reliability
 
@@ -45,17 +46,48 @@ def test_closed_form():
     found = expected_error(np.full(100, 0.8), np.arange(100) < 60, seed=0)
     # One bin of which 60 are right: the noise has a standard deviation of 0.05, far below the gap of 0.2, and adds nothing.
     assert found.value == pytest.approx(0.2, abs=0.003)
-    # The gap is normal, so a test at 1% on each side is 2.33 standard deviations wide.
-    assert (found.low, found.high) == (
-        pytest.approx(0.2 - 2.33 * 0.049, abs=0.012),
-        pytest.approx(0.2 + 2.33 * 0.049, abs=0.012),
-    )
+    # The error is the confidence minus a share, of which the interval by normal tests is Wilson's.
+    share = binomtest(60, 100).proportion_ci(method="wilson")
+    assert (found.low, found.high) == (pytest.approx(0.8 - share.high, abs=0.012), pytest.approx(0.8 - share.low, abs=0.012))
+
+
+def test_how_many_examples_a_bin_has_varies_too():
+    """A fifth has confidence 0.93, of which a third is right; the others are certain: the error is the mean of 0.93 - y."""
+    confidence, correct = np.repeat([0.93, 1.0], [200, 800]), np.repeat([True, False, True], [66, 134, 800])
+    each = confidence - correct
+    half = 1.96 * each.std() / np.sqrt(len(each))
+    found = expected_error(confidence, correct, seed=0)
+    assert found.value == pytest.approx(0.12, abs=0.002)
+    assert (found.low, found.high) == (pytest.approx(0.12 - half, abs=0.003), pytest.approx(0.12 + half, abs=0.003))
 
 
 def test_certainty_without_a_mistake_has_no_error_and_no_bound_of_zero():
     found = expected_error(np.ones(50), np.ones(50, bool), seed=0)
     assert (found.value, found.low) == (0, 0)
     assert expected_error(np.full(50, 0.99), np.ones(50, bool), seed=0).high > 0.01
+
+
+def test_without_a_mistake_the_error_may_be_that_of_the_accuracy():
+    """Of 100 examples without a mistake up to 3% of all are wrong (1 - 0.05^(1/100)), however sure the network is."""
+    sure, right = np.full(100, 0.99999), np.ones(100, bool)
+    for group in (None, np.arange(100)):
+        found = expected_error(sure, right, group=group, seed=0)
+        assert found.low <= found.value < 1e-4 and 1 - 0.05 ** (1 / 100) < found.high < 0.05
+
+
+def test_a_calibrated_network_without_a_mistake_may_have_no_error():
+    """At a confidence of 0.99, 37% of samples of 100 have no mistake."""
+    for confidence, correct in ((0.99, True), (0.01, False)):
+        found = expected_error(np.full(100, confidence), np.full(100, correct), seed=0)
+        assert found.low == 0 and found.high > 1 - 0.05 ** (1 / 100) - 0.01
+
+
+@given(PAIRS, st.booleans())
+def test_the_interval_holds_the_value_and_lies_within_0_and_1(pairs, grouped):
+    confidence, correct = np.array([c for c, _ in pairs]), np.array([r for _, r in pairs])
+    group = np.arange(len(pairs)) // 2 if grouped else None
+    found = expected_error(confidence, correct, group=group, seed=0)
+    assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 @pytest.mark.parametrize("tilt", [0.03, 0.1])
