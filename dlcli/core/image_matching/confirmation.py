@@ -25,7 +25,7 @@ _MIN_DETAIL = 4.0
 """Smallest standard deviation, in grey levels, beyond a smooth gradient."""
 _NOISE, _NOISE_OF_FEW = 4.0, 8.0
 """Standard deviation, in grey levels, of what compression adds, and that in images of few pixels, which nothing averages."""
-_FEW = 48
+FEW = 48
 """Fewer pixels than these along a side are few."""
 _COARSE, _MIDDLE, _FINE = (16, 0.7), (24, 0.75), (48, 0.85)
 """Numbers of samples, and the correlation from which on a candidate is looked at further."""
@@ -151,7 +151,7 @@ def _agreement(grey: NDArray[np.uint8], sizes: NDArray[np.integer], pairs: Align
         first, second = overlapping_patches(grey, pairs.take(which), samples)
         a, b = standardised(first), standardised(second)
         correlation[which] = (a * b).mean((1, 2))
-        level = np.where(np.minimum(*pixels)[which] < _FEW, np.float32(_NOISE_OF_FEW), np.float32(_NOISE))
+        level = np.where(np.minimum(*pixels)[which] < FEW, np.float32(_NOISE_OF_FEW), np.float32(_NOISE))
         noise = level / np.maximum(np.minimum(first.std((1, 2)), second.std((1, 2))), np.float32(1e-3))
         accepted[which] = (
             (correlation[which] >= MIN_CORRELATION)

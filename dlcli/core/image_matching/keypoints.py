@@ -24,7 +24,8 @@ _FAINTEST = 0.8
 """Smallest difference of Gaussians of a keypoint, in grey levels."""
 _FREQUENCIES = tuple((v, u) for s in range(1, 11) for v in range(s + 1) if (u := s - v) < 6 and v < 6)[:30]
 BITS = len(_FREQUENCIES) + 1
-_FLIPS = 3
+FLIPS = 3
+"""Of the bits of a code the least certain ones, which are looked up both ways."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Keypoints:
         x: Distance from the left edge in pixels of the canvas, (k,).
         y: Distance from the top, (k,).
         codes: Binary codes, (k,).
-        unsure: The codes with their least certain bits flipped in all ways, (k, 2**_FLIPS); the first is the code itself.
+        unsure: The codes with their least certain bits flipped in all ways, (k, 2**flips); the first is the code itself.
         width: Width of the canvas.
         height: Height of the canvas.
     """
@@ -58,7 +59,7 @@ def canvas_shape(width: int, height: int, scale: float = 1.0) -> tuple[int, int]
     return round(SIDE * scale / ratio), round(SIDE * scale * ratio)
 
 
-def find_keypoints(grey: Floats, width: int, height: int, scale: float) -> Keypoints:
+def find_keypoints(grey: Floats, width: int, height: int, scale: float, flips: int = FLIPS) -> Keypoints:
     """Find the keypoints of an image.
 
     Args:
@@ -66,6 +67,7 @@ def find_keypoints(grey: Floats, width: int, height: int, scale: float) -> Keypo
         width: Width of the image itself.
         height: Its height.
         scale: Magnification of the canvas.
+        flips: How many bits of a code are unsure.
 
     Returns:
         The strongest keypoints.
@@ -81,7 +83,7 @@ def find_keypoints(grey: Floats, width: int, height: int, scale: float) -> Keypo
     signs = np.concatenate([found > 0, bright[:, None]], axis=1)
     codes = signs @ (1 << np.arange(BITS, dtype=np.int32))
     middle = np.float32(0.5)
-    return Keypoints(x + middle, y + middle, codes, _variants(codes, found), columns, rows)
+    return Keypoints(x + middle, y + middle, codes, _variants(codes, found, flips), columns, rows)
 
 
 def mirrored(codes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -133,10 +135,10 @@ def _deviations() -> Floats:
     return np.array([1 / np.hypot(v, u) for v, u in _FREQUENCIES], np.float32)
 
 
-def _variants(codes: NDArray[np.int32], found: Floats) -> NDArray[np.int32]:
-    least = np.argsort(np.abs(found) / _deviations(), axis=1, kind="stable")[:, :_FLIPS]
-    flips = (1 << least).astype(np.int32)
+def _variants(codes: NDArray[np.int32], found: Floats, flips: int) -> NDArray[np.int32]:
+    least = np.argsort(np.abs(found) / _deviations(), axis=1, kind="stable")[:, :flips]
+    changes = (1 << least).astype(np.int32)
     variants = codes[:, None]
-    for k in range(_FLIPS):
-        variants = np.concatenate([variants, variants ^ flips[:, k : k + 1]], axis=1)
+    for k in range(flips):
+        variants = np.concatenate([variants, variants ^ changes[:, k : k + 1]], axis=1)
     return variants

@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
-from dlcli.core.image_matching.alignments import join_alignments
-from dlcli.core.image_matching.confirmation import confirm
+from dlcli.core.image_matching.alignments import Alignments, join_alignments
+from dlcli.core.image_matching.confirmation import FEW, confirm
 from dlcli.core.image_matching.shared_keypoints import shared_keypoint_pairs
 from dlcli.core.image_matching.twins import grey_copies
 from dlcli.core.image_matching.whole_images import image_hashes, pairs_between
@@ -17,6 +17,8 @@ from dlcli.support.reporter import SILENT, Reporter
 
 SMALL = 28
 """Below this height or width only equal pixels count, also mirrored: too few are left to align crops by."""
+_LOOK_ALIKES = 4
+"""Candidates beyond the first of each image, for an image, from which on look-alikes are common."""
 
 
 class NearDuplicates(NamedTuple):
@@ -73,6 +75,9 @@ def _near(x: Tensor, others: Tensor, report: Reporter) -> dict[int, int]:
         candidates = pairs_between(image_hashes(grey), image_hashes(beside))
         with report.task("looking for copies, images", total=len(both)) as task:
             shared = shared_keypoint_pairs(both, sizes, task)
+        if min(height, width) < FEW and _few_look_alikes(shared, len(both)):
+            with report.task("looking for compressed crops, images", total=len(both)) as task:
+                shared = join_alignments([shared, shared_keypoint_pairs(both, sizes, task, loose=True)])
         candidates = join_alignments([candidates, shared.take((shared.first < n) != (shared.second < n))])
         with report.task("comparing, pairs") as task:
             near = confirm(both, sizes, candidates, task)
@@ -82,3 +87,9 @@ def _near(x: Tensor, others: Tensor, report: Reporter) -> dict[int, int]:
         if first not in found or score > found[first][0]:
             found[first] = (score, second)
     return {first: second for first, (_, second) in found.items()}
+
+
+def _few_look_alikes(pairs: Alignments, images: int) -> bool:
+    """Whether hardly more pairs share keypoints than there can be copies."""
+    different = int(np.unique(np.stack([pairs.first, pairs.second]), axis=1).shape[1])
+    return different <= (1 + _LOOK_ALIKES) * images

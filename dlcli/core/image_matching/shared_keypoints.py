@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.image_matching.alignments import Alignments, Numbers, join_alignments, no_alignments
-from dlcli.core.image_matching.keypoints import SCALES, Keypoints, find_keypoints, mirrored
+from dlcli.core.image_matching.keypoints import FLIPS, SCALES, Keypoints, find_keypoints, mirrored
 from dlcli.core.image_matching.resampling import Floats
 from dlcli.support.reporter import Task
 
@@ -17,6 +17,8 @@ _CROWDED = 256
 """Codes that more keypoints than this share are not looked up, for they say little."""
 _VOTES = 3
 """Fewest keypoints that agree."""
+_LOOSE_FLIPS, _LOOSE_VOTES = 6, 2
+"""Unsure bits of a code, and fewest keypoints that agree, of images of which compression changes most keypoints."""
 _BIN = 8.0
 """Shifts that agree differ by less than this, in pixels of the canvas."""
 
@@ -62,20 +64,23 @@ class _Votes:
         return _Votes(*(values[which] for values in vars(self).values()))
 
 
-def shared_keypoint_pairs(grey: NDArray[np.uint8], sizes: NDArray[np.integer], task: Task) -> Alignments:
+def shared_keypoint_pairs(
+    grey: NDArray[np.uint8], sizes: NDArray[np.integer], task: Task, *, loose: bool = False
+) -> Alignments:
     """Find pairs of images that share keypoints in the same arrangement.
 
     Args:
         grey: Grey copies of the images, (n, side, side).
         sizes: Widths and heights of the images, (n, 2).
         task: Counts the images.
+        loose: Whether fewer keypoints have to agree, and in fewer bits, which finds many times as many pairs.
 
     Returns:
         The pairs, with the alignment that most keypoints agree on; a pair may occur once per scale and side.
     """
-    found = []
+    found, (flips, least) = [], (_LOOSE_FLIPS, _LOOSE_VOTES) if loose else (FLIPS, _VOTES)
     for image, (width, height) in zip(grey, sizes.tolist(), strict=True):
-        found.append([find_keypoints(image.astype(np.float32), width, height, scale) for scale in SCALES])
+        found.append([find_keypoints(image.astype(np.float32), width, height, scale, flips) for scale in SCALES])
         task.advance()
     if not found:
         return no_alignments()
@@ -84,7 +89,8 @@ def shared_keypoint_pairs(grey: NDArray[np.uint8], sizes: NDArray[np.integer], t
     for start, level in product(range(0, len(found), _BLOCK), range(len(SCALES))):
         points = [scales[level] for scales in found[start : start + _BLOCK]]
         for mirror in (False, True):
-            parts.append(_alignments(_best(_votes(index, _make_query(points, start, mirror))), index, SCALES[level], mirror))
+            votes = _votes(index, _make_query(points, start, mirror), least)
+            parts.append(_alignments(_best(votes, least), index, SCALES[level], mirror))
     return join_alignments(parts)
 
 
@@ -109,7 +115,7 @@ def _images(points: list[Keypoints], start: int) -> Numbers:
     return np.repeat(np.arange(start, start + len(points)), [len(one.codes) for one in points])
 
 
-def _votes(index: _Index, query: _Query) -> _Votes:
+def _votes(index: _Index, query: _Query, least: int) -> _Votes:
     """Match the keypoints, keeping pairs of images with enough matches."""
     codes = query.codes.ravel()
     place = np.searchsorted(index.codes, codes).clip(max=max(len(index.codes) - 1, 0))
@@ -119,20 +125,20 @@ def _votes(index: _Index, query: _Query) -> _Votes:
     entry = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
     asked, found = query.image[point], index.image[entry]
     pair = asked * len(index.canvas) + found
-    kept = np.flatnonzero(np.isin(pair, _frequent(pair[asked != found])))
+    kept = np.flatnonzero(np.isin(pair, _frequent(pair[asked != found], least)))
     point, entry = point[kept], entry[kept]
     return _Votes(asked[kept], found[kept], query.x[point] - index.x[entry], query.y[point] - index.y[entry])
 
 
-def _frequent(values: Numbers) -> Numbers:
-    """The values that occur at least `_VOTES` times."""
+def _frequent(values: Numbers, least: int) -> Numbers:
+    """The values that occur at least `least` times."""
     ordered = np.sort(values)
-    ends = ordered[_VOTES - 1 :]
+    ends = ordered[least - 1 :]
     return np.unique(ends[ends == ordered[: len(ends)]])
 
 
-def _best(votes: _Votes) -> _Votes:
-    """For each pair of images the mean of the shifts that most keypoints agree on, if they are enough.
+def _best(votes: _Votes, least: int) -> _Votes:
+    """For each pair of images the mean of the shifts that most keypoints agree on, if they are at least `least`.
 
     Shifts agree if they fall into the same bin; the bins overlap by half, so that none is cut by a border.
     """
@@ -141,7 +147,7 @@ def _best(votes: _Votes) -> _Votes:
         bins = np.stack([votes.query, votes.found, _bin(votes.across, dx), _bin(votes.along, dy)], axis=1)
         groups, place, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
         means = [np.bincount(place.ravel(), shift, len(groups)) / counts for shift in (votes.across, votes.along)]
-        enough = counts >= _VOTES
+        enough = counts >= least
         rows.append(np.column_stack([groups[:, :2], counts, *means])[enough])
     table = np.concatenate(rows)
     table = table[np.lexsort((table[:, 4], table[:, 3], -table[:, 2], table[:, 1], table[:, 0]))]

@@ -40,6 +40,18 @@ def test_copies_are_found_and_others_are_not():
     assert as_bytes.first.tolist() == list(range(N))
 
 
+def test_small_crops_are_found_when_they_are_compressed_after():
+    """Of 32 pixels compression leaves few keypoints as they were."""
+    scenes = [scene(k) for k in range(4 * N)]
+    train, half = stacked(scenes, 32), 2 * N
+    small = [Image.fromarray((255 * one).round().byte().permute(1, 2, 0).numpy()) for one in train]
+    crops = [one.crop((k % 5, 1, 27 + k % 5, 28)).resize((32, 32), Image.Resampling.BILINEAR) for k, one in enumerate(small)]
+    copies = [copied(one, 0) for one in crops[:half]]
+    found = duplicates_between(stacked([*copies, *small[half:]], 32), train[:half])
+    assert (found.first == found.second).all() and found.first.max() < half
+    assert len(found.first) >= 0.9 * half
+
+
 def test_of_small_images_only_equal_and_mirrored_ones_count():
     source = torch.Generator().manual_seed(0)
     train = torch.rand(20, 1, SMALL - 1, SMALL - 1, generator=source)
