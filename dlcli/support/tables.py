@@ -12,6 +12,7 @@ from typing import IO, Any
 from dlcli.support.bad_rows import BadRow
 from dlcli.support.decode import place
 from dlcli.support.errors import InputError
+from dlcli.support.json_text import without_members
 from dlcli.support.row_store import ChosenRows, made_rows
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -65,9 +66,15 @@ class Table:
         return replace(self, columns=self.columns + columns, rows=made_rows(extended, self.rows))
 
     def without(self, count: int) -> "Table":
-        """A table without its last `count` columns."""
+        """A table without its last `count` columns, which hold no objects; what is left is written back as it was."""
         rows = made_rows(lambda start, some: [row[: len(row) - count] for row in some], self.rows)
-        return replace(self, columns=self.columns[: len(self.columns) - count], rows=rows, origin=None, origin_rows=())
+        columns, dropped = self.columns[: len(self.columns) - count], frozenset(self.columns[len(self.columns) - count :])
+        origin = self.origin
+        if origin is not None and self.kind == "jsonl":
+            origin = made_rows(lambda start, some: [without_members(text, dropped) for text in some], origin)
+        elif origin is not None:
+            origin = origin.select(range(origin.num_columns - count))
+        return replace(self, columns=columns, rows=rows, origin=origin, origin_columns=max(0, self.origin_columns - count))
 
     def take(self, indices: Sequence[int]) -> "Table":
         """The rows at `indices`, which ascend."""

@@ -1,15 +1,18 @@
 """How tables are read by the options of dedupe: its own, and the one of `against`."""
 
 import csv
+import io
 import json
 
 import pytest
 
 from dlcli.core.pairs.labelled import read_labelled_pairs
+from dlcli.core.parquet import write_parquet
 from dlcli.core.text.table_head import TableFormat
 from dlcli.engines.dedupe import plan, run
-from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.dedupe import ADDED_COLUMNS, DedupeConfig
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.tables import write_jsonl
 from tests.engines.dedupe.test_engine import RecordingReporter
 
 OURS = "id,question\n1,How do I reset my password?\n2,Where is the invoice?\n"
@@ -94,6 +97,29 @@ def test_fields_of_objects_are_columns_and_lines_stay_as_they_were(tmp_path):
     assert (result.column, canonical(result)) == ("doc.title", [True, False, True])
     assert [json.loads(text) for text in result.table.origin] == rows
     assert run(DedupeConfig(table=path, column="doc.title")).rows_exact == 1
+
+
+def test_a_second_run_on_its_output_leaves_cells_as_they_were(tmp_path):
+    texts = ["Why not?", "why not", "Who is it?"]
+    path = write(tmp_path / "t.jsonl", "".join(f'{{"doc":{{"title": "{text}", "n":1.50}},  "big": 1e400}}\n' for text in texts))
+    first = run(DedupeConfig(table=path))
+    with (tmp_path / "u.jsonl").open("w") as stream:
+        write_jsonl(first.table, stream)
+    second = run(DedupeConfig(table=str(tmp_path / "u.jsonl")))
+    again = io.StringIO()
+    write_jsonl(second.table, again)
+    assert again.getvalue() == (tmp_path / "u.jsonl").read_text() and '"n":1.50},  "big": 1e400, "group"' in again.getvalue()
+    assert second.notes[0].endswith(f"computed again: {', '.join(ADDED_COLUMNS)}")
+
+
+def test_a_second_run_on_its_output_leaves_types_as_they_were(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"doc": [{"title": "Why not?", "n": 1}, {"title": "why not", "n": 2}], "k": arrow.array([1, 2], arrow.int8())}
+    parquet.write_table(arrow.table(columns), tmp_path / "t.parquet")
+    for one, other in (("t", "u"), ("u", "v")):
+        write_parquet(run(DedupeConfig(table=str(tmp_path / f"{one}.parquet"))).table, tmp_path / f"{other}.parquet")
+    given, once, twice = (parquet.read_table(tmp_path / f"{name}.parquet") for name in "tuv")
+    assert once.equals(twice) and once.select(["doc", "k"]).equals(given)
 
 
 @pytest.mark.parametrize("options", [{"keep": True}, {"pairs": True}, {"label": 1}])
