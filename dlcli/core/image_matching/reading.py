@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,12 +111,18 @@ def pixel_hash(path: Path) -> str:
     digest = hashlib.sha256()
     with open_image(path) as image:
         turn = orientation(image)
-        for frame in range(getattr(image, "n_frames", 1)):
-            image.seek(frame)
-            for layer in _exact_layers(image):
-                whole = transpose(layer, turn)
-                digest.update(f"{whole.mode} {whole.size}".encode() + whole.tobytes())
+        _add_pixels(digest, image, turn)
+        with suppress(Exception):  # at the end, or at a frame that is damaged: the file was read by its first one
+            while True:
+                image.seek(image.tell() + 1)
+                _add_pixels(digest, image, turn)
     return digest.hexdigest()
+
+
+def _add_pixels(digest: Any, image: Any, turn: int) -> None:
+    for layer in _exact_layers(image):
+        whole = transpose(layer, turn)
+        digest.update(f"{whole.mode} {whole.size}".encode() + whole.tobytes())
 
 
 def _exact_layers(image: Any) -> list[Any]:

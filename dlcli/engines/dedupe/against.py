@@ -34,12 +34,10 @@ class MergedTexts:
     Attributes:
         texts: The distinct texts of both.
         old: Index in `texts` of each earlier text.
-        fresh: Index in `texts` of each distinct text of the table; some may be earlier ones, too.
     """
 
     texts: Distinct
     old: Numbers
-    fresh: Numbers
 
     @property
     def new(self) -> NDArray[np.bool_]:
@@ -71,7 +69,7 @@ def merge_texts(ids: Sequence[str], texts: Sequence[str], fresh: Distinct, start
     row[new], priority[new] = fresh.row, fresh.priority
     row[old] = start + np.arange(len(old))
     of_row = np.append(new, -1)[fresh.of_row]
-    return MergedTexts(Distinct(every, [written[found] for found in every], of_row, row, priority, fresh.strict), old, new)
+    return MergedTexts(Distinct(every, [written[found] for found in every], of_row, row, priority, fresh.strict), old)
 
 
 def find_new_candidates(

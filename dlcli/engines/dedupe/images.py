@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.core.data.file_kinds import holds_data
 from dlcli.core.image_matching.copies import find_copies
 from dlcli.engines.dedupe.image_files import ImageFiles, distinct_images, list_images, read_folders
 from dlcli.engines.dedupe.image_groups import ImageGroups, group_images
@@ -80,8 +81,18 @@ def _check(config: DedupeConfig) -> None:
     if config.keep_rule not in _KEEP_RULES:
         hint = f"use {', '.join(_KEEP_RULES[:-1])} or {_KEEP_RULES[-1]}"
         raise UsageError("`keep_rule=max:COLUMN` does not apply to a folder of images", hint=hint)
-    if config.against is not None and not Path(config.against).is_dir():
-        raise UsageError(f"`against`: '{config.against}' is not a folder, but {config.table} is")
+    if config.against is not None:
+        _check_other(Path(str(config.table)), Path(config.against))
+
+
+def _check_other(folder: Path, other: Path) -> None:
+    """Refuse another folder that has files of the first one, each of which would be a copy of itself."""
+    if not other.is_dir():
+        raise UsageError(f"`against`: '{other}' is not a folder, but {folder} is")
+    for inner, outer in ((folder.resolve(), other.resolve()), (other.resolve(), folder.resolve())):
+        if inner.is_relative_to(outer) and all(map(holds_data, inner.relative_to(outer).parts)):
+            message = f"`against`: {other} and {folder} have files in common, which would be copies of themselves"
+            raise UsageError(message, hint="name a folder beside it, or omit `against` to compare the files with each other")
 
 
 def _table(config: DedupeConfig, files: ImageFiles, groups: ImageGroups) -> Table:

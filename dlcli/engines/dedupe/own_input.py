@@ -11,6 +11,8 @@ from dlcli.support.in_memory import InMemory
 
 _ONLY_SOME = ("keep", "pairs", "label")
 """The options with which the output lacks rows of the table."""
+_FOLDERS = ("index",)
+"""The outputs that are no files."""
 _HINT = "write to another file"
 
 
@@ -18,8 +20,8 @@ def check_no_rows_lost(config: DedupeConfig) -> None:
     """Raise UsageError if a file that is written would replace an input file without having all its rows, or another output."""
     fields = list(declared(config))
     inputs = {item.name: getattr(config, item.name) for item, details in fields if details.reads}
-    outputs = {item.name: getattr(config, item.name) for item, details in fields if details.writes}
-    outputs = {name: path for name, path in outputs.items() if path is not None}
+    written = {item.name: getattr(config, item.name) for item, details in fields if details.writes}
+    outputs = {name: path for name, path in written.items() if path is not None and name not in _FOLDERS}
     for name, path in outputs.items():
         for other, source in inputs.items():
             if _same_file(source, path):

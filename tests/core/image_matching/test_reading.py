@@ -94,6 +94,11 @@ def test_animations_with_the_same_first_frame_are_told_apart(tmp_path: Path):
         frames[0].save(tmp_path / f"{name}.gif", save_all=True, append_images=rest, comment=name.encode())
     a, b, c = (pixel_hash(tmp_path / f"{name}.gif") for name in "abc")
     assert a == c != b
+    whole = (tmp_path / "a.gif").read_bytes()
+    for length in range(len(whole) // 2, len(whole)):
+        (tmp_path / "cut.gif").write_bytes(whole[:length])
+        if isinstance(read_image(tmp_path / "cut.gif"), ReadImage):
+            assert pixel_hash(tmp_path / "cut.gif"), "a later frame that is damaged is no error"
 
 
 @pytest.mark.parametrize(

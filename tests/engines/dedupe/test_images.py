@@ -190,6 +190,17 @@ def test_files_of_another_folder_are_canonical(photos: Path, tmp_path: Path):
     assert len(run(photos, against=str(tmp_path), keep=True).table.rows) == 1
 
 
+def test_a_folder_is_not_compared_with_itself(photos: Path, tmp_path: Path):
+    (tmp_path / "link").symlink_to(photos)
+    for one, other in ((photos, photos), (photos, photos / "more"), (photos / "more", photos), (photos, tmp_path / "link")):
+        for entry in (dedupe.run, dedupe.plan):
+            with pytest.raises(UsageError, match="`against`: .* have files in common"):
+                entry(DedupeConfig(table=str(one), against=str(other)))
+    shutil.copytree(photos / "more", tmp_path / "new")
+    shutil.copytree(photos / "more", tmp_path / "new" / ".seen")  # whose files are none of the first folder
+    assert records(run(tmp_path / "new", against=str(tmp_path / "new" / ".seen")))["same bytes.png"]["match"] == "exact"
+
+
 def test_broken_hidden_and_linked_files(tmp_path: Path):
     scene(1).save(tmp_path / "a.png")
     (tmp_path / "broken.jpg").write_bytes(b"no image")
