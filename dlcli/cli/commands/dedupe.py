@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
-from dlcli.specs.dedupe import EARLIER_COLUMN, PAIR_COLUMNS, DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe import EARLIER_COLUMN, LABEL_COLUMNS, PAIR_COLUMNS, DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import IMAGE_PAIR_COLUMNS, DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.figures import percent
@@ -41,6 +41,8 @@ def _table(result: _Result) -> TerminalTable:
         return TerminalTable(f"removed from {result.index}", tuple(result.table.columns), shown, answer=_answer(result))
     if _gives_pairs(result):
         return _found_pairs_table(result)
+    if tuple(result.table.columns) == LABEL_COLUMNS:
+        return _label_table(result)
     title = f"the largest groups in {result.source}, column '{result.column}'"
     members = _members(result)
     groups = []
@@ -70,6 +72,19 @@ def _found_pairs_table(result: DedupeResult) -> TerminalTable:
     notes = (f"Every pair: -o FILE, or a pipe: {count(len(result.table.rows), 'pair')}.", _scored(result))
     columns = ("row", "score", "the two texts of a pair")
     return _grouped(TerminalTable(title, columns, (), notes=notes, answer=_answer(result)), groups, "more pair")
+
+
+def _label_table(result: DedupeResult) -> TerminalTable:
+    """The first pairs to label, one text below the other."""
+    groups = []
+    for row in result.table.rows[:_PAIRS_KEPT]:
+        pair = dict(zip(result.table.columns, row, strict=True))
+        groups.append([(f"{pair['score']:.2f}", _shorten(pair["question1"])), ("", _shorten(pair["question2"]))])
+    pairs = count(len(result.table.rows), "pair")
+    notes = (f"Every pair, to fill in is_duplicate: -o FILE, or a pipe: {pairs}.", _scored(result))
+    title = f"pairs to label of {result.source}, column '{result.column}'"
+    table = TerminalTable(title, ("score", "the two texts of a pair"), (), notes=notes, answer=_answer(result))
+    return _grouped(table, groups, "more pair")
 
 
 def _grouped(table: TerminalTable, groups: Sequence[Sequence[tuple[str, ...]]], rest: str = "more group") -> TerminalTable:

@@ -151,6 +151,18 @@ def test_a_header_alone_gives_a_header(content: str, options: list[str], dlcli: 
     assert done.stdout.count(b"\n") == 1
 
 
+def test_a_terminal_shows_the_pairs_to_label(dlcli: Run):
+    shown = dlcli("dedupe", "questions", "--label", "12", "--format", "table", "-v").stdout.decode()
+    pairs = list(csv.DictReader(io.StringIO(dlcli("dedupe", "questions", "--label", "12").stdout.decode())))
+    found = re.findall(r"^ +(\d\.\d\d) +(\S.*\S) *\n +(\S.*\S) *$", shown, re.MULTILINE)
+    assert len(found) == 10
+    for (score, *texts), row in zip(found, pairs, strict=False):
+        assert score == f"{float(row['score']):.2f}"
+        written = (" ".join(row[name].split()) for name in ("question1", "question2"))
+        assert all(one.startswith(text.removesuffix("\u2026")) for one, text in zip(written, texts, strict=True))
+    assert "-o FILE, or a pipe: 12 pairs." in shown
+
+
 def test_a_terminal_shows_the_pairs_that_were_asked_for(dlcli: Run):
     """Each with both row numbers and its probability, as the csv has them."""
     shown = dlcli("dedupe", "questions", "--pairs", "--format", "table", "-v").stdout.decode()
