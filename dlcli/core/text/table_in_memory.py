@@ -1,7 +1,7 @@
 """Tables that a Python program holds: lists of texts, and data frames."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from dlcli.support.errors import InputError, ResourceError
@@ -33,7 +33,7 @@ def table_in_memory(spec: InMemory) -> Table:
 
 
 def _texts(spec: InMemory, value: Any) -> list[str]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Iterable):
         raise InputError(f"{spec}: is not a table", hint=_HINT)
     found = ["" if one is None else one for one in value]
     wrong = next((k for k, one in enumerate(found) if not isinstance(one, str)), None)
@@ -76,5 +76,6 @@ def _written(column: "pd.Series[Any]") -> list[str]:
     import csv
     import io
 
-    text = column.to_csv(index=False, header=False, lineterminator="\n")
+    # With both characters as line ends, cells with either of them are quoted.
+    text = column.to_csv(index=False, header=False, lineterminator="\r\n")
     return [row[0] if row else "" for row in csv.reader(io.StringIO(text, newline=""))]
