@@ -29,6 +29,22 @@ _OTHER_FILES = (
 )
 
 
+_OTHER_TEXTS = (
+    (
+        rb"<!doctype html|<html[\s>]",
+        "an HTML page",
+        "look at it: it may be an error or a login, or save the table in it as csv",
+    ),
+    (rb"<\?xml\s", "an XML document", "save it as csv, or as JSON with one object per line"),
+    (rb"\{\\rtf", "a document in Rich Text Format", "save it as csv"),
+    (rb"version https://git-lfs\.github\.com/", "a pointer of Git LFS in place of the file", "fetch it: git lfs pull"),
+)
+"""Texts that could be read as a table of a single column: how they begin, what they are, and what to do."""
+_MARK_OR_BLANKS = rb"(?i)(?:\xef\xbb\xbf)?\s*"
+START = 1024
+"""Bytes that tell what a text is."""
+
+
 _USUAL = (
     *("utf-8", "cp1252", "latin-1", "utf-16", "utf-32", "cp1250", "cp1251", "iso-8859-15", "mac-roman", "koi8-r"),
     *("shift_jis", "cp932", "euc-jp", "gbk", "gb18030", "big5", "euc-kr"),
@@ -82,6 +98,13 @@ def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], 
         fault = InputError(f"{name}: {_first(cells(text), NUL)}holds a NUL byte", hint="delete it: tr -d '\\000'")
         raise _other(name, data, encoding) or fault
     return text.removeprefix("\ufeff")
+
+
+def check_text(name: str, start: bytes) -> None:
+    """Raise InputError for a page, a document or a pointer to a file in place of a table, by its first bytes."""
+    for begins, what, hint in _OTHER_TEXTS:
+        if re.match(_MARK_OR_BLANKS + b"(?:" + begins + b")", start):
+            raise InputError(f"{name}: is not a table but {what}", hint=hint)
 
 
 def check_encoding(encoding: str | None, *, field: str = "encoding") -> str:

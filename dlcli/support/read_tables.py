@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dlcli.support.bounded_read import check_room, check_table, read_content
-from dlcli.support.decode import marked_encoding
+from dlcli.support.decode import START, check_text, marked_encoding
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.read_csv import read_csv
 from dlcli.support.read_json import read_json
@@ -45,6 +45,7 @@ def parse_table(name: str, content: bytes | Content, table_format: TableFormat =
     Raises InputError, naming file, row and column, if it cannot be read, and UsageError if Python does not know the encoding.
     """
     content = Content(content) if isinstance(content, bytes) else content
+    check_text(name, content.read(0, START))
     if content_kind(name, content) == "jsonl":
         table = read_json(name, content, table_format)
     else:

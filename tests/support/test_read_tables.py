@@ -168,6 +168,23 @@ def test_what_is_no_table_is_called_by_its_name(start: bytes, said: str):
         assert said in refusal(start + bytes(range(255, 0, -1)), name).message
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('<!DOCTYPE html>\n<html lang="en">\n<p>Not found\n', "HTML"),
+        ("\ufeff\n<HTML>\n<table><tr><td>id, text</td></tr></table>\n", "HTML"),
+        ('<?xml version="1.0"?>\n<rows>\n<row/>\n</rows>\n', "XML"),
+        ("{\\rtf1\\ansi a}\n", "Rich Text"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS"),
+    ],
+)
+def test_a_text_that_is_no_table_is_called_by_its_name(content: str, said: str):
+    for name in ("in.csv", "in", "in.tsv", "in.jsonl"):
+        assert said in refusal(content, name).message
+    assert parse(f"text\n{content.splitlines()[0]}\n", delimiter="").rows, "only at the start"
+    assert parse("<htmlx>\na\n").columns == ["<htmlx>"]
+
+
 def test_other_json_is_told_how_to_become_lines():
     for content in ('[{"a": 1}, "b"]', '[{"a": 1}', '[{"a": 1}] x', '[{"a": 1} {"a": 2}]', '{\n "a": 1\n}'):
         assert "jq" in refusal(content, "in.json").hint
