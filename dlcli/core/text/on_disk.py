@@ -1,6 +1,7 @@
 """Arrays that are written part by part and, once they are large, lie on disk and are mapped into memory."""
 
 import mmap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dlcli.support.scratch import RawFile, scratch_file
 
 _IN_MEMORY = 1 << 24
 """Bytes up to which an array stays in memory."""
+_SMALL = 4096
 _ROWS = 1 << 8
 """Rows that are read here and there at a time: each maps its neighbourhood of 64 KB."""
 
@@ -69,6 +71,11 @@ class ArrayOfParts:
         if self._file is None:
             return self._held[start:stop]
         return np.frombuffer(self._file.read(start * self._dtype.itemsize, stop * self._dtype.itemsize), self._dtype)
+
+
+def mapped_array(path: Path) -> NDArray[Any]:
+    """The array that `numpy.save` wrote, mapped into memory unless it is small: what is empty cannot be mapped."""
+    return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > _SMALL else None, allow_pickle=False))
 
 
 def release(array: "NDArray[Any] | sp.csr_array") -> None:

@@ -63,6 +63,16 @@ class Ragged:
         found[codes[1:][codes[1:] == codes[:-1]] // width] = True
         return found
 
+    def without_repeats(self) -> "Ragged":
+        """Each list with every number where it first occurs only."""
+        some = np.flatnonzero(np.repeat(self.repeats, self.lengths))  # few lists have any
+        owner = np.repeat(np.arange(len(self.lengths)), self.lengths)[some]
+        codes = owner * (int(self.flat.max(initial=0)) + 1) + self.flat[some]
+        order = np.argsort(codes, kind="stable")
+        kept = np.ones(len(self.flat), bool)
+        kept[some[order[1:][np.diff(codes[order]) == 0]]] = False
+        return self.keep(kept)
+
     def expand(self, inner: "Ragged") -> "Ragged":
         """Replace each number by the list that it indexes in `inner`: texts of runs, runs of words -> texts of words."""
         # Entry j of the result that belongs to number i of `flat` is entry (j - start of i in the result) of its inner list:

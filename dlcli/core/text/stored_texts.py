@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.on_disk import GrowingArray, release
+from dlcli.core.text.on_disk import GrowingArray, mapped_array, release
 from dlcli.support.in_parts import InParts, taken
 from dlcli.support.row_store import batches
 from dlcli.support.scratch import RawFile, new_file, opened, scratch_file
@@ -75,10 +75,10 @@ class TextFile(StoredTexts):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        super().__init__(opened(path), np.asarray(np.load(_ends(path), mmap_mode="r", allow_pickle=False)))
+        super().__init__(opened(path), mapped_array(_ends(path)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TextFile, (self._path,)
+        return type(self), (self._path,)
 
 
 class MadeTexts(SomeTexts):

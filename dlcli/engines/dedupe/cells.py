@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from dlcli import __version__
 from dlcli.core.compute.cores import available_cores
 from dlcli.core.compute.executor import Cluster, run_jobs
 from dlcli.core.text.cell_job import CellJob, CellPairs, PairsOfCell
+from dlcli.core.text.cut_texts import open_texts, store_cut_texts
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.on_disk import release
 from dlcli.core.text.scoring.pair_score import built_in
@@ -62,10 +63,14 @@ _WORKER_BYTES = 200_000_000
 
 
 class FoundPairs(NamedTuple):
-    """The candidates, and those of them that a decision may need with their probability, not corrected yet."""
+    """The candidates, and those of them that a decision may need with their probability, not corrected yet.
+
+    With the texts: as they were given, or in a file in which they are cut already.
+    """
 
     candidates: Candidates
     scored: ScoredPairs
+    texts: Distinct
 
 
 def find_and_score(
@@ -88,7 +93,7 @@ def find_and_score(
         if config.cluster is not None or ((config.workers or 1) > 1 and len(texts) > SECOND_SEARCH):
             report.note(f"`{spread_option(config)}` is not used: rows of such a table or search are compared in one process")
         candidates = find_candidates(config, texts, search, report)
-        return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance))
+        return FoundPairs(candidates, score_pairs(scorer, texts, candidates.pairs, words, candidates.chance), texts)
     kept = PairsOfCell(scorer is built_in(), words, search.chance, lowest_counted(config, lowest_kept(config)))
     level = search.level
     with _cut(config, texts, search, kept) as cut:
@@ -98,10 +103,10 @@ def find_and_score(
     dropped = sum(one.found for one in found) - len(pairs)
     candidates = Candidates(pairs, level, None, kept.chance, dropped=dropped)
     if not kept.scored:
-        return FoundPairs(candidates, score_pairs(scorer, texts, pairs, words, kept.chance))
+        return FoundPairs(candidates, score_pairs(scorer, texts, pairs, words, kept.chance), texts)
     probability = np.concatenate([one.probability for one in found if one.probability is not None])
     order = np.lexsort([np.concatenate([getattr(one.pairs, side) for one in found]) for side in ("second", "first")])
-    return FoundPairs(candidates, ScoredPairs(pairs, probability[order]))
+    return FoundPairs(candidates, ScoredPairs(pairs, probability[order]), replace(texts, texts=cut.texts))
 
 
 def lowest_kept(config: DedupeConfig) -> float:
@@ -128,7 +133,7 @@ class _SentCellJob:
 
 def _unpacked(files: Mapping[str, bytes], threshold: float, strict: bool, kept: PairsOfCell) -> _SentCellJob:
     folder = write_files(files)
-    return _SentCellJob(CellJob(BlockFolder(folder, threshold), TextFile(folder / _TEXTS), strict, kept), folder)
+    return _SentCellJob(CellJob(BlockFolder(folder, threshold), open_texts(folder / _TEXTS), strict, kept), folder)
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ class _CutTable:
 
     Attributes:
         job: Joins a cell.
+        texts: The texts, which can still be read when their file is removed.
         cells: The two blocks of each.
         stored: Where finished cells are stored; None if the output is not a file.
         workers: Number of processes.
@@ -144,6 +150,7 @@ class _CutTable:
     """
 
     job: CellJob | _SentCellJob
+    texts: TextFile
     cells: list[tuple[int, int]]
     stored: StoredCells | None
     workers: int
@@ -194,10 +201,12 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: PairsO
         check_disk(place, 2 * size, "the vectors of the texts")  # as they are and, while they are cut, their copy
         number = write_blocks(place, search.vectors, level, blocks, block=search.block)
         del search  # from here on the vectors are read from files
-        job = CellJob(BlockFolder(place, level), store_texts(place / _TEXTS, texts.texts), texts.strict, kept)
+        # Where marks count, the score reads other texts than these.
+        store = store_cut_texts if kept.scored and not texts.strict else store_texts
+        job = CellJob(BlockFolder(place, level), store(place / _TEXTS, texts.texts), texts.strict, kept)
         cluster = None if config.cluster is None else Cluster(config.cluster, config.workers)
         sent = job if cluster is None else _SentCellJob(job, place)
-        yield _CutTable(sent, list(combinations_with_replacement(range(number), 2)), stored, workers, cluster)
+        yield _CutTable(sent, job.texts, list(combinations_with_replacement(range(number), 2)), stored, workers, cluster)
 
 
 def _worker_count(config: DedupeConfig, seconds: float) -> int:

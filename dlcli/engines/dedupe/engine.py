@@ -173,7 +173,7 @@ def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer,
     texts = distinct_texts(config, text_column)
     words = table_words(config, texts)
     with cells_kept(config, report):
-        candidates, found = find_and_score(config, texts, scorer, words, report)
+        candidates, found, texts = find_and_score(config, texts, scorer, words, report)
     scored = corrected(config, found, len(texts))
     labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
     threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.cut_texts import chosen_texts
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.ragged import compact_ids
@@ -199,7 +200,7 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
     needed, (first, second) = compact_ids(len(texts), first, second)
-    some = taken(texts.texts, needed.tolist())
+    some = chosen_texts(texts.texts, needed)
     tokens = tokenize_texts(some, built_in().rarity)
     why = explain_pairs(tokens, first, second)
     overlap = least_trigram_overlap(tokens, first, second)
@@ -209,10 +210,10 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     return Explanations(kinds, [why[k] for k in place.tolist()])
 
 
-def _trigram_overlap(texts: list[str], first: Rows, second: Rows) -> NDArray[np.float32]:
+def _trigram_overlap(texts: Sequence[str], first: Rows, second: Rows) -> NDArray[np.float32]:
     """The feature of pairs of a few of these texts."""
     needed, (first, second) = compact_ids(len(texts), first, second)
-    return trigram_overlap(tokenize_texts([texts[k] for k in needed.tolist()], built_in().rarity), first, second)
+    return trigram_overlap(tokenize_texts(taken(texts, needed.tolist()), built_in().rarity), first, second)
 
 
 def equal_once_masked(

@@ -36,6 +36,11 @@ def test_where_keeps_numbers_in_their_lists(lists, below):
 
 
 @given(numbers)
+def test_a_number_is_kept_where_it_first_occurs_in_its_list(lists):
+    assert lists_of(ragged(lists).without_repeats()) == [[*dict.fromkeys(items)] for items in lists]
+
+
+@given(numbers)
 def test_ends_sets_and_windows(lists):
     found, rows = ragged(lists), np.arange(len(lists))[::-1]
     back = lists[::-1]

@@ -33,6 +33,7 @@ from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_tex
 from dlcli.core.text.scoring.trees import CalibratedTrees, calibrated_from_dict, calibrated_to_dict
 from dlcli.core.text.scoring.word_vectors import WordVectors, built_in_vectors
 from dlcli.core.text.tokens import fold_all
+from dlcli.support.in_parts import taken
 
 FILE = "pair_score.json"
 LONG = 200
@@ -144,7 +145,7 @@ class PairScore:
         empty = read.words.lengths == 0
         few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))
         needed, (a, b) = compact_ids(len(texts), first[few], second[few])
-        found[few] = with_exact_cases([texts[k] for k in needed], a, b, found[few])
+        found[few] = with_exact_cases(taken(texts, needed.tolist()), a, b, found[few])
         return found
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from dlcli.core.text.cut_texts import chosen_texts
 from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, Rows
 from dlcli.core.text.scoring.pair_score import PairScore
@@ -14,7 +15,6 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.scoring.sentence_score import cosine_above_chance
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.strict import differ_in_form_alone, spell_out
-from dlcli.support.in_parts import taken
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def score_pairs(
         The pairs with their probabilities.
     """
     needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
-    some = taken(texts.texts, needed.tolist())
+    some = chosen_texts(texts.texts, needed)
     above_chance = None if chance is None else cosine_above_chance(pairs.score, chance)
     context = PairContext(table, above_chance, texts.strict)
     return ScoredPairs(pairs, rounded_probability(scorer, some, first, second, context))
@@ -86,7 +86,7 @@ class PairContext(NamedTuple):
     strict: bool = False
 
 
-def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows, context: PairContext) -> Floats:
+def rounded_probability(scorer: Scorer, texts: Sequence[str], first: Rows, second: Rows, context: PairContext) -> Floats:
     """Score pairs, rounded so that every machine and number of threads gives the same probability.
 
     Args:

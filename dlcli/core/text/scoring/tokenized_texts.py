@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.cut_texts import CutTexts
 from dlcli.core.text.ragged import Ragged, bigrams, in_alphabetical_order, integer_encode
 from dlcli.core.text.scoring.alignment import WordShapes, implied_words, word_shapes
 from dlcli.core.text.scoring.arrays import Floats, ratio, row_sums, unit_rows
@@ -190,7 +191,7 @@ def tokenize_texts(
     Returns:
         The tokenized texts.
     """
-    runs, distinct = integer_encode(map(str.split, map(without_markup, texts)))
+    runs, distinct = texts.runs() if isinstance(texts, CutTexts) else integer_encode(map(str.split, map(without_markup, texts)))
     inner, vocabulary = in_alphabetical_order(*integer_encode(map(forms_of_run, distinct)))
     in_order = runs.expand(inner)
     kinds = _kinds(vocabulary, rarity.of(vocabulary, table))

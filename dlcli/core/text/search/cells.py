@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.on_disk import ArrayOfParts, release
+from dlcli.core.text.on_disk import ArrayOfParts, mapped_array, release
 from dlcli.core.text.search.blocks import Blocks, pairs_within, searched
 from dlcli.core.text.search.neighbours import CPU_WORK, ROUNDING, SLACK, SPARSE_WORK, Pairs, cosines, in_row_order
 from dlcli.core.text.search.sparse_join import (
@@ -39,7 +39,6 @@ _ENTRY_BYTES = 12
 
 _PRODUCT_S, _CANDIDATE_S, _DENSE_S = 1.6e-8, 9e-7, 3e-11
 """CPU seconds of a multiplication of entries of heads, of the cosine of a candidate, and of a multiplication of dense rows."""
-_SMALL = 4096
 _ROWS = 1 << 14
 """Rows that are moved to their blocks at a time."""
 
@@ -268,8 +267,7 @@ class BlockFolder:
     def _array(self, number: int, name: str) -> NDArray[Any]:
         path = self._folder / f"{number}.{name}.npy"
         try:
-            # What is empty cannot be mapped.
-            return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > _SMALL else None, allow_pickle=False))
+            return mapped_array(path)
         except (OSError, ValueError) as error:
             raise ResourceError(
                 f"{path}: cannot be read: {error}", hint="keep the folder until the run ends, where every process can read it"

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +9,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.on_disk import GrowingArray, release
+from dlcli.core.text.pieces import Vocabulary, cut_at_blanks
 from dlcli.core.text.products import product
 from dlcli.core.text.ragged import sparse_rows
-from dlcli.support.row_store import batches
 
 Matrix = sp.csr_array | NDArray[np.float32]
 """Rows are texts: sparse (n, features) or dense (n, dimensions), float32."""
@@ -33,17 +32,9 @@ class FeatureCounts(NamedTuple):
     features: list[str]
 
 
-class _Vocabulary(dict[str, int]):
-    """Numbers features in order of first occurrence."""
-
-    def __missing__(self, feature: str) -> int:
-        self[feature] = number = len(self)
-        return number
-
-
 def count_features(lists: Iterable[list[str]]) -> FeatureCounts:
     """Count the features in each list."""
-    numbers = _Vocabulary()
+    numbers = Vocabulary()
     columns, ends = array("i"), array("q", [0])
     for features in lists:
         columns.extend(map(numbers.__getitem__, features))
@@ -59,23 +50,14 @@ def count_pieces(keys: Sequence[str]) -> FeatureCounts:
 
 
 class PiecesOfKeys:
-    """The pieces of each key, the substrings between its spaces, as numbers; of many keys they lie on disk.
+    """The pieces of each key, the substrings between its spaces.
 
     Attributes:
         pieces: The distinct pieces, in order of first occurrence.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
-        numbers = _Vocabulary()
-        columns, lengths = GrowingArray(np.int32), GrowingArray(np.int32)
-        for some in batches(keys, _BLOCK):
-            split = [key.split() for key in some]
-            sizes = np.array([*map(len, split)], np.int32)
-            flat = map(numbers.__getitem__, chain.from_iterable(split))
-            columns.append(np.fromiter(flat, np.int32, int(sizes.sum())))
-            lengths.append(sizes)
-        self.pieces = list(numbers)
-        self._columns, self._lengths = columns.array(), lengths.array()
+        self._columns, self._lengths, self.pieces = cut_at_blanks(keys)
 
     def __len__(self) -> int:
         return len(self._lengths)

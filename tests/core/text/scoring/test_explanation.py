@@ -31,6 +31,13 @@ def test_reasons_are_why_of_each_pair(texts):
     assert explain_pairs(tokenize_texts(texts, built_in().rarity), first, second) == expected
 
 
+@given(st.lists(st.lists(st.sampled_from("the 7 of a1 cat dog is x".split())).map(" ".join), min_size=1, max_size=5))
+def test_many_words_are_cut_the_same_way(texts):
+    first, second = (side.ravel() for side in np.indices((len(texts), len(texts))))
+    expected = [explain(texts[a], texts[b]) for a, b in zip(first, second, strict=True)]
+    assert explain_pairs(tokenize_texts(texts, built_in().rarity), first, second) == expected
+
+
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_swapping_the_texts_swaps_what_differs(a, b):
     differing, other = explain(a, b).split("; ")[0], explain(b, a).split("; ")[0]
