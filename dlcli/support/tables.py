@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from dlcli.support.bad_rows import BadRow
 from dlcli.support.decode import place
 from dlcli.support.errors import InputError
 from dlcli.support.json_text import without_members
-from dlcli.support.row_store import ChosenRows, made_rows
+from dlcli.support.row_store import AT_ONCE, ChosenRows, batches, made_rows
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_CRLF = "\r\n"
 _PLAIN = frozenset({str, int, type(None)})
-"""Types that the csv module writes as `cell_text` does: nearly all cells have them, and a call per cell is expensive."""
+"""Types that the csv module writes as `cell_text` does: nearly all cells have them."""
 
 
 @dataclass
@@ -139,14 +140,26 @@ def _no_formula(cell: Any) -> Any:
 def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> None:
     """Write a header and the rows, quoted only where needed, with the delimiter and line ends of the table."""
     stream.write("\ufeff" * table.mark)
-    writer = csv.writer(_Lines(stream, table.newline), delimiter=delimiter or table.delimiter, lineterminator="\r\n")
     lines: Iterable[list[Any]] = chain([table.columns], table.rows)
     if table.excel_safe:
         lines = (list(map(_no_formula, row)) for row in lines)
     if not table.quoted and delimiter in (None, table.delimiter):
         stream.writelines(_unquoted(row, table.delimiter) + table.newline for row in lines)
         return
-    writer.writerows([cell if type(cell) in _PLAIN else cell_text(cell) for cell in row] for row in lines)
+    # The csv module quotes all cells with a CR or LF only if its own lines end in both.
+    written: list[str] = []
+    writer = csv.writer(_Sink(written.append), delimiter=delimiter or table.delimiter, lineterminator=_CRLF)
+    for some in batches(lines, AT_ONCE):
+        writer.writerows(zip(*map(_plain, zip(*some, strict=True)), strict=True))
+        stream.writelines(line.removesuffix(_CRLF) + table.newline for line in written)
+        written.clear()
+
+
+def _plain(column: tuple[Any, ...]) -> Sequence[Any]:
+    """The cells of a column as the csv module takes them; most columns have them already."""
+    if _PLAIN.issuperset(map(type, column)):
+        return column
+    return [cell if type(cell) in _PLAIN else cell_text(cell) for cell in column]
 
 
 def _unquoted(row: list[Any], delimiter: str) -> str:
@@ -155,14 +168,10 @@ def _unquoted(row: list[Any], delimiter: str) -> str:
     return delimiter.join(cell_text(cell).translate(blanks) for cell in row)
 
 
-class _Lines:
-    """The stream of the csv module, which quotes all cells with a CR or LF only if its own lines end in both."""
+class _Sink(NamedTuple):
+    """Where the csv module writes each line."""
 
-    def __init__(self, stream: IO[str], newline: str) -> None:
-        self._stream, self._newline = stream, newline
-
-    def write(self, line: str) -> None:
-        self._stream.write(line.removesuffix("\r\n") + self._newline)
+    write: Callable[[str], object]
 
 
 def write_jsonl(table: Table, stream: IO[str]) -> None:

@@ -1,8 +1,7 @@
 """The texts of a table in files, cut into runs between blanks once for all steps that take the words of some of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ class CutTextFile(TextFile):
         self._distinct = TextFile(_of_runs(path))
         self._runs = Ragged(*(mapped_array(_array(path, name)) for name in ("numbers", "places")))
 
-    def runs(self, places: NDArray[np.integer]) -> EncodedLists:
+    def runs(self, places: NDArray[np.int64]) -> EncodedLists:
         """The runs of the texts at ascending `places`, as `integer_encode` numbers them, but in another order."""
         found = Ragged(places, np.arange(len(places) + 1)).expand(self._runs)
         ids, (numbers,) = compact_ids(len(self._distinct), found.flat)

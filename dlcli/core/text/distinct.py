@@ -1,13 +1,13 @@
 """The distinct texts of a table, numbered in the order of their ids, so that no result depends on the order of the rows."""
 
 import heapq
-from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, groupby
-from operator import itemgetter
-from typing import NamedTuple
+from itertools import chain, compress, groupby
+from operator import itemgetter, ne
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,34 +94,42 @@ def distinct(
     """
     of_row, numbers = np.full(len(texts), -1, np.int64), [np.empty((0, 2), np.int64)]
     ids, written = TextCollector(), TextCollector()
-    groups = groupby(_sorted_rows(texts, blocks, strict), key=itemgetter(0))
-    for some in batches((_chosen(found, same, priority) for found, same in groups), _AT_ONCE):
-        start = sum(map(len, numbers))
-        ids.extend(one.id for one in some)
-        written.extend(one.text for one in some)
-        numbers.append(np.stack([_numbers(one.row for one in some), _numbers(one.priority for one in some)], axis=1))
-        sizes = _numbers(len(one.rows) for one in some)
-        rows = _numbers(chain.from_iterable(one.rows for one in some))
-        of_row[rows] = np.repeat(np.arange(start, start + len(some)), sizes)
+    start = 0
+    for keys, rows, spellings in _whole_texts(_sorted_rows(texts, blocks, strict)):
+        first = np.fromiter(map(ne, keys, chain([None], keys)), bool, len(keys))
+        of_row[np.array(rows)] = start + np.cumsum(first) - 1
+        chosen = [*compress(zip(rows, spellings, strict=True), first)]
+        begins, ends = np.flatnonzero(first), np.append(np.flatnonzero(first)[1:], len(keys))
+        for number in np.flatnonzero(ends - begins > 1).tolist():  # most texts are those of one row alone
+            same = slice(begins[number], ends[number])
+            chosen[number] = _chosen(rows[same], spellings[same], priority)
+        ids.extend(compress(keys, first))
+        written.extend(spelling for _, spelling in chosen)
+        row = np.fromiter((row for row, _ in chosen), np.int64)
+        numbers.append(np.stack([row, np.ones(len(row), np.int64) if priority is None else priority[row]], axis=1))
+        start += len(chosen)
     row, highest = np.concatenate(numbers).T.copy()
     return Distinct(ids.texts(), written.texts(), of_row, row, highest, strict)
 
 
-def _numbers(values: Iterable[int]) -> NDArray[np.int64]:
-    return np.fromiter(values, np.int64)
+_SortedRow = tuple[str, int, str]
+"""The id, number and text of a row."""
 
 
-class _Chosen(NamedTuple):
-    """A distinct text: its id and spelling, the row that represents it, the priority of that, and all of its rows."""
+def _whole_texts(rows: Iterable[_SortedRow]) -> Iterator[Iterable[tuple[Any, ...]]]:
+    """The ids, numbers and texts of some rows, then those of others; rows with the same id are together."""
+    held: list[_SortedRow] = []
+    for some in batches(rows, _AT_ONCE):
+        held += some
+        end = bisect_left(held, held[-1][0], key=itemgetter(0))
+        if end:
+            yield zip(*held[:end], strict=True)
+            held = held[end:]
+    if held:
+        yield zip(*held, strict=True)
 
-    id: str
-    text: str
-    row: int
-    priority: int
-    rows: "array[int]"
 
-
-def _sorted_rows(texts: Sequence[str], blocks: Sequence[str | None] | None, strict: bool) -> Iterable[tuple[str, int, str]]:
+def _sorted_rows(texts: Sequence[str], blocks: Sequence[str | None] | None, strict: bool) -> Iterable[_SortedRow]:
     """Id, number and text of each row that has an id, sorted by id and then by number; many are sorted in parts and merged."""
     parts = []
     for start in range(0, len(texts), _SORTED):
@@ -134,21 +142,21 @@ def _sorted_rows(texts: Sequence[str], blocks: Sequence[str | None] | None, stri
     return parts[0] if len(parts) == 1 else heapq.merge(*parts)
 
 
-def _chosen(found: str, same: Iterable[tuple[str, int, str]], priority: NDArray[np.int64] | None) -> _Chosen:
-    """The distinct text of the rows with one id, most of which are one row alone."""
-    (_, only, text), *others = same
-    if not others:
-        return _Chosen(found, text, only, 1 if priority is None else int(priority[only]), array("q", [only]))
-    rows, spellings = array("q", [only]), {text: only}
-    for _, row, text in others:
-        rows.append(row)
-        spellings.setdefault(text, row)
+def _chosen(rows: Sequence[int], spellings: Sequence[str], priority: NDArray[np.int64] | None) -> tuple[int, str]:
+    """Choose for the rows of a text.
+
+    Args:
+        rows: Several rows with the same id, in order.
+        spellings: The text of each.
+        priority: The priority of every row of the table; None prefers rows of the chosen spelling.
+
+    Returns:
+        The row that represents the text, and the spelling.
+    """
     text = min(spellings, key=spelling_rank)
-    if priority is None:  # rows of other spellings come after those of this one
-        return _Chosen(found, text, spellings[text], 1, rows)
-    ranks = priority[rows]
-    highest = int(ranks.argmax())
-    return _Chosen(found, text, rows[highest], int(ranks[highest]), rows)
+    if priority is None:
+        return rows[spellings.index(text)], text
+    return rows[int(priority[np.array(rows)].argmax())], text
 
 
 def _id(block: str | None, key: str) -> str:

@@ -40,7 +40,9 @@ def test_cut_texts_have_the_features_of_the_strings(tmp_path, places):
     assert [*some] == strings and some.take([*range(0, len(places), 2)]) == strings[::2]
     first, second = (side.ravel() for side in np.indices((len(places), len(places))))
     score = built_in()
-    features = (pair_features(tokenize_texts(each, score.rarity, vectors=score.vectors), first, second) for each in (some, strings))
+    features = (
+        pair_features(tokenize_texts(each, score.rarity, vectors=score.vectors), first, second) for each in (some, strings)
+    )
     np.testing.assert_array_equal(*features)
     np.testing.assert_array_equal(score.score(some, first, second), score.score(strings, first, second))
 

@@ -28,6 +28,8 @@ _IMPLIED = 0.9
 _INITIALS = range(3, 7)
 _BASE, _MODULUS = 257, (1 << 31) - 1
 """Of the hash of a word; products of two hashes fit in 64 bits."""
+_HASH_BITS, _MULTIPLIER = 20, np.uint64(0x9E3779B97F4A7C15)
+"""Of the hash by which numbers are ruled out."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def _joined(words: Ragged, vocabulary: list[str], numbers: dict[str, int], text:
     later = np.flatnonzero(~words.is_first())
     width = len(vocabulary)
     first, second = words.flat[later - 1], words.flat[later]
-    likely = np.flatnonzero(np.isin(*_hashes_of_joined(vocabulary, first, second)))
+    likely = _places_among(*_hashes_of_joined(vocabulary, first, second))
     later = later[likely]
     codes, which = np.unique(first[likely] * width + second[likely], return_inverse=True)
     whole = np.array(
@@ -221,6 +223,19 @@ def _joined(words: Ragged, vocabulary: list[str], numbers: dict[str, int], text:
     )
     whole = whole[which] if len(codes) else np.empty(0, np.int64)
     return text[later[whole >= 0]], whole[whole >= 0]
+
+
+def _places_among(values: Numbers, known: Numbers) -> Numbers:
+    """Where `values` has one of the numbers that are `known`: most are ruled out by a bit for each hash (Bloom 1970)."""
+    bits = np.zeros(1 << _HASH_BITS, bool)
+    bits[_hash_bits(known)] = True
+    likely = np.flatnonzero(bits[_hash_bits(values)])
+    return likely[np.isin(values[likely], known)]
+
+
+def _hash_bits(values: Numbers) -> Numbers:
+    """A number below 2^`_HASH_BITS` for each value: the upper half of a product (Dietzfelbinger et al. 1997)."""
+    return (values.astype(np.uint64) * _MULTIPLIER) >> np.uint64(64 - _HASH_BITS)
 
 
 def _hashes_of_joined(vocabulary: list[str], first: Numbers, second: Numbers) -> tuple[Numbers, Numbers]:
@@ -265,11 +280,10 @@ def _initials(
         if not names:
             continue
         known = np.array([sum(ord(char) * 128**p for p, char in enumerate(reversed(word))) for word in names], np.int64)
+        hit = _places_among(code, known)
         order = np.argsort(known)
-        place = np.searchsorted(known[order], code).clip(max=len(known) - 1)
-        hit = np.flatnonzero(known[order][place] == code)
         rows.append(owner[begin[hit]].astype(np.int64))
-        columns.append(np.array(list(names.values()), np.int64)[order][place[hit]])
+        columns.append(np.array(list(names.values()), np.int64)[order[np.searchsorted(known[order], code[hit])]])
     return np.concatenate(rows), np.concatenate(columns)
 
 

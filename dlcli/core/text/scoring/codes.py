@@ -81,9 +81,11 @@ def missing_codes(
         Their numbers and rarities.
     """
     number, total, weight = np.zeros(len(texts)), np.zeros(len(texts)), codes.inner @ rarity
-    left = sp.coo_array(codes.sets[texts] - codes.sets[texts].multiply(codes.sets[others]))
+    some = np.flatnonzero(np.diff(codes.sets.indptr)[texts])  # few texts have codes
+    mine = codes.sets[texts[some]]
+    left = sp.coo_array(mine - mine.multiply(codes.sets[others[some]]))
     strings: dict[int, str] = {}
-    for pair, code, kept in zip(left.coords[0].tolist(), left.coords[1].tolist(), left.data.tolist(), strict=True):
+    for pair, code, kept in zip(some[left.coords[0]].tolist(), left.coords[1].tolist(), left.data.tolist(), strict=True):
         if kept:
             other = int(others[pair])
             if other not in strings:

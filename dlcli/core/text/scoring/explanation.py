@@ -69,7 +69,8 @@ def explain_pairs(texts: TokenizedTexts, first: Rows, second: Rows) -> list[str]
     while start < len(order):  # pairs of similar length, which are padded to the longest one
         longest = max(words.lengths[first[order[start]]], words.lengths[second[order[start]]], 1)
         some = order[start : start + max(1, _PADDED // int(longest))]
-        for pair, sentence in zip(some.tolist(), _sentences(words, first[some], second[some], texts.vocabulary, places), strict=True):
+        sentences = _sentences(words, first[some], second[some], texts.vocabulary, places)
+        for pair, sentence in zip(some.tolist(), sentences, strict=True):
             found[pair] = sentence
         start += len(some)
     return found

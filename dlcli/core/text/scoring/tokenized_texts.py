@@ -24,6 +24,8 @@ from dlcli.core.text.tokens import ngrams
 
 _OPENING, _CLOSING = "([（", ")]）"
 _BRACKET = re.compile(f"[{re.escape(_OPENING + _CLOSING)}]")
+_ROWS = 1 << 11
+"""Texts whose vectors are made at a time."""
 
 
 class Kind(IntEnum):
@@ -166,7 +168,11 @@ class TokenizedTexts:
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
         """The mean word vector of each text, weighted by rarity, of length 1 or 0, (texts, dimensions)."""
-        return unit_rows(self.sets @ self.weighted_meanings)
+        found = np.empty((self.sets.shape[0], self.meanings.shape[1]), np.float32)
+        for start in range(0, len(found), _ROWS):  # which stay in the cache
+            some = slice(start, start + _ROWS)
+            found[some] = unit_rows(self.sets[some] @ self.weighted_meanings)
+        return found
 
     @cached_property
     def known_share(self) -> Floats:
