@@ -23,6 +23,7 @@ from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
+from dlcli.support.garbage import gc_disabled
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
 
 _DRAWN = ("table", "markdown")
@@ -188,6 +189,7 @@ def rows_form(path: Path, form: str) -> str:
     return form
 
 
+@gc_disabled()
 def save_rows(table: Table, path: Path, form: str = "auto") -> None:
     """Write rows to a file, whole or not at all, in the form that `rows_form` finds."""
     form = rows_form(path, form)

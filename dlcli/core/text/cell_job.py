@@ -13,6 +13,7 @@ from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.search.cells import BlockFolder
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.stored_texts import TextFile
+from dlcli.support.garbage import gc_disabled
 from dlcli.support.reporter import Reporter
 
 
@@ -60,6 +61,7 @@ class CellJob:
     strict: bool
     kept: PairsOfCell
 
+    @gc_disabled()
     def __call__(self, cell: tuple[int, int], report: Reporter) -> CellPairs:
         """What is kept of the pairs of two blocks, given their numbers."""
         pairs = self.blocks.join(*cell)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from dlcli.core.text.ragged import Ragged, integer_encode
+from dlcli.core.text.ragged import Ragged, in_alphabetical_order, integer_encode
 from dlcli.core.text.scoring.arrays import Floats, Rows
 from dlcli.core.text.tokens import IDEOGRAPH
 
@@ -51,7 +51,7 @@ def find_codes(runs: Ragged, words: Ragged, vocabulary: Sequence[str]) -> Codes:
         for run in np.flatnonzero(is_code).tolist()
     }
     kept = runs.keep(is_code[runs.flat])
-    codes, distinct = integer_encode([[*map(spelled.__getitem__, kept.flat.tolist())]])
+    codes, distinct = in_alphabetical_order(*integer_encode([[*map(spelled.__getitem__, kept.flat.tolist())]]))
     run = dict(zip(spelled.values(), spelled, strict=True))
     inner = sp.csr_array(of_run[[run[code] for code in distinct]])
     return Codes(Ragged(codes.flat, kept.ends).binary_matrix(len(distinct)), distinct, inner)

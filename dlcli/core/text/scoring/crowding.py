@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, Rows, row_sums
+from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, row_sums
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.support.seeds import derive
 
@@ -195,21 +195,14 @@ def _compare(graph: sp.csr_array, asked: Pairs) -> tuple[Floats, Floats]:
     for times in (2.0 ** np.unique(halvings)).tolist():
         some = np.flatnonzero(2.0**halvings == times)
         # The same part of the texts for both rows of a pair, so that what they have in common stays in common.
-        part = graph if times == 1 else sp.csr_array(graph @ sp.diags_array((drawn < len(drawn) / times).astype(np.float64)))
+        within = (drawn < len(drawn) / times).astype(np.float64)
+        part = graph if times == 1 else sp.csr_array(graph @ sp.diags_array(within))
         part.eliminate_zeros()
         for start in range(0, len(some), _PAIRS):
             these = some[start : start + _PAIRS]
             first, second = asked.first[these], asked.second[these]
-            sums[these] = total[first] + total[second] - 2 * _entries(graph, first, second)
-            differing[these] = np.minimum(times * _differing(part, first, second), sums[these])
+            own = np.asarray(graph[first, second], dtype=np.float64).ravel()
+            sums[these] = total[first] + total[second] - 2 * own
+            found = row_sums(abs(part[first] - part[second])) - own * (within[first] + within[second])
+            differing[these] = np.minimum(times * found, sums[these])
     return differing, sums
-
-
-def _differing(graph: sp.csr_array, first: Rows, second: Rows) -> Floats:
-    """How much the rows of two texts differ, without their own columns."""
-    own = _entries(graph, first, second) + _entries(graph, second, first)
-    return row_sums(abs(graph[first] - graph[second])) - own
-
-
-def _entries(matrix: sp.csr_array, rows: Rows, columns: Rows) -> Floats:
-    return np.asarray(matrix[rows, columns], dtype=np.float64).ravel()

@@ -239,7 +239,6 @@ def _of_leftover(
     unmatched = [_unmatched(found, k) for k in (0, 1)]
     rarest = [_rarest(side, texts.rarity) for side in unmatched]
     numbers = [np.asarray(side @ texts.kinds[:, Kind.NUMBER]) for side in unmatched]
-    means = [unit_rows(side.astype(np.float32) @ texts.weighted_meanings) for side in unmatched]
     return {
         "matched_high": np.maximum(*matched),
         "matched_low": np.minimum(*matched),
@@ -253,7 +252,7 @@ def _of_leftover(
         "numbers_differing": np.log1p(numbers[0] + numbers[1]),
         "numbers_swapped": np.log1p(np.minimum(*numbers)),
         "opposite": found.opposite,
-        "unmatched_cosine": _cosine(*means),
+        "unmatched_cosine": _unmatched_cosine(texts, unmatched),
     }
 
 
@@ -261,6 +260,14 @@ def _of_vectors(texts: TokenizedTexts, first: Rows, second: Rows) -> _Columns:
     known = np.minimum(texts.known_share[first], texts.known_share[second])
     cosine = _cosine(texts.vectors[first], texts.vectors[second])
     return {"vector_cosine": np.where(known >= _FEW_KNOWN, cosine, np.nan), "known_share": known}
+
+
+def _unmatched_cosine(texts: TokenizedTexts, sides: list[sp.csr_array]) -> Floats:
+    """The cosine of the mean vectors of both sides of each pair, NaN where one of them has no known word."""
+    both = np.flatnonzero(np.diff(sides[0].indptr) * np.diff(sides[1].indptr))
+    found = np.full(sides[0].shape[0], np.nan)
+    found[both] = _cosine(*(unit_rows(side[both].astype(np.float32) @ texts.weighted_meanings) for side in sides))
+    return found
 
 
 def _unmatched(found: Alignment, side: int) -> sp.csr_array:

@@ -74,13 +74,24 @@ class Rarity:
         found[character] = [
             _FUNCTION_RARITY if word in FUNCTION_WORDS else _CHARACTER_RARITY for word in vocabulary if IDEOGRAPH.match(word)
         ]
-        if table is None:
-            return found
+        return found if table is None else self.in_table(vocabulary, found, table)
+
+    def in_table(self, vocabulary: Sequence[str], english: Floats, table: TableWords) -> Floats:
+        """The rarity of words in a table and in English together.
+
+        Args:
+            vocabulary: The words.
+            english: Their rarity in English, (words,).
+            table: How frequent words are in the table.
+
+        Returns:
+            The rarities, (words,).
+        """
         frequency = np.array([table.frequency.get(word, 0) for word in vocabulary], np.float64)
-        both = _LEAST - np.log((frequency + _PRIOR * np.exp(-found)) / (table.texts + _PRIOR))
+        both = _LEAST - np.log((frequency + _PRIOR * np.exp(-english)) / (table.texts + _PRIOR))
         # A table of names has few articles, and one of them still says nothing.
         function = np.array([word in _SAYING_NOTHING for word in vocabulary], bool)
-        return np.where(function, np.minimum(both, np.minimum(found, _FUNCTION_RARITY)), both)
+        return np.where(function, np.minimum(both, np.minimum(english, _FUNCTION_RARITY)), both)
 
 
 _LEAST = 0.05

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,6 +24,7 @@ from dlcli.core.text.tokens import ngrams
 
 _OPENING, _CLOSING = "([（", ")]）"
 _BRACKET = re.compile(f"[{re.escape(_OPENING + _CLOSING)}]")
+_CACHED = 1 << 17
 _ROWS = 1 << 11
 """Texts whose vectors are made at a time."""
 
@@ -200,9 +201,10 @@ def tokenize_texts(
     runs, distinct = texts.runs() if isinstance(texts, CutTexts) else integer_encode(map(str.split, map(without_markup, texts)))
     inner, vocabulary = in_alphabetical_order(*integer_encode(map(forms_of_run, distinct)))
     in_order = runs.expand(inner)
-    kinds = _kinds(vocabulary, rarity.of(vocabulary, table))
+    english = rarity.of(vocabulary)
+    kinds = _kinds(vocabulary, english if table is None else rarity.in_table(vocabulary, english, table))
     meanings = np.zeros((len(vocabulary), 1), np.float32) if vectors is None else vectors.of(vocabulary)
-    english, size = (kinds[:, Kind.RARITY], None) if table is None else (rarity.of(vocabulary), table.size)
+    size = None if table is None else table.size
     return TokenizedTexts(vocabulary, in_order, runs, inner, distinct, kinds, meanings, english, size)
 
 
@@ -237,9 +239,14 @@ def _kinds(vocabulary: list[str], rare: Floats) -> Floats:
     return np.stack([np.ones_like(rare), rare, rare**2, numbers, *lists], axis=1).astype(np.float64)
 
 
+@lru_cache(maxsize=_CACHED)
+def _trigrams(word: str) -> list[str]:
+    return ngrams(word, 3, 3)
+
+
 def _spread(vocabulary: list[str], rarity: Floats) -> sp.csr_array:
     """The rarity of each word, split equally among its trigrams, (vocabulary, trigrams)."""
-    cut, distinct = in_alphabetical_order(*integer_encode(ngrams(word, 3, 3) for word in vocabulary))
+    cut, distinct = in_alphabetical_order(*integer_encode(map(_trigrams, vocabulary)))
     trigrams = cut.binary_matrix(len(distinct))
     counts = np.diff(trigrams.indptr)
     trigrams.data = np.repeat(rarity / np.maximum(counts, 1), counts)
