@@ -118,7 +118,7 @@ OWN: dict[str, dict[str, str]] = {
     "ensemble": {"workers": "Run", "cluster": "Run"},
     "eval": {"against": "Evaluation", "detect": "Evaluation", "workers": "Run", "cluster": "Run"},
     "predict": {"workers": "Run", "cluster": "Run"},
-    "attack": {"against": "Attack", "workers": "Run", "cluster": "Run"},
+    "attack": {"against": "Attack", "steps": "Attack", "workers": "Run", "cluster": "Run"},
 }
 """Sections of options that mean something else in a command than in others, by command."""
 

@@ -45,3 +45,11 @@ def test_sections_name_no_option_that_is_gone():
     assert {name for names in SECTIONS.values() for name in names} <= there
     assert all(own.keys() <= {item.name for item, _ in declared(config_class(command))} for command, own in OWN.items())
     assert {heading for own in OWN.values() for heading in own.values()} <= SECTIONS.keys()
+
+
+@pytest.mark.parametrize("heading", ["Attack", "Explanation"])
+def test_the_options_of_a_command_stand_together(heading: str):
+    """An option that other commands have in another section stands with those of its own command."""
+    command = {"Attack": "attack", "Explanation": "eval"}[heading]
+    there = {item.name for item, _ in declared(config_class(command))}
+    assert {section_of(command, name) for name in SECTIONS[heading] if name in there} == {heading}

@@ -14,7 +14,7 @@ from dlcli.support.plural import count
 
 CLOSE = 0.01
 """How far other columns may be from the probabilities of classes that they belong to."""
-_WORDS = "p|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence|pred|prediction"
+_WORDS = "p|class|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence|pred|prediction"
 _STYLES = {
     "before": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
     "behind": re.compile(rf"(?P<name>.+)(?P<joint>[\s_.:/-])(?P<word>{_WORDS})", re.IGNORECASE | re.DOTALL),
@@ -150,12 +150,17 @@ def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0)
     if (wrong := np.flatnonzero(~inside)).size:
         row = int(wrong[0])
         what = "a number that is not negative" if most is None else "a probability, from 0 to 1"
-        hint = "are these logits? write probabilities; `columns` names the columns"
+        hint = f"are these {_likely(found)}? write probabilities; `columns` names the columns"
         if has_decimal_comma(texts[row]):
             what, hint = "a number: its decimal mark is a comma", with_point(texts[row])
         raise InputError(f"{source}: row {row + 1}, column '{column}': '{texts[row]}' is not {what}", hint=hint)
     clipped: Floats = np.clip(found, 0.0, most)
     return clipped
+
+
+def _likely(found: Floats) -> str:
+    """What numbers that are no probabilities may be."""
+    return "percentages" if found.size and found.min() >= 0 and 1 < found.max() <= 100 else "logits"
 
 
 def _number(text: str) -> float:
@@ -194,8 +199,8 @@ def _by_style(columns: Sequence[str]) -> list[dict[str, str]]:
     return list(styles.values())
 
 
-def unused_notes(cells: Mapping[str, Texts], seen: Sequence[str]) -> list[str]:
-    """That columns look like probabilities of classes, but are called like none.
+def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
+    """That columns look like probabilities of classes, but are called like none; empty if there are no such columns.
 
     Args:
         cells: The columns in which none were found, (n,) each.
@@ -207,8 +212,8 @@ def unused_notes(cells: Mapping[str, Texts], seen: Sequence[str]) -> list[str]:
             if (np.abs(sums - 1) <= _MOST_ROUNDED).all():
                 there = ", ".join(list(columns)[:3]) + (" ..." if len(columns) > 3 else "")
                 labels = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
-                return [f"Not used: the columns {there} look like probabilities, but are not called like the labels {labels}."]
-    return []
+                return f"the columns {there} look like probabilities, but are not called like the labels {labels}"
+    return ""
 
 
 def _are_shares(texts: Texts) -> bool:

@@ -21,7 +21,7 @@ from dlcli.core.evaluation.class_probabilities import (
     numbers,
     second_column,
     unlike_notes,
-    unused_notes,
+    unused_columns,
 )
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
@@ -95,9 +95,13 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     if found is None and roles.sure is None:
         found = second_column(table.name, free, seen)
     _check_once(table, {*taken, *(found.columns if found else ())})
+    unused = unused_columns({name: free[name] for name in table.columns if name in free}, seen) if found is None else ""
+    if unused and label is None and roles.sure is None:
+        hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
+        raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
-    unused = unused_notes(free, seen) if found is None else []
-    notes = (*rival_notes(roles, cells, truth, label), *_case_notes(predictions.outputs), *unused, *notes)
+    left = [f"Not used: {unused}."] if unused else []
+    notes = (*rival_notes(roles, cells, truth, label), *_case_notes(predictions.outputs), *left, *notes)
     _check_correct(table, cells, predictions)
     own = set() if found is None else set(found.columns)
     metadata = {name: column for name, column in free.items() if name not in own}
@@ -187,9 +191,12 @@ def _labels(table: Table, name: str, column: Texts) -> Texts:
 
 
 def _check_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
-    """Raise InputError if the predicted labels are of another kind than the true ones: fractions, or none of them the same."""
+    """Raise InputError if labels are scores, or the predicted ones of another kind: fractions, or none of them the same."""
     known = set(truth)
-    if label is None or any(map(_is_fraction, known)):
+    if any(map(_is_fraction, known)):
+        _check_few(table, roles, truth, label)
+        return
+    if label is None:
         return
     odd = next((row for row, text in enumerate(label) if _is_fraction(text)), None)
     if odd is None and (len(label) < 2 or not known.isdisjoint(label)):
@@ -198,6 +205,20 @@ def _check_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None)
     message = f"{table.name}: row {row + 1}, column '{roles.label}': '{label[row]}' is not a label such as '{truth[row]}'"
     hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
     raise InputError(message, hint=hint)
+
+
+def _check_few(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
+    """Raise InputError if numbers with fractions are scores: most are there once, or most predicted ones are no true one.
+
+    Classes may be called so, as those of half stars.
+    """
+    known = set(truth)
+    strange = 0 if label is None else sum(text not in known for text in label)
+    if len(truth) < 3 or (2 * len(known) <= len(truth) and 2 * strange <= len(truth)):
+        return
+    row = next(row for row, text in enumerate(truth) if _is_fraction(text))
+    message = f"{table.name}: row {row + 1}, column '{roles.truth}': '{truth[row]}' is a number with a fraction, not a class"
+    raise InputError(message, hint="scores are evaluated with the network that predicts them, trained with `task=score`")
 
 
 def _is_fraction(text: str) -> bool:

@@ -46,7 +46,7 @@ from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.leaks import Leaks
 from dlcli.specs.suspects import Suspects
 from dlcli.support.atomic import check_kept
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.reporter import Reporter
 
 _EXPORTED = 256
@@ -228,7 +228,8 @@ def side_of_network(config: EvalConfig, spec: str, report: Reporter) -> Side:
     loaded = calibrated(other, open_to_predict(other, report), report)
     split = loaded.split(other.split)
     files = list(map(str, split.metadata[FILE])) if FILE in split.metadata else None
-    predictions = _predict(other, loaded, other.split)
+    with error_context(spec):
+        predictions = _predict(other, loaded, other.split)
     pictures = partial(_pictures_of, loaded, split.x)
     return Side(spec, loaded.trained.sha256, predictions, files, pictures, _numbers(predictions))
 

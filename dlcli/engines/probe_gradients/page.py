@@ -45,8 +45,8 @@ def probe_page(result: ProbeGradientsResult, pictures: Mapping[str, Figure]) -> 
     charts = {name: Chart(svg(figure, alt=_ALTS[name]), _CAPTIONS[name]) for name, figure in pictures.items()}
     return Page(
         title=f"Gradients of {result.model or ', '.join(row.network for row in result.rows)}",
-        number=_number(result.rows),
-        lead=_lead(result.rows),
+        number=_number(result),
+        lead=_lead(result),
         parts=[
             charts.pop("autocorrelation.png"),
             _gradients(result),
@@ -62,16 +62,27 @@ def probe_page(result: ProbeGradientsResult, pictures: Mapping[str, Figure]) -> 
     )
 
 
-def _number(rows: Sequence[GradientRow]) -> str:
+def _number(result: ProbeGradientsResult) -> str:
     """The verdict on one network, or of several how many have gradients like noise."""
-    return rows[0].verdict if len(rows) == 1 else f"{sum(row.verdict in _BAD for row in rows)} of {len(rows)}"
+    rows = result.rows
+    if len(rows) > 1:
+        return f"{sum(row.verdict in _BAD for row in rows)} of {len(rows)}"
+    # The verdict is about the autocorrelation alone; a network with dead units is not healthy.
+    return "smooth" if rows[0].verdict == "healthy" and result.causes else rows[0].verdict
 
 
-def _lead(rows: Sequence[GradientRow]) -> str:
+def _lead(result: ProbeGradientsResult) -> str:
+    rows = result.rows
     if len(rows) == 1:
-        return f"{rows[0].network}: {_MEANINGS[rows[0].verdict]}."
-    each = "; ".join(f"{row.network}: {row.verdict}, {_MEANINGS[row.verdict]}" for row in rows)
-    return f"networks have white or shattered gradients. {each}."
+        said = f"{rows[0].network}: {_MEANINGS[rows[0].verdict]}"
+    else:
+        each = "; ".join(f"{row.network}: {row.verdict}, {_MEANINGS[row.verdict]}" for row in rows)
+        said = f"networks have white or shattered gradients. {each}"
+    if result.causes:
+        said += f"; training may be hindered by {', '.join(dict.fromkeys(one.name for one in result.causes))}"
+    helps = [one.surgery for one in result.trials if one.established and one.difference.value > 0]
+    tried = f" Established to help: {', '.join(helps) or 'none of what was tried'}." if result.trials else ""
+    return f"{said}.{tried}"
 
 
 def _facts(result: ProbeGradientsResult) -> list[tuple[str, str]]:

@@ -69,6 +69,7 @@ TABLES = {
     "words before": f"label,predicted,prob_cat,prob_dog,prob_owl\ncat,cat,{P}dog,cat,{P}",
     "words behind": f"Actual,cat_probability,dog_probability,owl_probability\ncat,{P}dog,{P}",
     "brackets": f"ground truth,P(cat),P(dog),P(owl)\ncat,{P}dog,{P}",
+    "numbered": f"y_true,class_cat,class_dog,class_owl\ncat,{P}dog,{P}",
     "keras": f"filename,true_label,p.cat,p.dog,p.owl\na.png,cat,{P}b.png,dog,{P}",
 }
 
@@ -163,6 +164,16 @@ BAD = {
     "two labels": ("truth,label,label\na,b,a\nb,a,b\n", "has several columns called 'label'"),
     "a class twice": ("truth,p_a,p_b,p_b\na,1,0,0\nb,0,1,0\n", "has several columns called 'p_b'"),
     "logits": ("truth,p_a,p_b\na,0.5,0.5\nb,-3.5,0.3\n", "row 2, column 'p_a': '-3.5' is not a probability"),
+    "percentages": ("truth,p_a,p_b\na,50,50\nb,35.5,64.5\n", "row 1, column 'p_a': '50' is not a probability"),
+    "other names": (
+        "truth,prob_0,prob_1\na,0.9,0.1\nb,0.7,0.3\n",
+        "no column of predicted labels, and the columns prob_0, prob_1 look like probabilities, but are not called like .* a, b",
+    ),
+    "scores": ("truth,predicted\n1.25,1.5\n2.5,2.75\n3,3.5\n4.75,4.5\n", "row 1, column 'truth': '1.25' is a number with a"),
+    "scores of few values": (
+        "truth,predicted\n1,1.25\n0.5,1.5\n1,0.5\n0.5,1.75\n",
+        "row 2, column 'truth': '0.5' is a number with a fraction, not a class",
+    ),
     "no number": ("truth,p_a,p_b\na,0.5,0.5\nb,n/a,0.3\n", "row 2, column 'p_a': 'n/a' is not a probability"),
     "not correct": (
         "truth,label,correct\na,a,true\nb,a,1\n",
@@ -235,6 +246,20 @@ def test_probabilities_are_no_labels():
     with pytest.raises(InputError, match="row 1, column 'prediction': '0.100' is not a label such as '0'") as caught:
         read_predictions(table(f"label,prediction\n{rows}\n"))
     assert "probability=NAME" in caught.value.hint
+
+
+def test_numbers_with_fractions_may_be_classes():
+    """As the stars of reviews, which few values and predictions of the same values tell."""
+    rows = "".join(f"{(k % 9 + 1) / 2},{((k + k // 9) % 9 + 1) / 2}\n" for k in range(27))
+    found = read_predictions(table("truth,predicted\n" + rows)).predictions
+    assert (len(found.outputs), int(found.correct.sum())) == (9, 9)
+
+
+@pytest.mark.parametrize(("cells", "likely"), [("50,50", "percentages"), ("-3.5,0.3", "logits"), ("350,20", "logits")])
+def test_what_is_no_probability_is_guessed(cells: str, likely: str):
+    with pytest.raises(InputError) as caught:
+        read_predictions(table(f"truth,p_a,p_b\na,{cells}\nb,{cells}\n"))
+    assert caught.value.hint.startswith(f"are these {likely}?")
 
 
 def test_labels_of_another_kind_are_refused():

@@ -9,7 +9,7 @@ import pytest
 from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.engines import eval
 from dlcli.specs.eval import EvalConfig
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, NumericError, UsageError
 from tests.engines.eval.test_engine import READER, images
 
 SWAPPED = """
@@ -18,6 +18,13 @@ class Careless(Reader):
 
     def forward(self, x):
         return super().forward(x) + 9 * x[:, 0, 0, -1:] * torch.tensor([0.0, 1.0])
+
+
+class Broken(Reader):
+    \"\"\"NaN where the last pixel of the first row is set.\"\"\"
+
+    def forward(self, x):
+        return super().forward(x) + torch.where(x[:, 0, 0, -1:] > 0, torch.nan, 0.0)
 """
 
 
@@ -269,3 +276,9 @@ def test_a_file_that_only_one_table_names_twice_is_refused(tmp_path: Path):
     new, old = table(tmp_path / "new.csv", rows), table(tmp_path / "old.csv", [*rows[:2], rows[0]])
     with pytest.raises(InputError, match=r"row 3 is 1\.png, and 3\.png in "):
         eval.run(EvalConfig(model=new, against=old))
+
+
+def test_the_network_that_fails_is_named(both: dict[str, str]):
+    broken = both["model"].replace("Careless", "Broken")
+    with pytest.raises(NumericError, match=r"^\S*nets\.py:Broken: the model's logits are NaN"):
+        eval.run(EvalConfig(**both, against=broken))

@@ -60,6 +60,9 @@ def test_each_trial_is_the_comparison_that_train_makes(nets, tmp_path):
         assert one.n_test == 150
     page = (tmp_path / "out" / "report.html").read_text()
     assert "What was tried" in page
+    lead = page.partition("<h1")[2].partition("</header>")[0] or page
+    assert f"training may be hindered by {result.causes[0].name}" in lead and "Established to help: " in lead
+    assert "healthy" not in lead.partition("training may be hindered")[0]
 
 
 def test_a_sound_network_has_nothing_to_try(nets):
