@@ -106,7 +106,8 @@ def expected_error(
     value = error(_scaled(gaps), np.mean, found)
     low = error(_scaled(_clear(gaps, variance, observed.units)), partial(np.quantile, q=1 - _TAIL), found)
     high = error(_most_likely(gaps, variance), partial(np.quantile, q=_TAIL), usual)
-    high = max(high, _least_high(confidence, correct, group))
+    if not found or _few(correct, group):  # bins without any gap show no direction in which they may err
+        high = max(high, _least_high(confidence, correct, group))
     if group is not None:
         # The gaps of one large group may cancel those of the others, which another sample would show.
         high = max(high, min(1.0, float(np.quantile(shown(gaps), 1 - _TAIL))))
@@ -149,11 +150,14 @@ def _most_likely(gaps: Floats, variance: Floats) -> GapsOf:
     return of
 
 
-def _least_high(confidence: Floats, correct: NDArray[np.bool_], group: NDArray[np.integer] | None) -> float:
-    """With few mistakes the upper end of |mean confidence - accuracy|, by the interval of the accuracy; else 0."""
+def _few(correct: NDArray[np.bool_], group: NDArray[np.integer] | None) -> bool:
+    """Whether there are few mistakes, or few correct predictions, or few groups with one."""
     units = np.arange(len(correct)) if group is None else group
-    if min(len(np.unique(units[correct == right])) for right in (False, True)) >= _FEW:
-        return 0.0
+    return min(len(np.unique(units[correct == right])) for right in (False, True)) < _FEW
+
+
+def _least_high(confidence: Floats, correct: NDArray[np.bool_], group: NDArray[np.integer] | None) -> float:
+    """The upper end of |mean confidence - accuracy|, by the interval of the accuracy."""
     accuracy, mean = share_of(correct, group), float(confidence.mean())
     return max(mean - accuracy.low, accuracy.high - mean)
 

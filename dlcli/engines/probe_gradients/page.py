@@ -1,13 +1,13 @@
 """The page of `dlcli probe-gradients -o DIR`: verdicts, autocorrelation, layers over depth, and the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Cell, Chart, Fold, PageTable, Part, figure_cell, percent_cell
 from dlcli.core.html_report.vector import svg
-from dlcli.specs.probe_gradients import GradientRow, LayerRow, ProbeGradientsResult
+from dlcli.specs.probe_gradients import LayerRow, ProbeGradientsResult
 from dlcli.support.plural import count
 
 _MEANINGS = {

@@ -131,3 +131,10 @@ def test_the_interval_holds_the_true_error(tilt):
         assert found.low <= found.value <= found.high
         hits += found.low <= tilt <= found.high
     assert hits >= 50
+
+
+@pytest.mark.parametrize("n", [40, 100])
+def test_half_of_coin_throws_right_is_not_known_exactly(n: int):
+    found = expected_error(np.full(n, 0.5), np.arange(n) % 2 == 0, seed=0)
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(1.96 * np.sqrt(0.25 / n), rel=0.1)

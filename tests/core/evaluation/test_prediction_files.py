@@ -167,7 +167,7 @@ BAD = {
     "percentages": ("truth,p_a,p_b\na,50,50\nb,35.5,64.5\n", "row 1, column 'p_a': '50' is not a probability"),
     "other names": (
         "truth,prob_0,prob_1\na,0.9,0.1\nb,0.7,0.3\n",
-        "no column of predicted labels, and the columns prob_0, prob_1 look like probabilities, but are not called like .* a, b",
+        "no column of predicted labels, and the columns prob_0, prob_1 look like probabilities, but are not called .* a, b",
     ),
     "scores": ("truth,predicted\n1.25,1.5\n2.5,2.75\n3,3.5\n4.75,4.5\n", "row 1, column 'truth': '1.25' is a number with a"),
     "scores of few values": (
