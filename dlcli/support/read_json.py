@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from dlcli.support.bad_rows import BadRow, describe_bad_rows
 from dlcli.support.decode import Cells, decode
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.row_store import RowCollector, made_rows
 from dlcli.support.table_content import Content, NulError, text_source
 from dlcli.support.table_format import TableFormat
@@ -57,8 +58,8 @@ def _parsed(name: str, lines: Iterable[_Line], table_format: TableFormat) -> Tab
         keys.update(dict.fromkeys(found))
         long = long or any(isinstance(cell, str) and len(cell) > table_format.max_cell for cell in found.values())
     columns = list(keys)
-    if not len(objects) and not bad:
-        raise InputError(f"{name}: is empty", hint="a jsonl table has one JSON object per line")
+    if not columns:
+        raise _without_columns(name, len(objects), bad)
     rows = made_rows(lambda start, some: [[found.get(column) for column in columns] for found in some], objects.rows())
     table = Table(columns, rows, name=name, kind="jsonl", origin=kept.rows(), origin_columns=len(columns), bad_rows=tuple(bad))
     table.origin_rows = range(len(kept))
@@ -66,6 +67,14 @@ def _parsed(name: str, lines: Iterable[_Line], table_format: TableFormat) -> Tab
     for row, cells in enumerate(rows, start=1) if long else ():
         table.check_lengths(row, cells, table_format.max_cell)
     return table
+
+
+def _without_columns(name: str, objects: int, bad: list[BadRow]) -> InputError:
+    if bad and not objects:
+        wrong = f"none of its {count(len(bad), 'row')} can be read; the first, in line {bad[0].line}: {bad[0].problem}"
+        return InputError(f"{name}: {wrong}", hint=_HINT)
+    what = "has objects without members only" if objects else "is empty"
+    return InputError(f"{name}: {what}", hint="a jsonl table has one JSON object per line")
 
 
 def _lines(lines: Iterable[str]) -> Iterator[_Line]:

@@ -192,6 +192,13 @@ def test_other_json_is_told_how_to_become_lines():
     assert parse("[id],b\n1,2\n", "standard input").columns == ["[id]", "b"]
 
 
+def test_json_without_a_column_is_refused():
+    for content, said in (("{}\n{}\n", "without members"), ("[{}]", "without members"), ("[]", "is empty"), ("\n", "is empty")):
+        assert said in refusal(content, "in.json").message
+    found = refusal("x\n\n[1]\n", "in.jsonl", skip_bad=True)
+    assert "none of its 2 rows can be read; the first, in line 1: not JSON" in found.message
+
+
 def test_a_cut_gzip_file_is_refused_wherever_it_is_cut(tmp_path: Path):
     whole = gzip.compress(ROWS.encode() * 50)
     path = tmp_path / "in.csv.gz"
