@@ -31,7 +31,7 @@ def read_parquet(name: str, data: bytes, table_format: TableFormat = DEFAULT_FOR
         origin = parquet.read_table(arrow.BufferReader(copy.getvalue()))
     except ResourceError:
         raise
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a damaged name
         raise _not_parquet(name, data, str(error)) from None
     if not origin.num_columns:
         raise InputError(f"{name}: a parquet file without columns")

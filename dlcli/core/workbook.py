@@ -14,6 +14,8 @@ from dlcli.support.tables import Table
 
 _LONGEST_LETTER = 10
 """Bytes of a letter at most: those of a number of Unicode in XML."""
+_SHOWN = 200
+"""Characters of a message of another library, which may hold half of a damaged file."""
 
 
 def read_workbook(name: str, data: bytes, table_format: TableFormat) -> Table:
@@ -58,7 +60,7 @@ def _sheets(name: str, data: bytes, table_format: TableFormat) -> dict[str, list
         raise
     except Exception as error:  # openpyxl raises whatever a damaged part leads to
         raise InputError(
-            f"{name}: not a workbook: {' '.join(str(error).split())}", hint="save it as .xlsx or csv again"
+            f"{name}: not a workbook: {' '.join(str(error).split())[:_SHOWN]}", hint="save it as .xlsx or csv again"
         ) from None
 
 

@@ -196,3 +196,20 @@ def test_bytes_in_parquet_are_texts_if_they_are_utf_8():
     table = read_parquet("t.parquet", stream.getvalue())
     assert table.rows == [["Stra\u00dfe", b"\x89PNG"], [None, b"\xff"], ["", None]]
     assert table.origin.schema.field("text").type == arrow.binary()
+
+
+def test_a_damaged_name_in_parquet_is_an_input_error():
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    stream = io.BytesIO()
+    parquet.write_table(arrow.table({"question": ["a"]}), stream, store_schema=False)
+    with pytest.raises(InputError, match="a damaged parquet file"):
+        read_parquet("t.parquet", stream.getvalue().replace(b"question", b"quest\xffon"))
+
+
+def test_the_message_about_a_damaged_workbook_holds_none_of_its_content():
+    data = bytearray(book(a=ROWS))
+    place = data.index(b"docProps/core.xml") - 4  # the length of that name
+    data[place : place + 2] = b"\xff\x07"
+    with pytest.raises(InputError, match="not a workbook") as caught:
+        read(bytes(data))
+    assert len(str(caught.value)) < 300
