@@ -18,11 +18,11 @@ from dlcli.core.compute.forward import has_gradients
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import ImageData, choose
 from dlcli.core.model_io.trained import TrainedNetwork
-from dlcli.engines.attack.groups import RunGroups, groups_of_run
 from dlcli.engines.attack.networks import Networks, align_outputs, open_networks, read_images
 from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
 from dlcli.engines.attack.trained_networks import LoadedNetworks, load_networks
+from dlcli.engines.run_groups import RunGroups, groups_of_run
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.corruptions import METHOD
 from dlcli.support.errors import InputError, UsageError

@@ -3,43 +3,30 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import choose_device, describe_device, threads
-from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.precision import float64_device
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData
+from dlcli.core.evaluation.comparison import p_of_pairs
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.gradients.causes import Observations, causes
-from dlcli.core.gradients.input_gradients import Derivative
 from dlcli.core.gradients.input_paths import InputPath, check_kind, input_paths, median_distance
 from dlcli.core.gradients.layer_signals import layer_signals
 from dlcli.core.gradients.lesion import Lesion, lesions
 from dlcli.core.gradients.path_lengths import path_lengths
-from dlcli.core.gradients.scalar_nets import GRID_LIMIT, grid, scalar_network, set_batchnorm_statistics
+from dlcli.core.gradients.scalar_nets import GRID_LIMIT, grid, scalar_network
 from dlcli.core.graph.skips import find_skips
 from dlcli.core.graph.trace import WEIGHTED, record_trace
+from dlcli.core.grouped import difference_of, share_of
 from dlcli.core.model_io.checkpoint import weights_sha256
-from dlcli.core.model_io.class_map import map_classes
-from dlcli.core.model_io.converted import is_video_network
-from dlcli.core.model_io.input_shape import preparation_for
-from dlcli.core.model_io.published_inputs import preparation_of_mixed
-from dlcli.core.model_io.score_metadata import refuse_places, task_of
-from dlcli.core.model_io.trained import TrainedNetwork, open_trained
-from dlcli.core.model_io.untrained import open_model
-from dlcli.core.models.base import normalised_architecture
-from dlcli.core.models.hubs import hub_name, resolve_weights
-from dlcli.core.objectives.base import ScoreObjective
-from dlcli.core.proportion import proportion
-from dlcli.core.stats import mcnemar, paired_difference
-from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
-from dlcli.engines.probe_gradients.scored import open_scored, score_derivative, score_target
+from dlcli.engines.probe_gradients.scored import score_target
+from dlcli.engines.probe_gradients.setup import ProbeSetup, open_probe
 from dlcli.engines.probe_gradients.suggestions import suggested_command
 from dlcli.engines.probe_gradients.trials import with_trials
 from dlcli.engines.trusted import only_named_code
@@ -56,7 +43,6 @@ from dlcli.specs.probe_gradients import (
 )
 from dlcli.specs.train import IMAGES, SCORES
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
@@ -64,8 +50,6 @@ from dlcli.support.seeds import derive
 SEEDS = 20
 _SIGNALLED = 64
 """For how many inputs activations are looked at."""
-_SETTLED = 256
-"""By how many images batch normalisation of an untrained network is set."""
 _DRAWS, _PATH_INPUTS = 20, 8
 """How many paths of each length are taken, at how many images."""
 
@@ -99,7 +83,7 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
         lines = [f"draw {config.seeds or SEEDS} networks of {config.depth} layers of each kind: {kinds}"]
         lines.append(f"walk {config.points} points in [-{GRID_LIMIT:g}, {GRID_LIMIT:g}]")
     else:
-        setup = _open(config, device, SILENT)
+        setup = open_probe(config, device, SILENT)
         check_kind(config.path)
         lines = [f"open {setup.name} and {count(len(setup.x), 'image')} of {setup.data.name}"]
         lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
@@ -161,109 +145,9 @@ def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> n
         return scalar_network(kind, config.depth, x, beta=config.beta)
 
 
-@dataclass(frozen=True)
-class ProbeSetup:
-    """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right.
-
-    `name` is for display; `spec` is what `dlcli train --model` takes for one of its kind. `objective` is the loss of scores,
-    which `y` are then.
-    """
-
-    model: nn.Module
-    name: str
-    spec: str
-    data: ImageData
-    x: Tensor
-    y: Tensor
-    notes: tuple[str, ...]
-    objective: ScoreObjective | None = None
-
-    def derivative(self, config: ProbeGradientsConfig, start: int) -> Derivative | None:
-        """What is differentiated along a path that begins at an image of this index, of a network that predicts scores."""
-        return None if self.objective is None else score_derivative(config, self.objective, self.y[start])
-
-    def derivative_at(self, config: ProbeGradientsConfig, few: Tensor, device: torch.device) -> Derivative:
-        """What is differentiated at the first images, `few` (n, ...)."""
-        return self.derivative(config, 0) or derivative_at(self.model, few, config, device)
-
-
-def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
-    chosen, weights, pretrained = resolve_weights(config.model, config.weights)
-    spec = chosen or ""
-    refuse_places(spec, "probe-gradients")
-    if (scores := task_of(spec).scores) is not None:
-        trained, data = open_scored(config, scores, report)
-        return _probe_setup(config, trained, data, device, untrained=False, spec=spec, objective=scores.objective)
-    data = open_data(
-        config.data,
-        strict=config.strict,
-        report=report,
-        size=config.size,
-        preparation=preparation_for(spec, config.size, report),
-        mixed_sizes=None if config.size is not None else preparation_of_mixed(spec, None, weights),
-        limit=config.limit,
-        label_column=config.label_column,
-    )
-    known = pretrained or weights is not None or Path(spec).is_dir() or is_video_network(Path(spec))
-    known = known or isinstance(spec, InMemory)
-    untrained = not known and (":" not in spec or hub_name(spec) is not None)
-    if untrained:
-        with preserved():
-            torch.manual_seed(derive(config.seed, "init"))
-            arch = normalised_architecture(open_model(spec, data), config.normalise, data.channels)
-            trained = TrainedNetwork(arch.build().to(device), spec, "", notes=arch.notes)
-    else:
-        trained = open_trained(
-            spec,
-            data,
-            weights=weights,
-            weights_key=config.weights_key,
-            normalise=config.normalise,
-            device=device,
-            report=report,
-        )
-    for warning in trained.warnings:
-        report.warn(warning)
-    return _probe_setup(config, trained, data, device, untrained=untrained, spec=spec)
-
-
-def _probe_setup(
-    config: ProbeGradientsConfig,
-    trained: TrainedNetwork,
-    data: ImageData,
-    device: torch.device,
-    *,
-    untrained: bool,
-    spec: str,
-    objective: ScoreObjective | None = None,
-) -> ProbeSetup:
-    """The network after surgery with its images.
-
-    Args:
-        config: The options.
-        trained: The network.
-        data: The images.
-        device: Where the network is.
-        untrained: Whether it has random weights, so that batch normalisation needs statistics.
-        spec: Its name as typed.
-        objective: The loss of scores; None for classes.
-    """
-    model, notes = trained.model, trained.notes
-    if config.surgery:
-        model, done = apply_surgery(model, config.surgery, data.sample(2).to(device))
-        notes = (*notes, *done)
-    if untrained:
-        few = to_float(data.x_train[:_SETTLED]).to(device)
-        model = set_batchnorm_statistics(model, few)
-        notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {count(len(few), 'image')}.")
-    trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
-    y = map_classes(trained, data)[0][data.y_test] if objective is None else data.y_test
-    return ProbeSetup(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes, objective)
-
-
 def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:
     check_kind(config.path)
-    setup = _open(config, device, report)
+    setup = open_probe(config, device, report)
     lines = _gradients_along_paths(config, setup, device, report)
     row = gradient_row(setup.name, lines, points=config.points, neighbour=median_distance(setup.x))
     few = setup.x[:_SIGNALLED]
@@ -278,11 +162,11 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter
         layers=tuple(_named(setup.name, layers)),
         causes=_causes(config, setup, row, layers, device),
         lesions=_lesions(setup, device, report) if config.lesion else (),
-        notes=(*setup.notes, *_zero_note(row), _norm_note(config)),
+        notes=(*setup.notes, *_zero_note(row), _norm_note(config), *(_lesion_notes(setup) if config.lesion else ())),
     )
     if config.try_suggested:
         task = IMAGES if setup.objective is None else SCORES
-        result = with_trials(result, config, spec=setup.spec, task=task, report=report)
+        result = with_trials(result, config, spec=setup.spec, task=task, group=setup.column, report=report)
     if config.paths:
         try:
             result = _with_paths(result, config, setup, device)
@@ -320,7 +204,11 @@ def _causes(
         layers=len(trace.ops_named(WEIGHTED)),
     )
     sample, task = setup.data.sample(2).to(device), IMAGES if setup.objective is None else SCORES
-    return causes(facts, lambda surgery: suggested_command(config, surgery, setup.model, sample, spec=setup.spec, task=task))
+
+    def suggested(surgery: str) -> str | None:
+        return suggested_command(config, surgery, setup.model, sample, spec=setup.spec, task=task, group=setup.column)
+
+    return causes(facts, suggested)
 
 
 def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
@@ -329,22 +217,31 @@ def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
 
 def _lesions(setup: ProbeSetup, device: torch.device, report: Reporter) -> tuple[LesionRow, ...]:
     with report.task("removing blocks") as task:
-        found = lesions(setup.model, setup.x, setup.y, device=device, advance=task.advance)
-    return lesion_rows(*found)
+        whole, *others = lesions(setup.model, setup.x, setup.y, device=device, advance=task.advance)
+    return lesion_rows(whole, *others, group=None if setup.groups is None else setup.groups.numbers)
 
 
-def lesion_rows(whole: Lesion, *others: Lesion) -> tuple[LesionRow, ...]:
-    """The rows of the whole network and of the network without each block, the lowest accuracy first; tested by Holm."""
-    n = len(whole.correct)
-    first = LesionRow(block="", kind="", accuracy=proportion(int(whole.correct.sum()), n), change=None)
+def _lesion_notes(setup: ProbeSetup) -> tuple[str, ...]:
+    return () if setup.groups is None else setup.groups.notes(setup.data)
+
+
+def lesion_rows(whole: Lesion, *others: Lesion, group: NDArray[np.int64] | None = None) -> tuple[LesionRow, ...]:
+    """The rows of the whole network and of the network without each block, the lowest accuracy first; tested by Holm.
+
+    Args:
+        whole: What the network predicts.
+        others: What it predicts without each block.
+        group: The group of each image, (n,) from 0 on, if they come in groups.
+    """
     right = whole.correct.numpy()
-    adjusted = holm([mcnemar(one.correct.numpy(), right) for one in others])
+    first = LesionRow(block="", kind="", accuracy=share_of(right, group), change=None)
+    adjusted = holm([p_of_pairs(one.correct.numpy(), right, group) for one in others])
     rows = [
         LesionRow(
             block=one.block,
             kind=one.kind,
-            accuracy=proportion(int(one.correct.sum()), n),
-            change=paired_difference(one.correct.double().numpy(), whole.correct.double().numpy()),
+            accuracy=share_of(one.correct.numpy(), group),
+            change=difference_of(one.correct.numpy(), right, group),
             p=p,
         )
         for one, p in zip(others, adjusted, strict=True)

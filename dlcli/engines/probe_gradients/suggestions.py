@@ -11,7 +11,14 @@ from dlcli.support.errors import DlcliError
 
 
 def suggested_command(
-    config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: Tensor, *, spec: str, task: str = IMAGES
+    config: ProbeGradientsConfig,
+    surgery: str,
+    model: nn.Module,
+    sample: Tensor,
+    *,
+    spec: str,
+    task: str = IMAGES,
+    group: str | None = None,
 ) -> str | None:
     """The command that tries a surgery.
 
@@ -22,6 +29,7 @@ def suggested_command(
         sample: Images, (n, ...).
         spec: Name of the network for `dlcli train`.
         task: What it learned.
+        group: The column that it was trained by.
 
     Returns:
         The command; None if the operation cannot change this network.
@@ -33,6 +41,7 @@ def suggested_command(
         "train",
         data=config.data,
         task=None if task == IMAGES else task,
+        group=group,
         size=config.size or None,
         model=spec,
         surgery=changes,

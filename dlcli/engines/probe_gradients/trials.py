@@ -12,7 +12,13 @@ from dlcli.support.reporter import Reporter
 
 
 def with_trials(
-    result: ProbeGradientsResult, config: ProbeGradientsConfig, *, spec: str, task: str, report: Reporter
+    result: ProbeGradientsResult,
+    config: ProbeGradientsConfig,
+    *,
+    spec: str,
+    task: str,
+    group: str | None,
+    report: Reporter,
 ) -> ProbeGradientsResult:
     """The result with the trials of all surgeries that its causes suggest, or a note that there is none.
 
@@ -21,6 +27,7 @@ def with_trials(
         config: Names the data, the image size and the surgery of the probed network, and the number of seeds.
         spec: Name of the network for `dlcli train`.
         task: What it learned.
+        group: The column that it was trained by.
         report: Receives the progress.
 
     Raises:
@@ -29,16 +36,17 @@ def with_trials(
     surgeries = tuple(dict.fromkeys(surgery for cause in result.causes for surgery in cause.surgeries))
     if not surgeries:
         return replace(result, notes=(*result.notes, "No surgery is suggested, so there is none to try."))
-    return replace(result, trials=_trials(config, surgeries, spec=spec, task=task, report=report))
+    return replace(result, trials=_trials(config, surgeries, spec=spec, task=task, group=group, report=report))
 
 
 def _trials(
-    config: ProbeGradientsConfig, surgeries: Sequence[str], *, spec: str, task: str, report: Reporter
+    config: ProbeGradientsConfig, surgeries: Sequence[str], *, spec: str, task: str, group: str | None, report: Reporter
 ) -> tuple[Trial, ...]:
     """A trial of each surgery of which at least two pairs were trained."""
     training = TrainConfig(
         data=config.data,
         task=task,
+        group=group,
         size=config.size,
         limit=config.limit,
         label_column=config.label_column,

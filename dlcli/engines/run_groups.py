@@ -1,4 +1,4 @@
-"""Images that come in groups, such as frames of films: figures under attack are by these, as those of an evaluation are."""
+"""Images that come in groups, such as frames of films: figures of a network are by those that it was trained by."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from dlcli.core.model_io.score_metadata import task_of
 
 @dataclass(frozen=True)
 class RunGroups:
-    """The groups of the images that a run attacks.
+    """The groups of the images that a network is measured on.
 
     Attributes:
         column: The metadata column that names them.
