@@ -34,7 +34,7 @@ def check_suspects(config: Any) -> None:
         return
     if config.task not in ("images", "sequence") or config.next:
         raise UsageError("`suspects` needs classes", hint="omit `suspects`")
-    others = ("pretrain_only", "unlabelled", "labels", "corrupt", "resume")
+    others = ("pretrain_only", "unlabelled", "labels", "corrupt")
     given = [name for name in others if getattr(config, name)]
     given += ["versus"] if config.compares else []
     given += [name for name in ("pretrain", "semi") if getattr(config, name) not in (None, "none")]

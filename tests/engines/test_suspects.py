@@ -1,6 +1,9 @@
 """Suspected label errors through eval and train: planted flips are found, named by their file, and written down."""
 
 import csv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ from dlcli.specs.suspects import Suspects
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT
 from tests.conftest import Run
+from tests.engines.train.test_engine import Impatient
 from tests.sequences import waves, write_ts
 
 SHAPES = 3
@@ -70,6 +75,43 @@ def test_flipped_labels_of_the_training_set_are_found_out_of_fold(data: tuple[Pa
     assert "Suspected label errors" in (tmp_path / "page" / "report.html").read_text()
     assert (tmp_path / "page" / "suspects.csv").exists()
     assert any("are suspected to be wrong, by this network" in note for note in evaluated.notes)
+
+
+class StopsInFold(Impatient):
+    """Asks training to stop in the second fold."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.label, self.notes = "", list[str]()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def task(self, label: str, total: int | None = None) -> Any:
+        self.label = label
+        return SILENT.task(label, total)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[Callable[[], bool]]:
+        yield lambda: self.label.startswith("fold 2")
+
+
+def test_a_run_that_is_stopped_in_a_fold_is_kept_and_goes_on(data: tuple[Path, set[int], set[int]], tmp_path: Path):
+    options: dict[str, Any] = {"data": str(data[0]), "suspects": 3, **QUICK}
+    whole = found_by(train.run(TrainConfig(**options)), TrainResult)
+    weights = train.run(TrainConfig(data=str(data[0]), **QUICK)).rows[0].weights_sha256
+    parts = TrainConfig(**options, output=tmp_path / "run")
+    assert train.run(parts, report=Impatient(10)).rows == ()
+    resumed = replace(parts, resume=True)
+    report = StopsInFold()
+    stopped = train.run(resumed, report=report)
+    assert any("holds the run, without suspects" in note for note in report.notes)
+    assert isinstance(stopped, TrainResult) and stopped.suspects is None and stopped.notes[-1] == "stopped"
+    assert stopped.rows[0].weights_sha256 == weights and (tmp_path / "run" / "weights.safetensors").is_file()
+    assert not (tmp_path / "run" / "suspects.csv").exists()
+    again = train.run(resumed)
+    assert found_by(again, TrainResult) == whole and again.rows[0].weights_sha256 == weights
+    assert (tmp_path / "run" / "suspects.csv").is_file()
 
 
 def test_a_table_of_predictions_gives_the_suspects_that_the_network_gives(
@@ -131,7 +173,6 @@ def test_no_example_is_predicted_by_a_network_that_saw_it():
     [
         ({"task": "score"}, "`suspects` needs classes"),
         ({"versus": "lr=0.1"}, "`suspects` and `versus` do not go together"),
-        ({"resume": True, "output": Path("r")}, "`suspects` and `resume` do not go together"),
         ({"pretrain": "simclr"}, "`suspects` and `pretrain` do not go together"),
     ],
 )

@@ -44,7 +44,7 @@ from dlcli.engines.train.semi import generated_by
 from dlcli.engines.train.semi_versus import semi_comparison_notes
 from dlcli.engines.train.sets import TrainingSets, labels_note
 from dlcli.engines.train.sides import open_sets, open_side, open_sides, plan_sides, row_of, seeds_of
-from dlcli.engines.train.suspects import find_training_suspects, with_suspects
+from dlcli.engines.train.suspects import check_folds, find_training_suspects, with_suspects
 from dlcli.engines.train.versus import (
     add_epochs_to_level,
     compare,
@@ -157,9 +157,8 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     require_causal([job], report)
     if config.pretrain_only:
         return _body(config, job, report)
-    suspects = find_training_suspects(job, report) if config.suspects else None
-    if config.suspects and suspects is None:
-        return _result(config, job, (), (), notes=("stopped",))
+    if config.suspects:
+        check_folds(job)
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
     logged = {name: LoggedRun(job, {})}
@@ -169,7 +168,10 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     with logs if ranks.first else nullcontext(report) as logging:
         fitted = _fitted(job, logging, name, keep)
     result = ranks.of_first(lambda: _finished(config, job, fitted))
-    return with_suspects(job, result, suspects) if suspects is not None and isinstance(result, TrainResult) else result
+    if not config.suspects or fitted is None or not isinstance(result, TrainResult):
+        return result
+    suspects = find_training_suspects(job, report)  # once the run is written, which a stop in a fold then leaves
+    return replace(result, notes=(*result.notes, "stopped")) if suspects is None else with_suspects(job, result, suspects)
 
 
 def _finished(config: TrainConfig, job: Job, fitted: Fitted | None) -> ImageTrainResult:

@@ -61,19 +61,26 @@ def predicted_out_of_fold(job: Job, report: Reporter) -> Floats | None:
         Log-probabilities (n, outputs) of the training examples; None if it was interrupted.
     """
     data, folds = job.data, int(job.config.suspects or 0)
-    train = data.splits["train"]
-    group = groups_of(train.metadata, job.group, data.name)
-    fold = folds_of(train.y.numpy(), folds, group, seed=derive(job.seed, "folds"), name=data.name)
-    logits = []
+    train, fold, logits = data.splits["train"], check_folds(job), []
     for k in range(folds):
         own = train.take(fold == k)
         sets = {**data.splits, "train": train.take(fold != k), "test": own}
         fitted = fit(replace(job, data=data.with_splits(sets)), report=report, label=f"fold {k + 1} of {folds}, steps")
         if fitted is None:
+            if job.config.output is not None:
+                report.note(f"{job.config.output} holds the run, without suspects; `resume` looks for them again")
             return None
         logits.append(predict_logits(fitted.model, own.x, device=job.device).numpy())
     order = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(folds)]))
     return log_probabilities(np.concatenate(logits)[order])
+
+
+def check_folds(job: Job) -> NDArray[np.int64]:
+    """The fold of each training example, (n,) from 0 on; raises InputError if there are too few for `suspects` folds."""
+    train = job.data.splits["train"]
+    group = groups_of(train.metadata, job.group, job.data.name)
+    folds = int(job.config.suspects or 0)
+    return folds_of(train.y.numpy(), folds, group, seed=derive(job.seed, "folds"), name=job.data.name)
 
 
 def folds_of(y: NDArray[np.integer], folds: int, group: NDArray[np.int64] | None, *, seed: int, name: str) -> NDArray[np.int64]:
