@@ -23,6 +23,8 @@ _MOST = 400
 """Pairs of texts with more pairs of leftover words than this are not aligned: these are long texts, scored by their rates."""
 _FAR_RARER = 2.0
 """Difference of two rarities from which one word occurs in a seventh of the texts that the other does, or fewer."""
+_TWO_WORDS, _VARIANTS = 0.4, 0.6
+"""Cosine up to which two known words that look alike are two words, and from which they are spellings of one: `theatre`."""
 _IMPLIED = 0.9
 """Strength of `ibm` for the initials of three words, and of `website` for `web site`."""
 _INITIALS = range(3, 7)
@@ -46,6 +48,7 @@ class WordShapes:
         letters: A bit for each letter that occurs, hashed to 32 bits.
         special: Whether the word need not look alike to match or contradict: opposites, numbers, units, colours, signs.
         known: Whether it is a known word of the language.
+        meanings: Its vector, (vocabulary, dimensions).
         rarity: How rare it is in English.
     """
 
@@ -58,15 +61,16 @@ class WordShapes:
     letters: NDArray[np.uint32]
     special: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    meanings: NDArray[np.float32]
     rarity: Floats
 
 
-def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats) -> WordShapes:
+def word_shapes(vocabulary: list[str], meanings: NDArray[np.float32], rarity: Floats) -> WordShapes:
     """The shapes of the words of a vocabulary.
 
     Args:
         vocabulary: The words.
-        known: Which are words of the language, (vocabulary,).
+        meanings: The vector of each, (vocabulary, dimensions), zeros for a word that is not known.
         rarity: How rare they are in English, (vocabulary,).
 
     Returns:
@@ -81,7 +85,8 @@ def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats)
     own = -1 - np.arange(len(vocabulary))
     consonants = np.array([*map(is_skeleton, vocabulary)], bool)
     end, skeleton = np.where(length >= 4, end, own), np.where(consonants, ends, own)
-    return WordShapes(vocabulary, length, start, end, skeleton, ends, letters, special, known, rarity)
+    known = np.asarray(meanings.any(axis=1))
+    return WordShapes(vocabulary, length, start, end, skeleton, ends, letters, special, known, meanings, rarity)
 
 
 def _need_not_look_alike(word: str) -> bool:
@@ -186,9 +191,18 @@ def _judge(shapes: WordShapes, a: int, b: int) -> float:
     first, second = shapes.vocabulary[a], shapes.vocabulary[b]
     if are_opposite(first, second) or differ_in_kind(first, second):
         return -1.0
+    return similarity(first, second, _slip_share(shapes, a, b))
+
+
+def _slip_share(shapes: WordShapes, a: int, b: int) -> float:
+    """How much a slip counts: fully but for two known words, of which it does the more the closer their vectors are."""
     # A known word that is far rarer than the other is likely to be a slip for it: `pubic` for `public`.
-    as_rare = abs(shapes.rarity[a] - shapes.rarity[b]) < _FAR_RARER
-    return similarity(first, second, bool(shapes.known[a] and shapes.known[b] and as_rare))
+    far_rarer = abs(shapes.rarity[a] - shapes.rarity[b]) >= _FAR_RARER
+    if far_rarer or not (shapes.known[a] and shapes.known[b]):
+        return 1.0
+    one, other = shapes.meanings[[a, b]].astype(np.float64)
+    cosine = float(one @ other) / float(np.sqrt((one @ one) * (other @ other)))
+    return round(min(1.0, max(0.0, (cosine - _TWO_WORDS) / (_VARIANTS - _TWO_WORDS))), 2)
 
 
 def implied_words(words: Ragged, vocabulary: list[str], content: NDArray[np.bool_]) -> sp.csr_array:

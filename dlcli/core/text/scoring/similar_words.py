@@ -14,7 +14,6 @@ MATCHED = 0.6
 """From this strength on a word counts as matched."""
 _NUMBER_WORD, _SLIP, _SLIP_IN_SHORT, _TWO_SLIPS, _INFLECTED, _SAME_STEM, _SKELETON = 0.95, 0.9, 0.75, 0.85, 0.9, 0.75, 0.8
 _ABBREVIATED, _PART, _SAME_MEMBER = 0.7, 0.45, 0.95
-_KNOWN = 0.5
 ONE_SLIP_FROM, TWO_SLIPS_FROM = 4, 8
 """Length of the shorter word from which one slip, and two, are taken for such: `cat` and `car` are two words."""
 _SHORT = 5
@@ -32,11 +31,19 @@ _CACHED = 1 << 20
 
 
 @lru_cache(maxsize=_CACHED)
-def similarity(a: str, b: str, both_known: bool) -> float:
+def similarity(a: str, b: str, slip_share: float) -> float:
     """The strength of the match of two different words, in [0, 1]; symmetric.
 
-    Words with digits never match by likeness: `2023` is not a slip for `2024`. Neither do opposites, nor two units or
-    colours. If both are known words, as `desert` and `dessert`, only a swap of letters is likely to be a slip.
+    Words with digits never match by likeness: `2023` is not a slip for `2024`. Neither do opposites, nor two units or colours.
+
+    Args:
+        a: A word.
+        b: Another one.
+        slip_share: The share of its strength that a slip has, in [0, 1]. Of two known words, as `desert` and `dessert`, one is
+            hardly a slip for the other, unless letters are swapped or both mean the same, as `colour` and `color`.
+
+    Returns:
+        The strength.
     """
     if has_digit(a) or has_digit(b):
         return _NUMBER_WORD if NUMBER_WORDS.get(a) == b or NUMBER_WORDS.get(b) == a else 0.0
@@ -46,8 +53,8 @@ def similarity(a: str, b: str, both_known: bool) -> float:
         return _SAME_MEMBER
     shorter, longer = sorted((a, b), key=lambda word: (len(word), word))
     slip = _slip(shorter, longer)
-    if both_known and sorted(a) != sorted(b):
-        slip *= _KNOWN
+    if sorted(a) != sorted(b):
+        slip *= slip_share
     return max(slip, _inflection(shorter, longer), _abbreviation(shorter, longer))
 
 

@@ -108,7 +108,7 @@ class TokenizedTexts:
     @cached_property
     def shapes(self) -> WordShapes:
         """What the alignment compares first."""
-        return word_shapes(self.vocabulary, self.known, self.english)
+        return word_shapes(self.vocabulary, self.meanings, self.english)
 
     @cached_property
     def implied(self) -> sp.csr_array:

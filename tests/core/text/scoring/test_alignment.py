@@ -41,7 +41,7 @@ def test_words_in_parts_are_those_of_the_definition(texts: list[list[str]]):
 @given(st.sets(st.text(st.characters(), min_size=1, max_size=9), max_size=8))
 def test_shapes_are_equal_where_the_parts_of_words_are(words: set[str]):
     vocabulary = sorted(words)
-    shapes = word_shapes(vocabulary, np.zeros(len(words), bool), np.zeros(len(words)))
+    shapes = word_shapes(vocabulary, np.zeros((len(words), 1), np.float32), np.zeros(len(words)))
     for k, one in enumerate(vocabulary):
         assert {bit for bit in range(32) if int(shapes.letters[k]) >> bit & 1} == {ord(char) & 31 for char in one}
         for j, other in enumerate(vocabulary):

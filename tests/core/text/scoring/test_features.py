@@ -175,6 +175,14 @@ def known_share(some):
     return share(rare(some & KNOWN.keys()), rare(some))
 
 
+def slip_share(a, b):
+    """How much a slip counts between two words."""
+    if not {a, b} <= KNOWN.keys() or abs(KNOWN[a] - KNOWN[b]) >= 2:
+        return 1.0
+    one, other = VECTORS.of([a, b]).astype(float)
+    return round(min(1, max(0, (one @ other / np.linalg.norm(one) / np.linalg.norm(other) - 0.4) / 0.2)), 2)
+
+
 def by_definition(text_a, text_b):
     """Every feature by its definition, with sets and loops, where no word is put together from others."""
     (order_a, names_a), (order_b, names_b) = parts(text_a), parts(text_b)
@@ -188,8 +196,7 @@ def by_definition(text_a, text_b):
     codes_left = missing(text_a, order_b), missing(text_b, order_a)
     strength = {}
     for word, others in [*((word, b - a) for word in a - b), *((word, a - b) for word in b - a)]:
-        known = [{word, other} <= KNOWN.keys() and abs(KNOWN[word] - KNOWN[other]) < 2 for other in others]
-        strength[word] = max((similarity(word, other, k) for other, k in zip(others, known, strict=True)), default=0)
+        strength[word] = max((similarity(word, other, slip_share(word, other)) for other in others), default=0)
     in_asides = [
         sum(weight(w) * (1 - strength[w]) for w in (some - other) & asides(text))
         for some, other, text in ((a, b, text_a), (b, a, text_b))
@@ -326,11 +333,33 @@ def test_parts_that_change_places(a, b, expected):
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "expected"), [("public", "pubic", 0.75), ("desert", "dessert", 0.45), ("desert", "deserd", 0.9)]
+    ("a", "b", "expected"),
+    [
+        ("public", "pubic", 0.75),  # far rarer
+        ("desert", "dessert", 0.0),  # two words
+        ("theatre", "theater", 0.9),  # letters swapped
+        ("flavour", "flavor", 0.9),  # one meaning
+        ("berlin", "merlin", 0.45),  # between
+        ("desert", "deserd", 0.9),  # not a word
+    ],
 )
-def test_a_known_word_is_a_slip_only_for_a_far_more_frequent_one(a, b, expected):
-    shapes = tokenize_texts([f"{a} {b}"], RARITY, vectors=VECTORS).shapes
-    assert _judge(shapes, *(shapes.vocabulary.index(word) for word in (a, b))) == expected
+def test_a_known_word_is_a_slip_only_for_a_far_more_frequent_one_or_one_of_its_meaning(a, b, expected):
+    meaning = {
+        "desert": (1, 0, 0),
+        "dessert": (0.4, 0.84**0.5, 0),
+        "flavour": (0, 0, 1),
+        "flavor": (0, 0.8, 0.6),
+        "berlin": (0, 1, 0),
+        "merlin": (0, 0.5, 0.75**0.5),
+        "theatre": (1, 0, 0),
+        "theater": (0, 1, 0),
+        "public": (1, 0, 0),
+        "pubic": (0, 1, 0),
+    }
+    hashes, values = zip(*sorted((word_hash(word), vector) for word, vector in meaning.items()), strict=True)
+    vectors = WordVectors(np.array(hashes, np.int64), np.array(values, np.float32))
+    shapes = tokenize_texts([f"{a} {b}"], RARITY, vectors=vectors).shapes
+    assert _judge(shapes, *(shapes.vocabulary.index(word) for word in (a, b))) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -410,8 +439,8 @@ def test_codes_are_equal_where_their_words_are_in_the_same_order(a, b, differing
     ],
 )
 def test_how_well_one_word_stands_for_another(a, b, least, most):
-    assert similarity(a, b, False) == similarity(b, a, False)
-    assert least <= similarity(a, b, False) <= most
+    assert similarity(a, b, 1.0) == similarity(b, a, 1.0)
+    assert least <= similarity(a, b, 1.0) <= most
 
 
 @pytest.mark.parametrize("many", [[], [""], ["?", " "]])
