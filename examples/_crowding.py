@@ -64,7 +64,7 @@ def fit_crowding(tables: Sequence[ScoredTable]) -> Crowding:
     slope, differing, common, rise, *changes = model.coef_[0].tolist()
     few = Weights(slope, float(model.intercept_[0]), differing, common)
     more_slope, more_differing, more_common = changes
-    many = Weights(slope + more_slope, few.intercept + rise, differing + more_differing, common + more_common)
+    many = Weights(slope + more_slope, few.intercept + rise, max(0.0, differing + more_differing), common + more_common)
     return Crowding(first, few, many)
 
 
