@@ -5,6 +5,8 @@ from typing import Any
 from dlcli.specs.option import option
 from dlcli.specs.pairs import parse_names
 
+PREDICTIONS = "predictions.csv"
+"""The table in the output folder of `dlcli eval`, one row per example."""
 ROLES = ("truth", "label", "probability", "file", "classes")
 """What a column of predictions may be named for; `classes` is what stands before the names of classes."""
 ENDINGS = ("csv", "tsv", "jsonl", "ndjson", "json", "parquet", "pq", "xlsx")

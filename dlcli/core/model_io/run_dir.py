@@ -26,6 +26,7 @@ from dlcli.core.model_io.converted import VideoMetadata
 from dlcli.core.models.code import RecordedCode, code_files
 from dlcli.specs.command_line import command_line
 from dlcli.specs.normalise import NONE
+from dlcli.specs.predictions import PREDICTIONS
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
@@ -210,9 +211,9 @@ def read_run_metadata(folder: Path) -> dict[str, Any]:
         message = f"{folder}: not a run directory, it has no {METADATA}, only weights"
         raise InputError(message, hint=command_line("train", weights=folder))
     if not path.exists():
-        raise InputError(
-            f"{folder}: not a run directory, it has no {METADATA}", hint="choose a directory that dlcli train wrote"
-        )
+        table = folder / PREDICTIONS
+        hint = f"to evaluate its predictions name {table}" if table.is_file() else "choose a directory that dlcli train wrote"
+        raise InputError(f"{folder}: not a run directory, it has no {METADATA}", hint=hint)
     found = read_json_metadata(path)
     if found.get("task") == "pairs":
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"

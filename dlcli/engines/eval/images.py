@@ -29,7 +29,6 @@ from dlcli.engines.anytime import describe_stop, failed_when_sure, settled, whol
 from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
-from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
@@ -44,6 +43,7 @@ from dlcli.specs.comparison import ClassifierComparison
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.leaks import Leaks
+from dlcli.specs.predictions import PREDICTIONS
 from dlcli.specs.suspects import Suspects
 from dlcli.support.atomic import check_kept
 from dlcli.support.errors import InputError, UsageError, error_context

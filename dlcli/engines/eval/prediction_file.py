@@ -10,7 +10,6 @@ from dlcli.core.evaluation import slices
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
-from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
 from dlcli.engines.eval.sample_size import needed_images, needed_note
@@ -19,7 +18,7 @@ from dlcli.specs.eval import METRICS, EvalConfig, EvalResult, is_metric
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.specs.option import declared
 from dlcli.specs.pairs import check_applicable
-from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.predictions import PREDICTIONS, is_prediction_file
 from dlcli.specs.suspects import Suspects
 from dlcli.specs.table_options import FIELDS
 from dlcli.support.errors import InputError, UsageError

@@ -10,8 +10,8 @@ from dlcli.core.data.base import FILE, Split
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.prediction_files import prediction_columns
 from dlcli.core.evaluation.predictions import Predictions
-from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.model_and_data import LoadedModel
+from dlcli.specs.predictions import PREDICTIONS
 from dlcli.support.atomic import write_text
 from dlcli.support.tables import write_csv
 

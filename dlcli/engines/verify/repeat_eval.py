@@ -10,13 +10,12 @@ import numpy as np
 from dlcli.core.data.base import Split
 from dlcli.core.evaluation.metrics import log_probabilities
 from dlcli.engines.anytime import random_order
-from dlcli.engines.eval.files import PREDICTIONS
 from dlcli.engines.model_and_data import open_model_and_data
 from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
 from dlcli.engines.verify.figures_again import figures_again
 from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.predictions import is_prediction_file
+from dlcli.specs.predictions import PREDICTIONS, is_prediction_file
 from dlcli.specs.verify import Check, Verdict, VerifyConfig
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT

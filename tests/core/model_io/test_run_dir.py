@@ -121,3 +121,10 @@ def test_missing_weights_are_an_error(tmp_path: Path):
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(InputError, match="no such file"):
         load_model(tmp_path, CPU)
+
+
+def test_the_folder_of_an_evaluation_is_no_network(tmp_path: Path):
+    (tmp_path / "predictions.csv").write_text("truth,label\n")
+    with pytest.raises(InputError, match="not a run directory") as caught:
+        load_model(tmp_path, CPU)
+    assert str(tmp_path / "predictions.csv") in caught.value.hint
