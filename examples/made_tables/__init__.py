@@ -30,7 +30,7 @@ from .institutions import institutions
 from .listings import courses, events, jobs, recipes
 from .lodging import holiday_lets, hotels
 from .log_lines import log_names, log_templates
-from .measures import long_numbers, look_alikes, measures, numerals, signs
+from .measures import codes, long_numbers, look_alikes, measures, numerals, signs
 from .organisations import branches, firms, firms_and_people, government_units
 from .papers import papers
 from .people import people
@@ -79,6 +79,7 @@ OF_MANY_DUPLICATES: dict[str, GroupMaker] = {
     "signs": signs,
     "look-alikes": look_alikes,
     "long numbers": long_numbers,
+    "codes": codes,
 }
 """Kinds of tables in which most groups have several texts."""
 

@@ -43,6 +43,11 @@ def long_numbers(rng: Random, n: int) -> Iterator[list[str]]:
     return _fill(rng, n, _long_numbers)
 
 
+def codes(rng: Random, n: int) -> Iterator[list[str]]:
+    """About n groups of sentences with a date in figures, an address of a network or a version."""
+    return _fill(rng, n, _codes)
+
+
 def _fill(rng: Random, n: int, draw: Callable[[Random], tuple[list[str], Spellings]]) -> Iterator[list[str]]:
     """Frames, each filled with two to four things, in one to three of all forms."""
     while n > 0:
@@ -129,6 +134,22 @@ def _long_numbers(rng: Random) -> tuple[list[str], Spellings]:
     changed = digits[:place] + str((int(digits[place]) + rng.randrange(1, 10)) % 10) + digits[place + 1 :]
     numbers = dict.fromkeys((digits, changed, swapped))
     return _frame(rng.choice(_LISTS["long_numbers"]["frames"]), "p"), [_grouped(rng, number) for number in numbers]
+
+
+def _codes(rng: Random) -> tuple[list[str], Spellings]:
+    year, low, high = rng.randrange(1990, 2030), *sorted(rng.sample(range(1, 13), 2))
+    dates = [(year, low, high), (year, high, low), (year, low, high + 1), (year - 1, low, high)]
+    parts = [rng.randrange(256) for _ in range(4)]
+    networks = [parts, [*parts[:2], parts[3], parts[2]], [*parts[:3], (parts[3] + 1) % 256], [*parts[1:], parts[0]]]
+    versions = [(low, high, 0), (low, 0, high), (high, low, 0), (low, high, 1)]
+    spelled = rng.choice(
+        (
+            [[f"{y}-{m:02}-{d:02}", f"{y}/{m:02}/{d:02}", f"{d:02}.{m:02}.{y}"] for y, m, d in dates],
+            [[".".join(map(str, each))] for each in networks],
+            [[f"{a}.{b}.{c}", f"v{a}.{b}.{c}", f"version {a}.{b}.{c}"] for a, b, c in versions],
+        )
+    )
+    return _frame(rng.choice(_LISTS["codes"]["frames"]), "c"), spelled
 
 
 def _grouped(rng: Random, digits: str) -> list[str]:

@@ -15,6 +15,9 @@ from dlcli.core.text.ragged import Ragged, in_alphabetical_order, integer_encode
 from dlcli.core.text.scoring.arrays import Floats, Rows
 from dlcli.core.text.tokens import IDEOGRAPH
 
+_DATE, _YEAR = 3, 4
+"""Words of a date in figures, and digits of its year."""
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -91,10 +94,18 @@ def missing_codes(
             if other not in strings:
                 numbers = words.flat[words.ends[other] : words.ends[other + 1]].tolist()
                 strings[other] = _between_blanks(vocabulary[number] for number in numbers)
-            if codes.spelled[code] not in strings[other]:
+            spellings = codes.spelled[code], _other_order(codes.spelled[code])
+            if not any(spelling in strings[other] for spelling in spellings):
                 number[pair] += 1
                 total[pair] += weight[code]
     return MissingCodes(number, total)
+
+
+def _other_order(code: str) -> str:
+    """A date with its year at the other end, as 2024-01-02 and 02.01.2024; any other code as it is."""
+    words = code.split()
+    dated = len(words) == _DATE and all(map(str.isdecimal, words)) and _YEAR in (len(words[0]), len(words[-1]))
+    return _between_blanks(iter(words[::-1])) if dated else code
 
 
 def _has_digit(word: str) -> bool:

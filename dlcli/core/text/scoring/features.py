@@ -57,9 +57,9 @@ FEATURES = (
     # Numbers and names
     ("numbers_shared", "ln(1 + words with a digit that both have)"),
     ("numbers_differing", "ln(1 + unmatched words with a digit)"),
-    ("numbers_swapped", "ln(1 + unmatched words with a digit, in the text where those are fewer)"),
+    ("numbers_swapped", "ln(1 + unmatched words with a digit, in the text where those are fewer), at least codes_swapped"),
     ("codes_differing", "ln(1 + runs of several words with a number, as LC-40LE or 2024-01-02, that the other text has not)"),
-    ("codes_swapped", "the same as numbers_swapped, for such runs"),
+    ("codes_swapped", "ln(1 + such runs, in the text where those are fewer)"),
     ("codes_share", "share of the rarity of a text that is in such runs, in the text where it is lower; at most 1"),
     ("names_shared", "ln(1 + words capitalised within one text that the other has)"),
     ("names_differing", "ln(1 + words capitalised within one text that the other has not)"),
@@ -153,6 +153,8 @@ def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float
         **_of_leftover(texts, (sp.csr_array(a - both), sp.csr_array(b - both)), (of_a, of_b), (first, second), joined),
         **_of_vectors(texts, first, second),
     }
+    # The same numbers in another order are another date or address: 2024-01-02 and 2024-02-01.
+    columns["numbers_swapped"] = np.maximum(columns["numbers_swapped"], columns["codes_swapped"])
     # Rounded, since sums in another order must not fall on the other side of a split of a tree.
     found: NDArray[np.float32] = np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32)
     return found.round(_DECIMALS)

@@ -13,7 +13,16 @@ from functools import lru_cache
 from dlcli.core.text.scoring.east_asian_words import east_asian_words
 from dlcli.core.text.tokens import IDEOGRAPH, words_of_run
 
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
+_ELEMENTS = (
+    "a abbr article b big blockquote body br button caption center cite code col dd del details div dl dt em figure font "
+    "footer form h[1-6] head header hr html i iframe img input ins kbd label legend li link main mark meta nav ol option p pre "
+    "q s script section select small span strike strong style sub summary sup svg table tbody td textarea tfoot th thead title "
+    "tr tt u ul var video"
+)
+"""Names of elements of HTML. Other words in angle brackets are part of a text, as in `List<String>` and `<jane@site.org>`."""
+_TAG = re.compile(rf"</?(?:{_ELEMENTS.replace(' ', '|')})(?=[\s/>])[^<>]*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_COMPARISON = re.compile(r"([<>!]=|[<>=≤≥≠])(?=[-+.]?\d)")
+_SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠"}
 _THOUSANDS = re.compile(r"[-]?\d{1,3}(,\d{3})+(\.\d+)?$")
 _THOUSANDS_BY_DOTS = re.compile(r"[-]?\d{1,3}(\.\d{3})+,\d+$")
 _DECIMAL_COMMA = re.compile(r"[-]?\d+,\d{1,2}$")
@@ -34,11 +43,15 @@ _CACHED = 1 << 18
 
 
 def without_markup(text: str) -> str:
-    """`text` with HTML entities resolved and tags replaced by blanks; fractions in one character are spelled out."""
+    """`text` with HTML entities resolved and tags replaced by blanks; fractions in one character are spelled out.
+
+    In a text of tags alone, these stay.
+    """
     if "&" in text:
         text = html.unescape(text)
     if "<" in text:
-        text = _TAG.sub(" ", text)
+        bare = _TAG.sub(" ", text)
+        text = bare if bare.strip() else text
     if text.isascii():
         return text
     return _MIXED.sub(lambda found: found[1] + _DECIMAL[found[2]], text).translate(_FRACTIONS)
@@ -48,6 +61,9 @@ def without_markup(text: str) -> str:
 def forms_of_run(run: str) -> tuple[str, ...]:
     """The words of one run between blanks, in the form in which they are compared; cached, since most runs occur often."""
     words = words_of_run(run)
+    if any(sign in run for sign in "<>=≤≥≠"):
+        parts = _COMPARISON.sub(lambda found: f" {_SIGNS.get(found[1], found[1])} ", run).split()
+        words = tuple(word for part in parts for word in words_of_run(part))
     if not run.isascii() and any(map(IDEOGRAPH.match, words)):
         words = east_asian_words(words)
     return tuple(form for word in words for form in _forms(word) if form)
@@ -56,6 +72,8 @@ def forms_of_run(run: str) -> tuple[str, ...]:
 def _forms(word: str) -> tuple[str, ...]:
     if word == "&":
         return ("and",)
+    if word in _SIGNS:
+        return (_SIGNS[word],)
     if not word.isascii():
         word = _without_accents(word.replace("°", ""))
     if "'" in word:
