@@ -1,7 +1,9 @@
 """What holds while the engine of a command runs."""
 
 import os
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -10,6 +12,11 @@ from dlcli.cli.execute import execute
 from dlcli.specs.shared import RunOptions
 
 NAME = "CUBLAS_WORKSPACE_CONFIG"
+
+
+@dataclass
+class WithoutOptions:
+    output: ClassVar[None] = None
 
 
 def test_matrix_products_of_a_gpu_are_reproducible_from_the_first_on(monkeypatch: pytest.MonkeyPatch):
@@ -27,5 +34,5 @@ def test_matrix_products_of_a_gpu_are_reproducible_from_the_first_on(monkeypatch
         monkeypatch.setattr(module.output, name, lambda *arguments: None)
     monkeypatch.setattr(module, "keep_freed", lambda: None)
     monkeypatch.setattr(module, "_hush_libraries", lambda: None)
-    assert execute(SimpleNamespace(engine="made up", name="train", rows=False), SimpleNamespace(output=None), RunOptions()) == 0
+    assert execute(SimpleNamespace(engine="made up", name="train", rows=False), WithoutOptions(), RunOptions()) == 0
     assert seen == [":4096:8"]

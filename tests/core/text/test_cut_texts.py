@@ -48,7 +48,7 @@ def test_cut_texts_have_the_features_of_the_strings(tmp_path, places):
 
 
 def test_texts_without_words_are_stored(tmp_path):
-    found = chosen_texts(store_cut_texts(tmp_path / "texts", ["", "<br>"]), np.arange(2))
+    found = chosen_texts(store_cut_texts(tmp_path / "texts", ["", " \t"]), np.arange(2))
     assert found.runs().vocabulary == [] and found.runs().lists.ends.tolist() == [0, 0, 0]
 
 
