@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional  # noqa: F401  # imported while there is a group, it keeps that until the interpreter ends
 from torch import nn
 
 import dlcli
@@ -56,6 +57,7 @@ def main(folder: Path) -> None:
         assert result.notes[0] == "trained by 2 processes, each on its part of every batch"
         assert result.folder == str(folder / name)
     dlcli.train(**{**COMMON, **RANDOM}, output=folder / "random")
+    dist.barrier()
     dist.destroy_process_group()
 
 
