@@ -78,22 +78,27 @@ def test_flipped_labels_of_the_training_set_are_found_out_of_fold(data: tuple[Pa
 
 
 class StopsInFold(Impatient):
-    """Asks training to stop in the second fold."""
+    """Asks training to stop in a fold, the second one if no other is named; lists what is trained."""
 
-    def __init__(self) -> None:
+    def __init__(self, fold: str = "fold 2") -> None:
         super().__init__(0)
-        self.label, self.notes = "", list[str]()
+        self.fold, self.labels, self.notes = fold, list[str](), list[str]()
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     def task(self, label: str, total: int | None = None) -> Any:
-        self.label = label
+        self.labels.append(label)
         return SILENT.task(label, total)
+
+    @property
+    def folds(self) -> list[str]:
+        """The folds that a network was trained for."""
+        return [label for label in self.labels if label.startswith("fold")]
 
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
-        yield lambda: self.label.startswith("fold 2")
+        yield lambda: self.labels[-1].startswith(self.fold)
 
 
 def test_a_run_that_is_stopped_in_a_fold_is_kept_and_goes_on(data: tuple[Path, set[int], set[int]], tmp_path: Path):
@@ -109,9 +114,33 @@ def test_a_run_that_is_stopped_in_a_fold_is_kept_and_goes_on(data: tuple[Path, s
     assert isinstance(stopped, TrainResult) and stopped.suspects is None and stopped.notes[-1] == "stopped"
     assert stopped.rows[0].weights_sha256 == weights and (tmp_path / "run" / "weights.safetensors").is_file()
     assert not (tmp_path / "run" / "suspects.csv").exists()
-    again = train.run(resumed)
+    report = StopsInFold("fold 3")
+    assert train.run(resumed, report=report).notes[-1] == "stopped"  # type: ignore[union-attr]
+    assert report.folds == ["fold 2 of 3, steps", "fold 3 of 3, steps"]  # the first one is not trained again
+    report = StopsInFold("none")
+    again = train.run(resumed, report=report)
     assert found_by(again, TrainResult) == whole and again.rows[0].weights_sha256 == weights
-    assert (tmp_path / "run" / "suspects.csv").is_file()
+    assert report.folds == ["fold 3 of 3, steps"] and (tmp_path / "run" / "suspects.csv").is_file()
+    report = StopsInFold("none")
+    assert found_by(train.run(resumed, report=report), TrainResult) == whole and report.folds == []
+    assert sorted(one.name for one in (tmp_path / "run" / "folds").iterdir()) == [f"{k}-of-3.safetensors" for k in (1, 2, 3)]
+
+
+def test_folds_of_another_training_or_damaged_ones_are_refused(data: tuple[Path, set[int], set[int]], tmp_path: Path):
+    runs = [TrainConfig(data=str(data[0]), suspects=2, output=tmp_path / name, seed=k, **QUICK) for k, name in enumerate("ab")]
+    for config in runs:
+        train.run(config)
+    first, other = (config.output / "folds" / "1-of-2.safetensors" for config in runs if config.output)
+    content = first.read_bytes()
+    first.write_bytes(other.read_bytes())
+    with pytest.raises(UsageError, match="folds was started with .*`seed=1`, not 0"):
+        train.run(replace(runs[0], resume=True))
+    for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1])):
+        first.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"1-of-2\.safetensors"):
+            train.run(replace(runs[0], resume=True))
+    more = train.run(replace(runs[0], resume=True, suspects=3))
+    assert found_by(more, TrainResult).folds == 3  # another number of folds is another search
 
 
 def test_a_table_of_predictions_gives_the_suspects_that_the_network_gives(

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import FILE
 from dlcli.core.data.groups import groups_of
@@ -14,7 +13,7 @@ from dlcli.core.evaluation.metrics import Floats, log_probabilities
 from dlcli.core.evaluation.sequence_pictures import drawn
 from dlcli.core.html_report.page import Page
 from dlcli.engines.suspects import SHOWN, find_suspects, suspects_note, suspects_parts, write_suspects
-from dlcli.engines.train.fitting import fit
+from dlcli.engines.train.folds import predict_fold
 from dlcli.engines.train.job import Job
 from dlcli.specs.suspects import Suspects
 from dlcli.specs.train_result import TrainResult
@@ -63,14 +62,13 @@ def predicted_out_of_fold(job: Job, report: Reporter) -> Floats | None:
     data, folds = job.data, int(job.config.suspects or 0)
     train, fold, logits = data.splits["train"], check_folds(job), []
     for k in range(folds):
-        own = train.take(fold == k)
-        sets = {**data.splits, "train": train.take(fold != k), "test": own}
-        fitted = fit(replace(job, data=data.with_splits(sets)), report=report, label=f"fold {k + 1} of {folds}, steps")
-        if fitted is None:
+        sets = {**data.splits, "train": train.take(fold != k), "test": train.take(fold == k)}
+        predicted = predict_fold(replace(job, data=data.with_splits(sets)), k + 1, report)
+        if predicted is None:
             if job.config.output is not None:
-                report.note(f"{job.config.output} holds the run, without suspects; `resume` looks for them again")
+                report.note(f"{job.config.output} holds the run, without suspects; `resume` goes on in fold {k + 1} of {folds}")
             return None
-        logits.append(predict_logits(fitted.model, own.x, device=job.device).numpy())
+        logits.append(predicted.numpy())
     order = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(folds)]))
     return log_probabilities(np.concatenate(logits)[order])
 
