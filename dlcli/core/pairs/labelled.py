@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.column_evidence import is_blank
@@ -98,6 +97,8 @@ class _Made(NamedTuple):
 
 
 def _make(pairs: Sequence[tuple[str, str]], duplicate: Sequence[bool]) -> _Made:
+    from scipy.sparse.csgraph import connected_components  # here, since it imports all of scipy.linalg
+
     in_order, texts = integer_encode(pairs)
     first, second = in_order.flat.reshape(-1, 2).T
     question = np.unique(fold_all(texts), return_inverse=True)[1]

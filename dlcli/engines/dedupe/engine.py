@@ -1,9 +1,13 @@
-"""Run and plan `dlcli dedupe`."""
+"""Run and plan `dlcli dedupe`.
+
+What only some runs need is imported where they need it, since that takes a tenth of the time of a small table.
+"""
 
 import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -13,19 +17,12 @@ from dlcli.core.text.scoring.explanation import KINDS
 from dlcli.core.text.scoring.scored_pairs import score_pairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
-from dlcli.engines.dedupe.against import dedupe_against
 from dlcli.engines.dedupe.candidates import min_cosine
 from dlcli.engines.dedupe.cells import find_and_score
-from dlcli.engines.dedupe.images import dedupe_images, is_image_folder, plan_images
-from dlcli.engines.dedupe.index import dedupe_with_index
-from dlcli.engines.dedupe.index_changes import preferred_column
-from dlcli.engines.dedupe.index_forget import forget_rows, plan_forget
 from dlcli.engines.dedupe.labelled import check_no_labels_lost, estimate_by_labels, label_note, label_table
 from dlcli.engines.dedupe.missed import count_unscored
 from dlcli.engines.dedupe.own_input import check_no_rows_lost
-from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.resume import cells_kept, parts_folder, remove_cells
-from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
     ResolvedThreshold,
     choose_scorer,
@@ -64,6 +61,7 @@ from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.estimates import Estimate
 from dlcli.support.finish import finish
 from dlcli.support.garbage import gc_disabled
+from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.scratch import scratch_beside
@@ -90,10 +88,32 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeOutcome:
 def _other_mode(config: DedupeConfig, report: Reporter) -> DedupeOutcome | None:
     """What a run does that compares no rows of a table with each other; None if the run is none of these."""
     if config.only_forgets and config.index is not None:
+        from dlcli.engines.dedupe.index_forget import forget_rows
+
         return forget_rows(config, config.index, report)
-    if is_image_folder(config):
+    if _is_image_folder(config):
+        from dlcli.engines.dedupe.images import dedupe_images
+
         return dedupe_images(config, report)
-    return classify_pair_columns(config, report) if config.pair_columns else None
+    if config.pair_columns:
+        from dlcli.engines.dedupe.pair_columns import classify_pair_columns
+
+        return classify_pair_columns(config, report)
+    return None
+
+
+def _is_image_folder(config: DedupeConfig) -> bool:
+    """Whether the input is a folder, which holds images, and not a table."""
+    return config.table is not None and not isinstance(config.table, InMemory) and Path(config.table).is_dir()
+
+
+def _preferred_column(config: DedupeConfig) -> str | None:
+    """The text column that an index was made with, if the run does not name one."""
+    if config.index is None:
+        return None
+    from dlcli.engines.dedupe.index_changes import preferred_column
+
+    return preferred_column(config)
 
 
 def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
@@ -103,16 +123,13 @@ def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
     check_vectors(config.vectors)
     scorer = choose_scorer(config)
     config, precision = resolve_alone(config)
-    text_column = read_text_column(config, report, preferred_column(config))
+    text_column = read_text_column(config, report, _preferred_column(config))
     save_bad_rows(config.skip_bad, text_column.table)
-    if config.index is not None:
-        state = dedupe_with_index(config, config.index, text_column, scorer, report)
-    elif config.against is not None:
-        state = dedupe_against(config, config.against, text_column, scorer, report)
-    else:
-        state = _dedupe_table(config, text_column, scorer, report)
+    state = _state(config, text_column, scorer, report)
     config, precision = _resolve(config, state, precision)
     if config.review is not None:
+        from dlcli.engines.dedupe.review import make_review, write_review
+
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
     reasons = explain_duplicates(state.text_column, state.texts, state.assignments)
     result = _result(config, state, _table(config, state, reasons), Counter(reasons.match), precision, started)
@@ -134,15 +151,25 @@ def plan(config: DedupeConfig) -> list[str]:
     """Describe what `run` would do, one line per step; reads the table, but compares nothing."""
     check_no_rows_lost(config)
     if config.only_forgets and config.index is not None:
+        from dlcli.engines.dedupe.index_forget import plan_forget
+
         return plan_forget(config, config.index)
-    if is_image_folder(config):
+    if _is_image_folder(config):
+        from dlcli.engines.dedupe.images import plan_images
+
         return plan_images(config)
     if config.pair_columns:
+        from dlcli.engines.dedupe.pair_columns import plan_pairs
+
         return plan_pairs(config)
+    return _plan_for_table(config)
+
+
+def _plan_for_table(config: DedupeConfig) -> list[str]:
     check_vectors(config.vectors)
     choose_scorer(config)
     config, precision = resolve_alone(config)
-    text_column = read_text_column(config, SILENT, preferred_column(config))
+    text_column = read_text_column(config, SILENT, _preferred_column(config))
     columns = added_columns(config.prefix, earlier=config.has_earlier)
     if config.label is not None:
         what = f"{count(config.label, 'pair')} to label, half of them from that on"
@@ -167,6 +194,18 @@ def _alike(config: DedupeConfig) -> str:
     if config.candidates is None and config.index is None:
         return f"that are most alike by {config.vectors}, all pairs of a small table"
     return f"with a {config.vectors} cosine of {min_cosine(config):g} or more"
+
+
+def _state(config: DedupeConfig, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
+    if config.index is not None:
+        from dlcli.engines.dedupe.index import dedupe_with_index
+
+        return dedupe_with_index(config, config.index, text_column, scorer, report)
+    if config.against is not None:
+        from dlcli.engines.dedupe.against import dedupe_against
+
+        return dedupe_against(config, config.against, text_column, scorer, report)
+    return _dedupe_table(config, text_column, scorer, report)
 
 
 def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
@@ -208,7 +247,8 @@ def _result(
     duplicate, near = ~assignments.is_canonical, assignments.text != assignments.canonical_text
     places = assignments.rows, assignments.canonical_row
     masked = equal_once_masked(text_column, *places, duplicate & ~near, strict=config.fold == STRICT)
-    sizes = group_sizes(assignments, state.earlier)[np.unique(assignments.canonical_text[duplicate])]
+    groups = np.flatnonzero(np.bincount(assignments.canonical_text[duplicate]))
+    sizes = group_sizes(assignments, state.earlier)[groups]
     return DedupeResult(
         source=text_column.table.name,
         column=text_column.name,
@@ -234,7 +274,7 @@ def _result(
         candidates=len(candidates.pairs) + candidates.dropped,
         pairs=int((state.scored.probability >= effective_threshold(config)).sum())
         + len(assignments.rows)
-        - len(np.unique(assignments.text)),
+        - int(np.count_nonzero(np.bincount(assignments.text))),
         recall=candidates.recall,
         unscored=state.unscored,
         largest=largest_groups(text_column, assignments, state.earlier),

@@ -15,17 +15,11 @@ from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, DedupeConfig
 from dlcli.specs.dedupe_images import IMAGE_COLUMNS, IMAGE_OPTIONS, IMAGE_PAIR_COLUMNS, DedupeImagesResult
 from dlcli.specs.pairs import check_applicable
 from dlcli.support.errors import UsageError
-from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
 
 _KEEP_RULES = ("central", "first", "longest")
-
-
-def is_image_folder(config: DedupeConfig) -> bool:
-    """Whether the input is a folder, which holds images, and not a table."""
-    return config.table is not None and not isinstance(config.table, InMemory) and Path(config.table).is_dir()
 
 
 def dedupe_images(config: DedupeConfig, report: Reporter) -> DedupeImagesResult:

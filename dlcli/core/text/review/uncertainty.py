@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Numbers = NDArray[np.integer]
 
@@ -37,6 +36,8 @@ def most_uncertain_components(
     """
     if len(first) <= most:
         return np.arange(len(first))
+    from scipy.sparse.csgraph import connected_components  # here, since it imports all of scipy.linalg
+
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
     part = connected_components(graph, directed=False)[1][first]
     order = most_uncertain(probability, threshold, len(probability))
