@@ -1,20 +1,26 @@
-"""What a process does for a cell of the join of a table: find the pairs of two blocks, score them, and keep what is needed.
+"""What a process does for cells of the join of a table: find the pairs of two blocks each, score them, and keep what is needed.
 
 A worker process imports this module and what it needs; the engine, which starts it, is not among that.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
 
 from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import TableWords
-from dlcli.core.text.scoring.scored_pairs import score_pairs
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs, score_pairs
 from dlcli.core.text.search.cells import BlockFolder
-from dlcli.core.text.search.neighbours import Pairs
+from dlcli.core.text.search.neighbours import Pairs, concatenated
 from dlcli.core.text.stored_texts import TextFile
 from dlcli.support.garbage import gc_disabled
 from dlcli.support.reporter import Reporter
+
+Cell = tuple[int, int]
+"""The numbers of two blocks, the lower one first, or twice that of one."""
 
 
 class CellPairs(NamedTuple):
@@ -54,7 +60,7 @@ class _Texts(NamedTuple):
 
 @dataclass(frozen=True)
 class CellJob:
-    """Joins two blocks and scores the pairs, in whatever process; all that is large it reads from files."""
+    """Joins blocks and scores the pairs, in whatever process; all that is large it reads from files."""
 
     blocks: BlockFolder
     texts: TextFile
@@ -62,11 +68,16 @@ class CellJob:
     kept: PairsOfCell
 
     @gc_disabled()
-    def __call__(self, cell: tuple[int, int], report: Reporter) -> CellPairs:
-        """What is kept of the pairs of two blocks, given their numbers."""
-        pairs = self.blocks.join(*cell)
+    def __call__(self, cells: Sequence[Cell], report: Reporter) -> list[CellPairs]:
+        """What is kept of the pairs of each of some cells. They are scored together, since cells share texts."""
+        found = [self.blocks.join(*cell) for cell in cells]
         if not self.kept.scored:
-            return CellPairs(pairs, None, len(pairs))
-        texts = _Texts(self.texts, self.strict)
-        found = score_pairs(built_in(), texts, pairs, self.kept.words, self.kept.chance).duplicates(self.kept.lowest)
-        return CellPairs(found.pairs, found.probability, len(pairs))
+            return [CellPairs(pairs, None, len(pairs)) for pairs in found]
+        texts, every = _Texts(self.texts, self.strict), concatenated(found)
+        probability = score_pairs(built_in(), texts, every, self.kept.words, self.kept.chance).probability
+        ends = np.cumsum([len(pairs) for pairs in found])[:-1]
+        return [self._kept(*part) for part in zip(found, np.split(probability, ends), strict=True)]
+
+    def _kept(self, pairs: Pairs, probability: Floats) -> CellPairs:
+        some = ScoredPairs(pairs, probability).duplicates(self.kept.lowest)
+        return CellPairs(some.pairs, some.probability, len(pairs))

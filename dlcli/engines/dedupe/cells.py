@@ -7,10 +7,11 @@ that count for others. So memory and traffic do not grow with the candidates, mo
 import hashlib
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ import numpy as np
 from dlcli import __version__
 from dlcli.core.compute.cores import available_cores
 from dlcli.core.compute.executor import Cluster, run_jobs
-from dlcli.core.text.cell_job import CellJob, CellPairs, PairsOfCell
+from dlcli.core.text.cell_job import Cell, CellJob, CellPairs, PairsOfCell
 from dlcli.core.text.cut_texts import open_texts, store_cut_texts
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.on_disk import release
@@ -40,6 +41,7 @@ from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.spread import spread_option
 from dlcli.support.memory import available_memory, check_disk
 from dlcli.support.reporter import Reporter, Unstoppable
+from dlcli.support.row_store import batches
 
 _SPREAD_S = 3.0
 """CPU seconds of all cells from which on several processes are used by default; starting one takes half a second."""
@@ -127,8 +129,8 @@ class _SentCellJob:
     def __reduce__(self) -> tuple[object, ...]:
         return _unpacked, (read_files(self.folder), self.job.blocks.threshold, self.job.strict, self.job.kept)
 
-    def __call__(self, cell: tuple[int, int], report: Reporter) -> CellPairs:
-        return self.job(cell, report)
+    def __call__(self, cells: Sequence[Cell], report: Reporter) -> list[CellPairs]:
+        return self.job(cells, report)
 
 
 def _unpacked(files: Mapping[str, bytes], threshold: float, strict: bool, kept: PairsOfCell) -> _SentCellJob:
@@ -144,6 +146,7 @@ class _CutTable:
         job: Joins a cell.
         texts: The texts, which can still be read when their file is removed.
         cells: The two blocks of each.
+        together: How many cells a process joins before it scores their pairs, at the most.
         stored: Where finished cells are stored; None if the output is not a file.
         workers: Number of processes.
         cluster: Where they are joined in place of this machine; None for here.
@@ -151,7 +154,8 @@ class _CutTable:
 
     job: CellJob | _SentCellJob
     texts: TextFile
-    cells: list[tuple[int, int]]
+    cells: list[Cell]
+    together: int
     stored: StoredCells | None
     workers: int
     cluster: Cluster | None
@@ -160,12 +164,13 @@ class _CutTable:
         """What is kept of each cell, in their order; what an interrupted run has stored is not computed again."""
         stored = {} if self.stored is None else {cell: self.stored.load(cell) for cell in self.cells}
         found = {cell: part for cell, part in stored.items() if part is not None}
-        missing = [cell for cell in self.cells if cell not in found]
+        missing = _side_by_side([cell for cell in self.cells if cell not in found], self.together)
 
-        def store(number: int, part: CellPairs) -> None:
-            found[missing[number]] = part
-            if self.stored is not None:
-                self.stored.save(missing[number], part)
+        def store(number: int, parts: list[CellPairs]) -> None:
+            for cell, part in zip(missing[number], parts, strict=True):
+                found[cell] = part
+                if self.stored is not None:
+                    self.stored.save(cell, part)
 
         run_jobs(
             self.job,
@@ -206,7 +211,20 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: PairsO
         job = CellJob(BlockFolder(place, level), store(place / _TEXTS, texts.texts), texts.strict, kept)
         cluster = None if config.cluster is None else Cluster(config.cluster, config.workers)
         sent = job if cluster is None else _SentCellJob(job, place)
-        yield _CutTable(sent, job.texts, list(combinations_with_replacement(range(number), 2)), stored, workers, cluster)
+        cells = list(combinations_with_replacement(range(number), 2))
+        together = math.ceil(len(cells) / _job_count(wanted, seconds))
+        yield _CutTable(sent, job.texts, cells, together, stored, workers, cluster)
+
+
+def _side_by_side(cells: list[Cell], most: int) -> list[list[Cell]]:
+    """Lists of `most` cells or fewer, each of the cells of one block with other ones."""
+    of_block = (list(same) for _, same in groupby(cells, key=itemgetter(0)))
+    return [some for same in of_block for some in batches(same, most)]
+
+
+def _job_count(workers: int, seconds: float) -> float:
+    """In about how many jobs to do cells that take `seconds`: for the workers, and for a run that may be interrupted."""
+    return max(_CELLS_EACH * workers if workers > 1 else 1, seconds / _CELL_S)
 
 
 def _worker_count(config: DedupeConfig, seconds: float) -> int:

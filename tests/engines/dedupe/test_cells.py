@@ -108,6 +108,24 @@ def test_a_join_that_takes_long_is_cut_into_cells_of_seconds(table: Path, monkey
     assert cut[0] > 3
 
 
+@pytest.mark.parametrize(("jobs", "sizes"), [(10, [1] * 10), (4, [3, 1, 3, 2, 1]), (0.1, [4, 3, 2, 1])])
+def test_cells_of_a_block_are_scored_together(table: Path, monkeypatch: pytest.MonkeyPatch, jobs: float, sizes: list[int]):
+    whole, seen = same_but_for_time(table, pairs=True), []
+    real = cells.CellJob.__call__
+    monkeypatch.setattr(cells, "_block_count", lambda size, texts, workers: 4)
+    monkeypatch.setattr(cells, "_job_count", lambda workers, seconds: jobs)
+    monkeypatch.setattr(cells.CellJob, "__call__", lambda job, some, report: seen.append(some) or real(job, some, report))
+    assert same_but_for_time(table, pairs=True) == whole
+    assert [len(some) for some in seen] == sizes
+    assert all(len({first for first, _ in some}) == 1 for some in seen)
+
+
+def test_jobs_are_for_all_workers_and_not_too_long():
+    assert cells._job_count(1, 0.5) == 1
+    assert cells._job_count(3, 0.5) >= 3 * cells._CELLS_EACH
+    assert 1000 / cells._job_count(1, 1000.0) <= cells._CELL_S
+
+
 @pytest.mark.parametrize("against", [False, True])
 def test_in_one_search_too_what_will_not_fit_is_said_before_it(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, against: bool
@@ -210,6 +228,7 @@ def interrupted(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The options of a run that ended after two of six cells."""
     config = DedupeConfig(table=str(table), column="text", candidates=0.4, output=tmp_path / "out.csv")
     monkeypatch.setattr(cells, "_block_count", lambda size, texts, workers: 3)
+    monkeypatch.setattr(cells, "_job_count", lambda workers, seconds: 6)
     join = cells.BlockFolder.join
     with monkeypatch.context() as patch:
 

@@ -268,11 +268,16 @@ def confirm_pairs(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.
 
 def in_row_order(parts: list[Pairs]) -> Pairs:
     """Join parts into one, sorted by row."""
+    found = concatenated(parts)
+    order = np.lexsort((found.second, found.first))
+    return Pairs(found.first[order], found.second[order], found.score[order])
+
+
+def concatenated(parts: list[Pairs]) -> Pairs:
+    """The pairs of all parts, one part after the other."""
     first = np.concatenate([np.empty(0, np.int32), *(part.first for part in parts)])
     second = np.concatenate([np.empty(0, np.int32), *(part.second for part in parts)])
-    score = np.concatenate([np.empty(0, np.float32), *(part.score for part in parts)])
-    order = np.lexsort((second, first))
-    return Pairs(first[order], second[order], score[order])
+    return Pairs(first, second, np.concatenate([np.empty(0, np.float32), *(part.score for part in parts)]))
 
 
 _Candidates = Iterator[tuple[NDArray[np.int32], NDArray[np.int32], int]]
