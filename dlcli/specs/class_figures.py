@@ -16,7 +16,7 @@ OVERALL = {
     "macro-auc": "macro AUC",
     "macro-ap": "macro AP",
 }
-"""Figures of all classes together, and their names in texts; AP is that of the second of two classes."""
+"""Figures of all classes together, and their names in texts; AP is that of the positive one of two classes."""
 OF_A_CLASS = ("precision", "recall", "f1", "auc", "ap")
 """Figures of each class, which a bound names as `f1:CLASS`."""
 

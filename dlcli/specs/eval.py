@@ -231,10 +231,14 @@ class EvalConfig(ModelAndDataOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric over all examples: fractions are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
+    """A metric over all examples: fractions are in [0, 1], `nll` is in nats, `brier` in [0, 2].
+
+    `positive` is the class that `auc` and `ap` of two classes are those of, "" for other metrics.
+    """
 
     name: str
     estimate: Estimate | PointEstimate
+    positive: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

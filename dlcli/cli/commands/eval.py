@@ -102,8 +102,12 @@ def _of_all(metrics: tuple[Metric, ...]) -> str:
 
 
 def _sentence(metrics: list[Metric]) -> str:
-    found = ", ".join(f"{_NAMES.get(one.name, one.name)} {_figure(one)}" for one in metrics)
+    found = ", ".join(f"{_NAMES.get(one.name, one.name)}{_of(one)} {_figure(one)}" for one in metrics)
     return f"{found[0].upper()}{found[1:]}." if found and metrics[0].name in OVERALL else f"{found}." if found else ""
+
+
+def _of(metric: Metric) -> str:
+    return f" of class {metric.positive}" if metric.positive else ""
 
 
 def _figure(metric: Metric) -> str:

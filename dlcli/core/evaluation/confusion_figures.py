@@ -94,7 +94,9 @@ def confusion_figures(y: Labels, predicted: Labels, group: Labels | None = None)
         group: The group of each example, (n,) from 0 on, if they come in groups.
 
     Returns:
-        The figures by name. A mean over classes has no interval if one of them has fewer than `FEWEST` examples.
+        The figures by name. A mean over classes has no interval if one of them has fewer than `FEWEST` examples. Balanced
+        accuracy is over the classes that have examples; in the others a class that is only predicted counts with 0, which a
+        single prediction more may add.
     """
     # Classes that are nowhere change nothing, and a network may have a thousand of them.
     known, numbers = np.unique(np.concatenate([y, predicted]), return_inverse=True)
@@ -103,12 +105,14 @@ def confusion_figures(y: Labels, predicted: Labels, group: Labels | None = None)
     cells = np.bincount(true * k + called, minlength=k * k).reshape(k, k).astype(np.float64)
     size = group_size(group)
     pseudo = PSEUDO * size * _added(cells)
-    fewest = int(cells.sum(1).min())
+    totals = cells.sum(1)
+    fewest = {name: int(totals.min()) for name in OF_CELLS} | {"balanced-accuracy": int(totals[totals > 0].min())}
     found: dict[str, Estimate | PointEstimate] = {}
     for name, figure in OF_CELLS.items():
         value = figure(cells).value
-        if name != "mcc" and fewest < FEWEST:
-            why = f"a class has {count(fewest, 'example')}"
+        if name != "mcc" and fewest[name] < FEWEST:
+            few = fewest[name]
+            why = f"a class has {count(few, 'example')}" if few else "a class is predicted that no example is of"
             found[name] = PointEstimate(value=value, n=len(y), why=why)
             continue
         usual = figure(cells + pseudo)

@@ -24,6 +24,7 @@ from dlcli.core.evaluation.class_probabilities import (
     unused_columns,
 )
 from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
@@ -36,8 +37,6 @@ DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
 WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
 """A whole number, which other programs write as 7.0 or 007."""
-_POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"), ("neg", "pos"))
-"""Two classes of which the second is the one whose probability a single column holds."""
 Texts = NDArray[np.object_]
 
 
@@ -252,8 +251,10 @@ def _predictions(
     predicted = best if label is None else _numbered(table, label, outputs, str(roles.label))
     notes += _less_probable(p, predicted)
     notes += [] if roles.sure is None else unlike_notes(roles.sure, cells[roles.sure], p, predicted)
-    log_p, more = _log(table, p, y, cells, roles)
-    return Predictions(y, predicted, outputs, log_p, p[np.arange(len(y)), predicted]), (*notes, *more)
+    with np.errstate(divide="ignore"):
+        log_p = np.log(p)
+    loss, more = _loss(table, p, y, cells, roles)
+    return Predictions(y, predicted, outputs, log_p, p[np.arange(len(y)), predicted], loss=loss), (*notes, *more)
 
 
 def _less_probable(p: Floats, predicted: NDArray[np.int64]) -> list[str]:
@@ -274,28 +275,24 @@ def _numbered(table: Table, labels: Texts, outputs: tuple[str, ...], column: str
     return np.array([number[text] for text in labels], dtype=np.int64)
 
 
-def _log(
+def _loss(
     table: Table, p: Floats, y: NDArray[np.int64], cells: dict[str, Texts], roles: Roles
-) -> tuple[Floats, tuple[str, ...]]:
-    """The logarithms; that of the true class from its loss if there is one, which is not rounded to 0."""
-    rows = np.arange(len(y))
-    with np.errstate(divide="ignore"):
-        log_p = np.log(p)
+) -> tuple[Floats | None, tuple[str, ...]]:
+    """The negative log-probability of the true class if there is a column of it, which is not rounded to 0."""
     column = next(iter(known_columns([name for name in cells if name != roles.sure], (LOSS,))), None)
-    if column is not None:
-        loss = numbers(table.name, column, cells[column], most=None)
-        if (np.abs(np.exp(-loss) - p[rows, y]) < CLOSE).all():
-            log_p[rows, y] = -loss
-            return log_p, ()
-        return log_p, (f"The column '{column}' is not used: it is not the negative log-probability of the true class.",)
-    return log_p, ()
+    if column is None:
+        return None, ()
+    loss = numbers(table.name, column, cells[column], most=None)
+    if (np.abs(np.exp(-loss) - p[np.arange(len(y)), y]) < CLOSE).all():
+        return loss, ()
+    return None, (f"The column '{column}' is not used: it is not the negative log-probability of the true class.",)
 
 
 def _of_labels(
     table: Table, truth: Texts, label: Texts | None, sure: Floats | None, seen: list[str]
 ) -> tuple[Predictions, tuple[str, ...]]:
     """Predictions without a column of probabilities per class."""
-    positive = next((pair for pair in _POSITIVE if {one.lower() for one in seen} <= set(pair)), None)
+    positive = known_pair(seen)
     lower = {one.lower(): one for one in seen}
     outputs = tuple(lower.get(one, one) for one in positive) if positive else tuple(seen)
     if label is None:

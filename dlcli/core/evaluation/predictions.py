@@ -22,6 +22,7 @@ class Predictions:
         log_p: Log-probabilities, (n, outputs); None if they are not known.
         confidence: The probability of the predicted output, (n,) in [0, 1]; None if it is not known.
         group: The group of each example, (n,) from 0 on; None without groups.
+        loss: The negative log-probability of the correct output, (n,), where it is known with more digits than `log_p` has.
     """
 
     y: Labels
@@ -30,6 +31,16 @@ class Predictions:
     log_p: Floats | None = None
     confidence: Floats | None = None
     group: Labels | None = None
+    loss: Floats | None = None
+
+    @property
+    def with_losses(self) -> Floats | None:
+        """`log_p` with those of the correct outputs as `loss` has them: for likelihoods; in ranks they would decide ties."""
+        if self.log_p is None or self.loss is None:
+            return self.log_p
+        found = self.log_p.copy()
+        found[np.arange(len(self.y)), self.y] = -self.loss
+        return found
 
     def accuracy(self, inside: NDArray[np.bool_]) -> Estimate:
         """The accuracy on the examples `inside` (n,)."""

@@ -12,7 +12,9 @@ from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.class_metrics import ClassMetrics, class_metrics
 from dlcli.core.evaluation.confusion_figures import confusion_figures
 from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.evaluation.positive_class import positive_of
 from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.evaluation.tied_ranks import top_k_ends
 from dlcli.core.grouped import share_of
 from dlcli.specs.abstention import Abstention
 from dlcli.specs.class_figures import ECE_NOTE, WORST_CLASS_NOTE, ClassAccuracy, of_a_class
@@ -27,6 +29,7 @@ from dlcli.support.seeds import derive
 from dlcli.support.suggest import did_you_mean
 
 _MOST_MISTAKES = 24
+_TOP, _NAMED_CLASSES = 5, 5
 _NO_FIGURE = "it needs examples of the class, or predictions of it, and an area probabilities"
 _OF_TWO = "it needs two classes, examples of both, and probabilities"
 _OF_MORE = "it needs probabilities and more than two classes; of two there are auc and ap"
@@ -85,7 +88,7 @@ def measure(
     single = class_metrics(
         predictions.y, predictions.predicted, output_of.tolist(), log_p=predictions.log_p, group=predictions.group
     )
-    found = (*_metrics(predictions, output_of, seed), *_overall(predictions, single))
+    found = (*_metrics(predictions, output_of, seed), *_overall(predictions, single, output_of))
     ranks = sum(one.name.startswith("top-") for one in found)
     sure = predictions.confidence
     bins = None if sure is None else calibration.reliability(sure, predictions.correct)
@@ -112,20 +115,49 @@ def figure_notes(predictions: Predictions, measured: ClassifierFigures, *, outpu
         output_of: Which output is which class of the data, (classes,).
         unit: What an example is called.
     """
-    classes = count(len(np.unique(predictions.y)), "class", "classes")
+    classes = len(np.unique(predictions.y))
     said = abstention_note(measured.abstention, unit)
-    notes = [
-        *([said] if said else []),
-        f"{WORST_CLASS_NOTE} on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} at once.",
-    ]
+    notes = [said] if said else []
+    if classes > 1:
+        biased = "so its accuracy is biased low; its interval holds for"
+        notes.append(f"{WORST_CLASS_NOTE} on the same {unit}s, {biased} all {count(classes, 'class', 'classes')} at once.")
+    notes += _absent(predictions, output_of, unit)
     if any(one.name == "ece" for one in measured.metrics):
         notes.append(ECE_NOTE)
+    notes += _tied(predictions, unit)
     if (never := _impossible(predictions)).size:
         where = f"{count(len(never), 'row')}, first in row {never[0] + 1:,}"
         notes.append(f"There is no NLL: the true class has the probability 0 in {where}.")
     if len(output_of) == 2 and predictions.log_p is not None and not any(one.name == "auc" for one in measured.metrics):
         notes.append(f"There is no AUC: all {unit}s are of one class.")
     return tuple(notes)
+
+
+def _absent(predictions: Predictions, output_of: Labels, unit: str) -> list[str]:
+    """Which classes no example is of, and what that means for means over classes."""
+    names, missing = predictions.outputs, [k for k in output_of.tolist() if not (predictions.y == k).any()]
+    if not missing:
+        return []
+    shown = ", ".join(names[k] for k in missing[:_NAMED_CLASSES]) + (" ..." if len(missing) > _NAMED_CLASSES else "")
+    such = f"class {shown}" if len(missing) == 1 else f"{len(missing):,} classes ({shown})"
+    called = int(np.isin(predictions.predicted, missing).sum())
+    counted = "; macro precision and macro F1 count what is predicted nevertheless, with 0" if called else ""
+    return [f"No {unit} is of {such}. Means over classes are of the others{counted}."]
+
+
+def _tied(predictions: Predictions, unit: str) -> list[str]:
+    """What top-5 would be if equal probabilities were in another order, where that decides it."""
+    log_p, y = predictions.log_p, predictions.y
+    if log_p is None or log_p.shape[1] <= _TOP:
+        return []
+    ends = top_k_ends(log_p, y, _TOP)
+    if ends.low == ends.high:
+        return []
+    decided = count(round((ends.high - ends.low) * len(y)), unit)
+    return [
+        f"Equal probabilities decide about the top 5 of {decided}, by the order of the classes; in another order top-5 is "
+        f"{100 * ends.low:.1f} to {100 * ends.high:.1f}%."
+    ]
 
 
 def _abstention(predictions: Predictions, risk: float | None) -> Abstention | None:
@@ -210,23 +242,33 @@ def _metrics(predictions: Predictions, output_of: Labels, seed: int) -> tuple[Me
     log_p, y, group = predictions.log_p, predictions.y, predictions.group
     found: dict[str, Estimate | PointEstimate | None] = {"top-1": share_of(predictions.correct, group)}
     if log_p is not None:
-        if log_p.shape[1] > 5:
-            found["top-5"] = metrics.top_k(log_p, y, 5, group)
+        if log_p.shape[1] > _TOP:
+            found["top-5"] = metrics.top_k(log_p, y, _TOP, group)
         if len(output_of) == 2:
-            negative, positive = output_of.tolist()
+            positive = _positive(predictions, output_of)
+            negative = int(output_of.sum()) - positive
             scores = log_p[:, positive] - log_p[:, negative]
             found["auc"] = _area(scores, y == positive, group, derive(seed, "areas"))
         if not _impossible(predictions).size:
-            found["nll"] = metrics.negative_log_likelihood(log_p, y, group, seed=derive(seed, "likelihood"))
+            exact = predictions.with_losses
+            exact = log_p if exact is None else exact
+            found["nll"] = metrics.negative_log_likelihood(exact, y, group, seed=derive(seed, "likelihood"))
         found["brier"] = metrics.brier(log_p, y, group)
     if (sure := predictions.confidence) is not None:
         found["ece"] = calibration.expected_error(sure, predictions.correct, group=group, seed=derive(seed, "bootstrap"))
-    return tuple(Metric(name=name, estimate=one) for name, one in found.items() if one is not None)
+    positives = {"auc": predictions.outputs[_positive(predictions, output_of)]} if "auc" in found else {}
+    rows = ((name, one, positives.get(name, "")) for name, one in found.items() if one is not None)
+    return tuple(Metric(name=name, estimate=one, positive=positive) for name, one, positive in rows)
+
+
+def _positive(predictions: Predictions, output_of: Labels) -> int:
+    """The output that is the positive one of two classes."""
+    return int(output_of[positive_of([predictions.outputs[k] for k in output_of])])
 
 
 def _impossible(predictions: Predictions) -> Labels:
     """The examples whose true class has the probability 0, as rounding makes it in a file."""
-    log_p = predictions.log_p
+    log_p = predictions.with_losses
     return np.arange(0) if log_p is None else np.flatnonzero(np.isneginf(log_p[np.arange(len(predictions.y)), predictions.y]))
 
 
@@ -247,12 +289,15 @@ def _worst(predictions: Predictions, cuts: Sequence[slices.ExampleSlice], sliced
         yield Metric(name="worst-slice", estimate=predictions.worst(inside, len(sliced)))
 
 
-def _overall(predictions: Predictions, single: ClassMetrics) -> tuple[Metric, ...]:
-    """The figures of all classes together."""
+def _overall(predictions: Predictions, single: ClassMetrics, output_of: Labels) -> tuple[Metric, ...]:
+    """The figures of all classes together, and the average precision of the positive one of two."""
     found = confusion_figures(predictions.y, predictions.predicted, predictions.group)
-    if len(single.classes) == 2 and (ap := single.classes[1].ap) is not None:
-        found["ap"] = ap
-    return tuple(Metric(name=name, estimate=one) for name, one in (found | single.means).items())
+    rows = [Metric(name=name, estimate=one) for name, one in found.items()]
+    if len(single.classes) == 2:
+        positive = _positive(predictions, output_of)
+        ap = single.classes[output_of.tolist().index(positive)].ap
+        rows += [] if ap is None else [Metric(name="ap", estimate=ap, positive=predictions.outputs[positive])]
+    return (*rows, *(Metric(name=name, estimate=one) for name, one in single.means.items()))
 
 
 def _class_rows(predictions: Predictions, matrix: Labels, output_of: Labels, single: ClassMetrics) -> tuple[ClassAccuracy, ...]:

@@ -197,8 +197,13 @@ def _slices(result: EvalResult) -> list[Part]:
 
 
 def _figures(metrics: Sequence[Metric]) -> PageTable:
-    rows = [[_METRICS.get(one.name, one.name), _figure(one.name, one.estimate)] for one in metrics]
+    rows = [[_called(one), _figure(one.name, one.estimate)] for one in metrics]
     return PageTable("Figures with 95% intervals", ["metric", "value"], rows, strong=0)
+
+
+def _called(metric: Metric) -> str:
+    found = _METRICS.get(metric.name, metric.name)
+    return f"{found} (of class {metric.positive})" if metric.positive else found
 
 
 def _figure(name: str, found: Estimate | PointEstimate) -> Cell:

@@ -11,6 +11,7 @@ from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
+from dlcli.engines.eval.mixed_sets import mixed_sets_note
 from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
 from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.engines.suspects import find_suspects, suspects_note, suspects_parts, write_suspects
@@ -42,6 +43,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     table, predictions = opened.table, opened.predictions
     for warning in opened.source.warnings:
         report.warn(warning)
+    table = replace(table, notes=(*mixed_sets_note(table.metadata, config.slices, UNIT), *table.notes))
     for note in table.notes:
         report.note(note)
     if not _against_table(config):

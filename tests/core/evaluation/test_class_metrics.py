@@ -13,7 +13,7 @@ from dlcli.core.evaluation.class_metrics import class_metrics
 from dlcli.core.evaluation.confusion_figures import FEWEST, OF_CELLS, confusion_figures
 from dlcli.core.evaluation.ranked import rank
 from dlcli.core.proportion import proportion
-from dlcli.specs.estimates import PointEstimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 
 CASES = st.tuples(st.integers(2, 6), st.integers(1, 60), st.integers(0, 2**32 - 1), st.floats(0, 4), st.booleans())
 
@@ -132,3 +132,24 @@ def test_a_class_with_few_examples_leaves_no_interval():
     found = confusion_figures(y, y)
     assert isinstance(found["macro-f1"], PointEstimate) and found["macro-f1"].why == "a class has 9 examples"
     assert not isinstance(found["mcc"], PointEstimate)
+
+
+@pytest.mark.parametrize("predicted", [True, False])
+def test_classes_without_examples_are_in_no_mean_but_those_over_what_is_predicted(predicted: bool):
+    """The values of scikit-learn, an interval of balanced accuracy, and the same why for each figure that has none."""
+    random = np.random.default_rng(1)
+    y = random.integers(3, size=150)
+    label = np.where(random.random(150) < 0.8, y, random.integers(4 if predicted else 3, size=150))
+    found = confusion_figures(y, label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        truth = {
+            "balanced-accuracy": sklearn.balanced_accuracy_score(y, label),
+            "macro-precision": sklearn.precision_score(y, label, average="macro", zero_division=0),
+            "macro-f1": sklearn.f1_score(y, label, average="macro"),
+        }
+    for name, value in truth.items():
+        assert found[name].value == pytest.approx(value, abs=1e-12)
+        exact = name == "balanced-accuracy" or not predicted
+        assert isinstance(found[name], Estimate if exact else PointEstimate)
+        assert exact or found[name].why == "a class is predicted that no example is of"

@@ -287,3 +287,80 @@ def test_notes_stand_below_the_figures_that_they_are_about(tmp_path: Path):
         assert any(note.startswith(about) for note in EVAL.table(plain).notes)
         assert not any(note.startswith(about) for note in EVAL.table(against).notes)
         assert any(note.startswith(about) for note in against.notes)  # whose JSON has these figures
+
+
+def _table(path: Path, classes: str, present: int, n: int = 60) -> Path:
+    """Predictions of several classes, of which only the first ones have examples."""
+    random = np.random.default_rng(5)
+    y = np.arange(n) % present
+    p = softmax(random.normal(size=(n, len(classes))) + 2 * np.eye(len(classes))[y], axis=1)
+    rows = [[classes[k], *map(str, row)] for k, row in zip(y, p, strict=True)]
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["truth", *(f"p_{one}" for one in classes)], *rows])
+    return path
+
+
+@pytest.mark.parametrize(("classes", "positive"), [("ab", "b"), ("ba", "a"), ("01", "1"), ("10", "1")])
+def test_areas_of_two_classes_name_the_positive_one(tmp_path: Path, classes: str, positive: str):
+    path = _table(tmp_path / "p.csv", classes, 2)
+    result = eval.run(EvalConfig(model=str(path), output=tmp_path / "out"))
+    named = {one.name: one for one in result.metrics if one.positive}
+    assert {name: one.positive for name, one in named.items()} == {"auc": positive, "ap": positive}
+    row = next(one for one in result.per_class if one.name == positive)
+    assert row.ap == named["ap"].estimate and row.auc is not None
+    assert row.auc.value == pytest.approx(named["auc"].estimate.value, abs=1e-12)
+    shown, page = markdown(EVAL.table(result)), (tmp_path / "out" / "report.html").read_text()
+    assert f"AUC of class {positive} " in shown and f"AP of class {positive} " in shown
+    assert f"(of class {positive})" in page
+    assert not any(one.positive for one in eval.run(EvalConfig(model=str(_table(tmp_path / "q.csv", "abc", 3)))).metrics)
+
+
+@pytest.mark.parametrize(
+    ("classes", "present", "said"),
+    [
+        ("abc", 2, "No example is of class c. Means over classes are of the others"),
+        ("abcd", 2, "No example is of 2 classes (c, d). Means"),
+        ("ab", 1, "No example is of class b. Means"),
+        ("abc", 3, ""),
+    ],
+)
+def test_classes_without_examples_are_noted(tmp_path: Path, classes: str, present: int, said: str):
+    result = eval.run(EvalConfig(model=str(_table(tmp_path / "p.csv", classes, present))))
+    noted = [note for note in result.notes if note.startswith("No example is of")]
+    assert len(noted) == bool(said) and all(note.startswith(said) for note in noted)
+    worst = [note for note in result.notes if note.startswith(WORST_CLASS_NOTE)]
+    assert len(worst) == (present > 1) and all(f"all {present} classes" in note for note in worst)
+
+
+def test_the_true_class_decides_no_tie_of_probabilities(tmp_path: Path):
+    """The loss has more digits than probabilities: ranks by it would put each true class above, or below, its equals."""
+    names = "abcdefg"
+    rows = ["truth,loss," + ",".join(f"p_{one}" for one in names)]
+    rows += [f"{one},{800 if one != 'a' else 0},1,0,0,0,0,0,0" for one in names]
+    (tmp_path / "ties.csv").write_text("\n".join(rows) + "\n")
+    result = eval.run(EvalConfig(model=str(tmp_path / "ties.csv")))
+    found = {one.name: one.estimate.value for one in result.metrics}
+    assert found["nll"] == pytest.approx(800 * 6 / 7)  # by the losses
+    assert found["top-5"] == pytest.approx(5 / 7)  # six equal zeros, of which the first four count
+    assert all(row.auc is None or row.auc.value == 0.5 for row in result.per_class)
+    assert any("in another order top-5 is 14.3 to 100.0%" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "said"),
+    [
+        ("split", "train,test,test", "The column 'split' names several sets: test (2 examples), train (1 example)."),
+        ("Subset", "val,val,test", "The column 'Subset' names several sets: test (1 example), val (2 examples)."),
+        ("split", "test,test,test", ""),
+        ("split", "a,b,a", ""),
+        ("site", "train,test,test", ""),
+    ],
+)
+def test_a_table_of_several_sets_is_noted(tmp_path: Path, column: str, cells: str, said: str):
+    rows = "".join(f"{k % 2},{k % 2},{cell}\n" for k, cell in enumerate(cells.split(",")))
+    (tmp_path / "p.csv").write_text(f"truth,label,{column}\n{rows}")
+    result = eval.run(EvalConfig(model=str(tmp_path / "p.csv")))
+    noted = [note for note in result.notes if "several sets" in note]
+    assert len(noted) == bool(said) and all(note.startswith(said) and f"`slices={column}`" in note for note in noted)
+    sliced = eval.run(EvalConfig(model=str(tmp_path / "p.csv"), slices=(column,)))
+    assert not any("`slices=" in note for note in sliced.notes)
