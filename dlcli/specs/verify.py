@@ -17,7 +17,8 @@ class VerifyConfig:
 
     folder: Path = option(
         Path("."),
-        "Output folder of a run, with its run.json. Files that the run read are looked up where it found them.",
+        "Output folder of a run, with its run.json. Files that the run read are looked up where it found them, relative "
+        "paths in the folder in which it was started, or else in the present one.",
         argument=True,
         metavar="FOLDER",
         reads=True,

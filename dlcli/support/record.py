@@ -82,6 +82,7 @@ def write_record(
         "command": command,
         "arguments": arguments,
         "config": config,
+        "directory": os.getcwd(),
         "inputs": {str(name): path_sha256(name) for name in inputs if name.exists()},
         "files": _written(path, started),
         "code": code_sha256(),

@@ -34,6 +34,16 @@ class RunRecord:
     content: Mapping[str, Any]
 
     @property
+    def directory(self) -> Path:
+        """Where relative paths of the record begin: the folder in which the run was started, if what it read is there.
+
+        Else the present one, as of a record that was copied to another machine with what it read.
+        """
+        here, started = Path.cwd(), Path(str(self.content.get("directory", "")))
+        there = started.is_absolute() and started.is_dir() and all((started / name).exists() for name in self.content["inputs"])
+        return started if there else here
+
+    @property
     def command(self) -> str:
         """The subcommand of the run."""
         return str(self.content["command"])
@@ -60,7 +70,7 @@ def read_record(folder: Path) -> RunRecord:
 
     Raises InputError if there is none, or if it is not a record with hashes.
     """
-    path = folder / RECORD
+    path = folder.absolute() / RECORD
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {what}", hint="name the folder that a command wrote with `output`")
@@ -80,7 +90,7 @@ def read_record(folder: Path) -> RunRecord:
         wrong = ["environment"]
     if wrong:
         raise InputError(f"{path}: '{wrong[0]}' is damaged", hint="restore the file, or run the command again")
-    return RunRecord(folder, content)
+    return RunRecord(folder.absolute(), content)
 
 
 def a_tenth(n: int, seed: int) -> NDArray[np.int64]:
@@ -123,22 +133,24 @@ def sampled_share(what: str, claimed: float, total: int, hits: int, sample: int)
 
 
 def repeated_labels(
-    what: str, claimed: Sequence[Any], found: Sequence[Any], margins: NDArray[np.floating[Any]], *, tie: float = 1e-4
+    what: str, claimed: Sequence[int], found: Sequence[int], logits: NDArray[np.floating[Any]], *, tie: float = 1e-4
 ) -> Check:
-    """Labels that were predicted again: equal, or different only where two are tied but for rounding.
+    """Labels that were predicted again: equal, or different only where both are tied but for rounding.
 
     Args:
         what: What they are of.
-        claimed: The labels of the record, (m,).
+        claimed: The outputs that the record names, (m,); -1 where the network has none of that name.
         found: Those predicted here, (m,).
-        margins: The difference of the two greatest logits here, (m,).
-        tie: Below this margin rounding may decide.
+        logits: The logits here, (m, outputs).
+        tie: Rounding may decide between two outputs whose logits differ by less.
 
     Returns:
         The check.
     """
-    other = np.array([one != two for one, two in zip(claimed, found, strict=True)], dtype=bool)
-    verdict = Verdict.SAME if not other.any() else Verdict.CLOSE if (margins[other] < tie).all() else Verdict.REFUSED
+    mine, rows = np.asarray(claimed, dtype=np.int64), np.arange(len(claimed))
+    below = np.where(mine < 0, np.inf, logits.max(1) - logits[rows, mine])
+    other = mine != np.asarray(found)
+    verdict = Verdict.SAME if not other.any() else Verdict.CLOSE if (below[other] < tie).all() else Verdict.REFUSED
     return Check(what=what, claimed=count(len(other), "label"), found=f"{int((~other).sum()):,} of them equal", verdict=verdict)
 
 

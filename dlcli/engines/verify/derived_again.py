@@ -17,6 +17,8 @@ from dlcli.engines.eval.opened_predictions import OpenedPredictions
 from dlcli.engines.eval.prediction_file import eval_prediction_file
 from dlcli.engines.leaks import MOST_LISTED, without_duplicates
 from dlcli.engines.verify.claims import RunRecord, same, skipped
+from dlcli.engines.verify.ties import TIED, undecided_threshold
+from dlcli.specs.abstention import Abstention
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, Verdict
@@ -79,12 +81,13 @@ def _write_old(path: Path, opened: OpenedPredictions, called: NDArray[np.int64],
         write_csv(Table(["index", "truth", "predicted"], rows), stream)
 
 
-def derived_again(record: RunRecord, found: EvalResult) -> Iterator[Check]:
+def derived_again(record: RunRecord, found: EvalResult, predictions: Predictions) -> Iterator[Check]:
     """Check what is derived from predictions.
 
     Args:
         record: The record of the evaluation.
         found: What `evaluated_again` returns.
+        predictions: Those of the table.
 
     Yields:
         A check for each part that the record has.
@@ -93,7 +96,7 @@ def derived_again(record: RunRecord, found: EvalResult) -> Iterator[Check]:
     yield _compared("names of figures", _names(claimed), _names(_plain(found)))
     yield _compared("confusion", *(_cells(one["confusion"]) for one in (claimed, _plain(found))))
     yield _compared("calibration", claimed["bins"], found.bins)
-    yield _compared("mistakes", claimed["mistakes"], found.mistakes)
+    yield _compared("mistakes", *_mistakes(claimed["mistakes"], _plain(found.mistakes)))
     if not claimed.get("stopped"):
         yield same("gate", "passed" if not claimed["failed"] else "failed", "passed" if not found.failed else "failed")
     if claimed.get("slices"):
@@ -105,9 +108,10 @@ def derived_again(record: RunRecord, found: EvalResult) -> Iterator[Check]:
         for one in both:
             one["parts"] = _by_name(one["parts"])
         yield _compared("comparison", *({name: one[name] for name in one if name not in unknown} for one in both))
-    for name, what in (("abstention", "abstention"), ("needed", "images needed")):
-        if claimed.get(name) is not None and getattr(found, name) is not None:
-            yield _compared(what, claimed[name], getattr(found, name))
+    if claimed.get("abstention") is not None and found.abstention is not None:
+        yield _abstention(claimed["abstention"], found.abstention, predictions)
+    if claimed.get("needed") is not None and found.needed is not None:
+        yield _compared("images needed", claimed["needed"], found.needed)
     if claimed.get("suspects") is not None:
         yield _suspects(claimed["suspects"], found)
 
@@ -134,6 +138,26 @@ def leaks_again(record: RunRecord, predictions: Predictions) -> Iterator[Check]:
     rest, gain = without_duplicates(predictions.correct, inside, predictions.group)
     again = {"n": len(inside), "count": listed, "without": rest, "gain": gain}
     yield _compared("accuracy without duplicates", {name: claimed[name] for name in again}, again)
+
+
+def _mistakes(claimed: list[dict[str, Any]], found: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Both lists by example, for those of equal probability may be in another order, and others of them at the end."""
+    last = found[-1]["probability"] if found else None
+    known = {row["index"] for row in claimed}, {row["index"] for row in found}
+    lists = []
+    for rows in (claimed, found):
+        either = [row for row in rows if all(row["index"] in one for one in known) or not _close(row["probability"], last)]
+        lists.append(
+            {"rows": {str(row["index"]): row for row in either}, "probabilities": [row["probability"] for row in rows]}
+        )
+    return tuple(lists)
+
+
+def _abstention(claimed: Mapping[str, Any], found: Abstention, predictions: Predictions) -> Check:
+    check = _compared("abstention", claimed, found)
+    if check.verdict is Verdict.REFUSED and undecided_threshold(claimed, found, predictions):
+        return skipped("abstention", TIED)
+    return check
 
 
 def _suspects(claimed: Mapping[str, Any], found: EvalResult) -> Check:

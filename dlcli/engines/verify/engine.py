@@ -1,8 +1,12 @@
 """Check the record of a run: its hashes, and a random tenth of the work that it claims; the engine of `dlcli verify`."""
 
+from collections.abc import Sequence
+from contextlib import chdir, nullcontext
+from pathlib import Path
+
 from dlcli.engines.trusted import only_named_code
 from dlcli.engines.verify.claims import SHARE, RunRecord, read_record
-from dlcli.engines.verify.hashes import hashes
+from dlcli.engines.verify.hashes import MISSING, OF_INPUT, hashes
 from dlcli.engines.verify.repeats import OPTIONS, description, repeat
 from dlcli.specs.verify import Check, Verdict, VerifyConfig, VerifyResult
 from dlcli.support.errors import DlcliError
@@ -27,6 +31,12 @@ def run(config: VerifyConfig, *, report: Reporter = SILENT) -> VerifyResult:
         DlcliError: If the folder holds no record with hashes.
     """
     record = read_record(config.folder)
+    directory = record.directory
+    with chdir(directory) if directory != Path.cwd() else nullcontext():
+        return _checked(record, config, report)
+
+
+def _checked(record: RunRecord, config: VerifyConfig, report: Reporter) -> VerifyResult:
     checks = list(hashes(record))
     repeated = "nothing was repeated, since hashes differ"
     if not any(one.verdict is Verdict.REFUSED for one in checks):
@@ -44,8 +54,18 @@ def run(config: VerifyConfig, *, report: Reporter = SILENT) -> VerifyResult:
         repeated=repeated,
         seed=config.seed,
         notes=(f"Repeated: {repeated}.",),
-        failed=failed,
+        failed=failed + _missing(record, refused),
     )
+
+
+def _missing(record: RunRecord, refused: Sequence[Check]) -> str:
+    """Where a file that the run read was looked for, and what to do, as the end of a sentence; empty if all are there."""
+    gone = (one.what.removeprefix(OF_INPUT) for one in refused if one.what.startswith(OF_INPUT) and one.found == MISSING)
+    name = next((name for name in gone if not Path(name).is_absolute()), None)
+    if name is None:
+        return ""
+    places = dict.fromkeys([str(record.content.get("directory", Path.cwd())), str(Path.cwd())])
+    return f"; {name} is not in {' nor in '.join(places)} (verify the run from the folder that has it)"
 
 
 def _repeated(record: RunRecord, config: VerifyConfig) -> list[Check]:

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dlcli.core.evaluation.tied_ranks import Ends
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.engines.anytime import whole_set_shares
 from dlcli.engines.eval.opened_predictions import open_predictions
-from dlcli.engines.verify.claims import RunRecord
+from dlcli.engines.verify.claims import RunRecord, skipped
 from dlcli.engines.verify.derived_again import derived_again, evaluated_again, leaks_again
+from dlcli.engines.verify.ties import TIED, tied_figures, undecided
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.table_options import FIELDS
 from dlcli.specs.verify import Check, Verdict
@@ -41,21 +43,30 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
     stopped = record.result.get("stopped")
     metrics = whole_set_shares(found.metrics, stopped["seen"], stopped["total"]) if stopped else found.metrics
     whole = {one.name: vars(one.estimate) for one in metrics}
-    yield compared("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole)
+    ends = tied_figures(predictions)
+    yield from _decided("figures", {one["name"]: one["estimate"] for one in record.result["metrics"]}, whole, ends)
     each = {f"{row.name} {name}": vars(value) for row in found.per_class for name, value in _of_class(vars(row)).items()}
     rows = record.result["per_class"]
-    yield compared(
-        "figures of classes",
-        {f"{row['name']} {name}": value for row in rows for name, value in _of_class(row, mapping=True).items()},
-        each,
-    )
-    yield from derived_again(record, found)
+    classes = {f"{row['name']} {name}": value for row in rows for name, value in _of_class(row, mapping=True).items()}
+    yield from _decided("figures of classes", classes, each, ends)
+    yield from derived_again(record, found, predictions)
     yield from leaks_again(record, predictions)
 
 
 def _of_class(row: Mapping[str, Any], *, mapping: bool = False) -> dict[str, Any]:
     """The estimates of a class by name."""
     return {name: one for name, one in row.items() if (isinstance(one, dict) if mapping else hasattr(one, "low"))}
+
+
+def _decided(
+    what: str, claimed: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]], ends: Mapping[str, Ends]
+) -> Iterator[Check]:
+    """The figures that both have, without those that the order of equal probabilities decides."""
+    differ = [name for name in claimed if name in found and not _close(claimed[name], found[name])]
+    tied = [name for name in differ if undecided(claimed[name], ends.get(name))]
+    yield compared(what, {name: one for name, one in claimed.items() if name not in tied}, found)
+    if tied:
+        yield skipped(f"{what}: {', '.join(tied)}", TIED)
 
 
 def compared(what: str, claimed: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]) -> Check:

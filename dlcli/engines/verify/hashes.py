@@ -8,7 +8,8 @@ from dlcli.specs.verify import Check, Verdict
 from dlcli.support.fingerprints import SEAL, code_sha256, file_sha256, path_sha256, seal
 from dlcli.support.record import environment
 
-_GONE = "missing"
+MISSING, OF_INPUT = "missing", "input "
+"""What is found in place of a file that is not there, and how the check of something that the run read begins."""
 
 
 def hashes(record: RunRecord) -> Iterator[Check]:
@@ -18,10 +19,10 @@ def hashes(record: RunRecord) -> Iterator[Check]:
     yield same("code of dlcli", content["code"], code_sha256())
     for name, digest in content["inputs"].items():
         path = Path(name)
-        yield same(f"input {name}", digest, path_sha256(path) if path.exists() else _GONE)
+        yield same(f"{OF_INPUT}{name}", digest, path_sha256(path) if path.exists() else MISSING)
     for name, digest in content["files"].items():
         path = record.folder / name
-        yield same(f"file {name}", digest, file_sha256(path) if path.is_file() else _GONE)
+        yield same(f"file {name}", digest, file_sha256(path) if path.is_file() else MISSING)
     if "seed" in content["config"] and "seed" in record.result:
         yield same("seed", content["config"]["seed"], record.result["seed"])
     yield from _versions(record)

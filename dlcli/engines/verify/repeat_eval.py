@@ -1,14 +1,14 @@
 """Evaluations: the figures follow from predictions.csv, and a tenth of its rows are predicted again."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlcli.core.data.base import Split
-from dlcli.core.evaluation.metrics import log_probabilities
+from dlcli.core.evaluation.metrics import Floats, Labels, log_probabilities
 from dlcli.engines.anytime import random_order
 from dlcli.engines.model_and_data import open_model_and_data
 from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
@@ -100,12 +100,22 @@ def _predicted_again(record: RunRecord, config: VerifyConfig, rows: list[dict[st
     picked = a_tenth(len(rows), config.seed)
     log_p = log_probabilities(loaded.logits(split.x[picked]).numpy())
     names, some = loaded.names(log_p.shape[1]), [rows[k] for k in picked]
-    ordered = np.sort(log_p, axis=1)
-    margins = ordered[:, -1] - ordered[:, -2] if log_p.shape[1] > 1 else np.full(len(some), np.inf)
-    yield repeated_labels("labels of a tenth", [row["label"] for row in some], [names[k] for k in log_p.argmax(1)], margins)
-    truth = [names[k] for k in split.y[picked].tolist()]
-    yield same("true labels of a tenth", [row["truth"] for row in some] == truth, True)
-    yield _probabilities([float(row["probability"]) for row in some], np.exp(ordered[:, -1]))
+    number_of = {name: k for k, name in enumerate(names)}
+    claimed = [number_of.get(row["label"], -1) for row in some]
+    yield repeated_labels("labels of a tenth", claimed, log_p.argmax(1).tolist(), log_p)
+    y = split.y[picked].numpy()
+    yield same("true labels of a tenth", [row["truth"] for row in some] == [names[k] for k in y.tolist()], True)
+    yield from _probabilities_again(some, names, y, log_p)
+
+
+def _probabilities_again(rows: list[dict[str, Any]], names: Sequence[str], y: Labels, log_p: Floats) -> Iterator[Check]:
+    """The probabilities of rows, of the label and, where the table has them, of every class, and the losses."""
+    p = np.exp(log_p)
+    yield _near("probabilities of a tenth", [[float(row["probability"])] for row in rows], p.max(1)[:, None])
+    columns = [f"{_OF_CLASS}{name}" for name in names]
+    if rows and set(columns) <= set(rows[0]):
+        yield _near("probabilities of all classes of a tenth", [[float(row[name]) for name in columns] for row in rows], p)
+    yield _near("losses of a tenth", [[float(row["loss"])] for row in rows], -log_p[np.arange(len(y)), y][:, None])
 
 
 def _seen(split: Split, record: RunRecord) -> Split:
@@ -117,8 +127,10 @@ def _seen(split: Split, record: RunRecord) -> Split:
     return Split(split.x[seen], split.y[seen], {name: column[seen] for name, column in split.metadata.items()})
 
 
-def _probabilities(claimed: list[float], found: np.ndarray) -> Check:
-    away = float(np.abs(np.array(claimed) - found).max())
-    verdict = Verdict.SAME if away == 0 else Verdict.CLOSE if away < _CLOSE else Verdict.REFUSED
-    what = count(len(claimed), "probability", "probabilities")
-    return Check(what="probabilities of a tenth", claimed=what, found=f"differ by {away:.2g} at most", verdict=verdict)
+def _near(what: str, claimed: list[list[float]], found: Floats) -> Check:
+    """Numbers that were computed again, (m, numbers); those above 1 may differ by as much of themselves."""
+    given = np.array(claimed)
+    away = np.abs(given - found) / np.maximum(1.0, np.abs(found))
+    farthest = float(np.where(given == found, 0.0, away).max())
+    verdict = Verdict.SAME if farthest == 0 else Verdict.CLOSE if farthest < _CLOSE else Verdict.REFUSED
+    return Check(what=what, claimed=count(given.size, "number"), found=f"differ by {farthest:.2g} at most", verdict=verdict)

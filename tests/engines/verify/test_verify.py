@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from dlcli.cli.command import Command
 from dlcli.cli.execute import record
+from dlcli.engines import eval as eval_engine
 from dlcli.engines import verify
 from dlcli.engines.verify.claims import a_tenth, repeated_labels, sampled_share
+from dlcli.specs.eval import EvalConfig
 from dlcli.specs.verify import Verdict, VerifyConfig, VerifyResult
 from dlcli.support.errors import InputError
 from dlcli.support.fingerprints import SEAL, file_sha256, path_sha256, seal
@@ -391,8 +394,101 @@ def test_a_true_share_is_seldom_refused_and_a_false_one_often() -> None:
     assert false.count(Verdict.REFUSED) >= 190
 
 
+def test_relative_paths_begin_where_the_run_was_started(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, other, moved = tmp_path / "started", tmp_path / "other", tmp_path / "moved"
+    other.mkdir()
+    started.mkdir()
+    shutil.copy(made / "data.npz", started)
+    shutil.copytree(made / "train", started / "train")
+    monkeypatch.chdir(started)
+    do("eval", model="train", data="data.npz", output=Path("report"))
+    for place, name in ((started, "report"), (other, "../started/report"), (other, str(started / "report"))):
+        monkeypatch.chdir(place)
+        assert not checked(Path(name)).failed and Path.cwd() == place
+    started.rename(moved)  # the present folder holds what the run read
+    monkeypatch.chdir(moved)
+    assert not checked(Path("report")).failed
+    monkeypatch.chdir(other)
+    failed = checked(moved / "report").failed
+    assert f"; train is not in {started} nor in {other} (verify the run from the folder that has it)" in failed
+    assert "input train" in failed and "input data.npz" in failed
+
+
 def test_only_ties_may_differ() -> None:
-    margins = np.array([0.5, 1e-6])
-    assert repeated_labels("a", [1, 2], [1, 2], margins).verdict is Verdict.SAME
-    assert repeated_labels("a", [1, 2], [1, 3], margins).verdict is Verdict.CLOSE
-    assert repeated_labels("a", [1, 2], [0, 2], margins).verdict is Verdict.REFUSED
+    logits = np.array([[0.0, 1.0, 0.5, -9.0], [0.0, 1.0, 2.0, 2.0 + 1e-6]])
+    assert repeated_labels("a", [1, 3], [1, 3], logits).verdict is Verdict.SAME
+    assert repeated_labels("a", [1, 2], [1, 3], logits).verdict is Verdict.CLOSE
+    # A label that is not one of the two that are tied, though they are, and one that the network has not.
+    for claimed in ([1, 0], [1, -1], [0, 3]):
+        assert repeated_labels("a", claimed, [1, 3], logits).verdict is Verdict.REFUSED
+
+
+class Hot(torch.nn.Module):
+    """A network whose probabilities are 0 and 1 in nine digits, and below the smallest number of float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.nn.Linear(64, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Its logits."""
+        return 3000 * self.net(x.flatten(1))
+
+
+HOT = f"{Path(__file__)}:Hot"
+
+
+@pytest.fixture(scope="module")
+def hot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with saturated probabilities, and its evaluation."""
+    place, drawn = tmp_path_factory.mktemp("hot"), np.random.default_rng(3)
+    y = np.arange(400) % 8
+    x = np.clip(drawn.normal(0.3, 0.2, (400, 1, 8, 8)) + 0.4 * (np.arange(8) == y[:, None, None])[:, None], 0, 1)
+    np.savez(place / "data.npz", x_train=x[:200].astype("f4"), y_train=y[:200], x_test=x[200:].astype("f4"), y_test=y[200:])
+    data = str(place / "data.npz")
+    do("train", data=data, model=HOT, epochs=2, lr="0.01", output=place / "train")
+    do("eval", model=str(place / "train"), data=data, trust_code=True, abstain=0.4, suspects=True, output=place / "eval")
+    return place
+
+
+def test_an_honest_record_of_probabilities_of_0_and_1_holds(hot: Path) -> None:
+    result = checked(hot / "eval", trust_code=True)
+    assert not result.failed
+    untold = [one.what for one in result.checks if one.verdict is Verdict.SKIPPED]
+    assert any("macro-auc" in what for what in untold)
+    with open(hot / "eval" / "predictions.csv", newline="") as stream:
+        p = np.array([[float(row[f"p_{k}"]) for k in range(8)] for row in csv.DictReader(stream)])
+    assert (p == 0).sum() > len(p)  # what the test is about
+
+
+@pytest.mark.parametrize(("figure", "value"), [("macro-auc", 0.9999999), ("macro-ap", 0.9999999), ("top-5", 1.0)])
+def test_what_no_order_of_equal_probabilities_gives_is_refused(hot: Path, tmp_path: Path, figure: str, value: float) -> None:
+    copy = tmp_path / "eval"
+    shutil.copytree(hot / "eval", copy)
+
+    def better(content: dict[str, Any]) -> None:
+        one = next(one for one in content["result"]["metrics"] if one["name"] == figure)
+        assert one["estimate"]["value"] < value - 1e-3
+        one["estimate"]["value"] = value
+
+    edit(copy, better, resealed=True)
+    assert checked(copy, trust_code=True).failed
+
+
+def test_probabilities_of_classes_that_the_network_does_not_give_are_refused(runs: Path) -> None:
+    """Those of all but the true and the predicted class are swapped, which neither the loss nor the margin tells."""
+    rows = _rows(runs / "eval")
+    for row in rows:
+        free = [k for k in map(str, range(4)) if k not in (row["truth"], row["label"])]
+        row[f"p_{free[0]}"], row[f"p_{free[1]}"] = row[f"p_{free[1]}"], row[f"p_{free[0]}"]
+    _write(runs / "eval", rows)
+    result = eval_engine.run(EvalConfig(model=str(runs / "eval" / "predictions.csv")))
+
+    def follow(content: dict[str, Any]) -> None:
+        again = json.loads(json.dumps([asdict(one) for one in result.metrics]))
+        content["result"]["metrics"] = again
+        content["result"]["per_class"] = json.loads(json.dumps([asdict(one) for one in result.per_class]))
+
+    edit(runs / "eval", follow, resealed=True)
+    refused = [one.what for one in checked(runs / "eval").refused]
+    assert "probabilities of all classes of a tenth" in refused
