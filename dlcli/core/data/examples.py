@@ -120,7 +120,8 @@ def form_sets(rows: LabelledRows, report: Reporter, group: str | None = None) ->
         The sets and the classes.
 
     Raises:
-        InputError: If there are fewer than two classes, neither training nor test set, or a class that the training set lacks.
+        InputError: If there are fewer than two classes to train on, neither training nor test set, or a class that the training
+            set lacks.
     """
     scores = rows.labels.y if isinstance(rows.labels, ScoreLabels) else None  # of all examples
     sets = _by_set(rows, with_labels(rows, report) if scores is None else np.arange(len(rows.files)))
@@ -142,11 +143,8 @@ def form_sets(rows: LabelledRows, report: Reporter, group: str | None = None) ->
 def test_set_of(rows: LabelledRows, report: Reporter) -> Listing:
     """All examples with a label as the test set, in their order, without a training set.
 
-    Raises InputError if there are fewer than two classes.
+    Raises InputError if no example has a label.
     """
-    if len(rows.classes.classes) < 2:
-        only = rows.classes.classes[0] if rows.classes.classes else ""
-        raise InputError(f"{rows.source}: has one class only, '{only}'; at least two are needed")
     return Listing({"test": rows.all_files(rows.classes.y).take(with_labels(rows, report))}, rows.classes.classes)
 
 
@@ -180,7 +178,7 @@ def _used_classes(
     """The classes and the labels as indices into them: those of the leading set, or all if their source numbers them."""
     labels = rows.classes
     used = np.unique(labels.y[sets[leading]])
-    if len(used) < 2:
+    if len(used) < 2 and leading == "train":
         only = f"is of one class only, '{labels.classes[used[0]]}'"
         raise InputError(f"{rows.source}: every {rows.word} to train on {only}; at least two classes are needed")
     if labels.fixed:

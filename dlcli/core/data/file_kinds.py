@@ -31,7 +31,10 @@ class FileKind:
 
     def hint(self, folder: Path) -> str:
         """How to arrange the files in folders."""
-        return f"use one folder per class, such as {folder}/{self.example}, or the same under {folder}/train and {folder}/test"
+        return (
+            f"use one folder per class, such as {folder}/{self.example}, or the same under {folder}/train and {folder}/test; "
+            f"one class is enough under {folder}/test alone, to evaluate"
+        )
 
 
 PICTURES = FileKind(

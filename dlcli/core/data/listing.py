@@ -99,13 +99,13 @@ def _from_set_folders(root: Path, folders: dict[str, Path], search: Search) -> L
     leading = folders.get("train") or folders.get("test")
     if leading is None:
         raise InputError(f"{root}: has {' and '.join(folders)}, but neither train nor test", hint=search.kind.hint(root))
-    classes, files = _classes_and_files(leading, search)
+    classes, files = _classes_and_files(leading, search, least=2 if "train" in folders else 1)
     sets = {name: files if path == leading else _other_set(path, leading, classes, search) for name, path in folders.items()}
     return Listing(sets if "test" in sets else {**sets, **with_held_out_test(str(root), files, search.kind.word)}, classes)
 
 
-def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], Files]:
-    """The classes, which are the subfolders that contain such files, and all these files."""
+def _classes_and_files(folder: Path, search: Search, least: int = 2) -> tuple[tuple[str, ...], Files]:
+    """The classes, which are the subfolders that contain such files, at least `least`, and all these files."""
     found = _files_classes_and_files(folder, search)
     for name in (name for name, paths in found.items() if not paths):
         search.report.warn(f"{folder / name}: contains no {search.kind.word}s, so '{name}' is not a class")
@@ -113,11 +113,12 @@ def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], F
     if search.target == SCORE and there:
         return OUTPUT, _scored_files(folder, found, search)
     classes = tuple(class_order(there))
-    if len(classes) < 2:
+    if len(classes) < least:
         has = f"{search.kind.word}s of one class only, '{classes[0]}'" if classes else f"no {search.kind.word}s in its folders"
         inside = folder / classes[0] if classes and len(subfolders(folder / classes[0])) > 1 else None
         hint = search.kind.hint(folder) if inside is None else f"if sets or classes are inside it, choose {inside} as `data`"
-        raise InputError(f"{folder}: has {has}; at least two classes are needed", hint=hint)
+        needed = "at least two classes are needed" if least > 1 else "a class is needed"
+        raise InputError(f"{folder}: has {has}; {needed}", hint=hint)
     return classes, _files(found, classes, search)
 
 

@@ -173,7 +173,8 @@ def at_chance(inputs: CheckInputs) -> str:
     clean = share_of(inputs.clean, inputs.group)
     chance = f"not above chance (1 in {inputs.classes})"
     detail = f"clean accuracy is {clean}, {chance}; is the network trained, and on images like these?"
-    return detail if clean.n >= MIN_IMAGES and clean.low <= 1 / inputs.classes else ""
+    known = inputs.classes > 1 and clean.n >= MIN_IMAGES  # images of one class do not tell chance
+    return detail if known and clean.low <= 1 / inputs.classes else ""
 
 
 CHECKS: dict[str, Callable[[CheckInputs], str]] = {
