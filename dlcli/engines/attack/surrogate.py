@@ -16,11 +16,13 @@ from dlcli.core.compute.forward import shape_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.core.model_io.programs import is_program
+from dlcli.core.model_io.run_dir import METADATA
 from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
+from dlcli.support.suggest import meant_path
 
 _PASS, _OWN = "; pass `normalise=", "; let its own code do as `normalise="
 _SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
@@ -46,14 +48,26 @@ def open_surrogate(spec: str, data: ImageData, device: torch.device, option: str
     refuse_other_tasks(spec, "attack", option)
     is_object = isinstance(spec, InMemory)
     if not is_object and ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
-        saved = ", or a .npz that `save` wrote" if option == "surrogate" else ""
-        hint = f"name a directory of dlcli train or dlcli ensemble, a .pt2 file or FILE.py:CALLABLE{saved}"
-        raise InputError(f"`{option}`: {spec} is not a trained network", hint=hint)
+        raise InputError(f"`{option}`: {spec} is not a trained network", hint=_meant(spec, option))
     found = open_trained(spec, data, device=device)
     # `normalise` is that of the network under attack.
     own = {warning: f"`{option}`: {warning.replace(_PASS, _OWN)}" for warning in found.warnings}
     notes, warnings = (tuple(own.get(note, note) for note in notes) for notes in (found.notes, found.warnings))
     return replace(found, notes=notes, warnings=warnings)
+
+
+def _meant(spec: str, option: str) -> str:
+    """What to name in place of `spec`: the directory of the file that it is, what is called nearly so, or else any network."""
+    path = Path(spec)
+    if path.is_file():
+        hint = f"name the run directory, {path.parent}" if (path.parent / METADATA).is_file() else ""
+    else:
+        hint = meant_path(spec.rstrip("/"))
+    if hint:
+        return hint
+    saved = ", or a .npz that `save` wrote" if option == "surrogate" else ""
+    files = "an .onnx or .pt2 file, a published network such as torchvision:resnet18, or FILE.py:CALLABLE"
+    return f"name a directory of dlcli train or dlcli ensemble, {files}{saved}"
 
 
 def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> dict[float, Tensor]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from dlcli.core.attacks import load_attack
@@ -17,6 +18,7 @@ from dlcli.core.model_io.run_dir import save_model
 from dlcli.engines import attack
 from dlcli.engines.attack.crafting import AttackRun
 from dlcli.engines.attack.resume import PartialResult
+from dlcli.engines.attack.surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.seeds import derive
@@ -281,3 +283,24 @@ def test_saved_images_are_the_same_in_two_processes_and_after_an_interruption(
     saved.write_bytes(content)
     assert attack.run(replace(third, resume=True)).rows == one.rows
     assert _by_clean_image(tmp_path / "three.npz") == _by_clean_image(tmp_path / "one.npz")
+
+
+def test_what_to_name_in_place_of_a_network(tmp_path: Path) -> None:
+    """Hints name what exists and works: the directory of a file, the nearest name, else every kind of network."""
+    folder, lone = tmp_path / "runs", tmp_path / "lone.safetensors"
+    (folder / "baseline").mkdir(parents=True)
+    (folder / "baseline" / "model.json").write_text("{}")
+    for path in (lone, folder / "baseline" / "weights.safetensors"):
+        save_file({"w": torch.zeros(1)}, path)
+    every = ".onnx or .pt2 file, a published network such as torchvision:resnet18, or FILE.py:CALLABLE"
+    hints = {
+        f"{folder}/baseline/weights.safetensors": f"name the run directory, {folder}/baseline",
+        f"{folder}/basline": f"did you mean {folder}/baseline?",
+        f"{folder}/basline/": f"did you mean {folder}/baseline?",
+        str(lone): every,
+        "resnet18": every,
+    }
+    for spec, hint in hints.items():
+        with pytest.raises(InputError, match="`against`: .* is not a trained network") as caught:
+            open_surrogate(spec, open_data("digits"), torch.device("cpu"), "against")
+        assert hint in caught.value.hint
