@@ -3,7 +3,7 @@
 docs/statistics.md lists which figure has which interval, and how often each covers the truth.
 """
 
-from math import sqrt
+from math import atanh, sqrt, tanh
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +68,20 @@ def mean_difference(differences: ArrayLike, *, step: float = 0.0) -> Difference:
         raise ValueError("at least two differences are needed")
     centre, half = _student(values, least=step / sqrt(6))
     return Difference(centre, centre - half, centre + half, len(values))
+
+
+def mean_correlation(values: ArrayLike) -> Difference:
+    """The mean of correlations (n,), with Student's interval on the scale of Fisher's z (1921, Metron 1), within [-1, 1].
+
+    On the plain scale the interval of a few high correlations exceeds 1, and correlations near 1 are skewed. The mean is put on
+    that scale, not the values, whose mean there is that of another figure. Raises ValueError for fewer than two values.
+    """
+    plain = mean_difference(values)
+    if abs(plain.value) >= 1:
+        return plain
+    half = (plain.high - plain.low) / 2 / (1 - plain.value**2)
+    centre = atanh(plain.value)
+    return Difference(plain.value, tanh(centre - half), tanh(centre + half), plain.n)
 
 
 def quantile(values: ArrayLike, share: float) -> Estimate | PointEstimate:

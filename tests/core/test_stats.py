@@ -14,12 +14,13 @@ from dlcli.core.proportion import proportion
 from dlcli.core.stats import (
     independent_difference,
     mcnemar,
+    mean_correlation,
     mean_difference,
     p_of_independent,
     paired_difference,
     quantile,
 )
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Difference, Estimate
 
 _COLUMNS = st.integers(1, 60).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 1), min_size=n, max_size=n)] * 2))
 
@@ -195,3 +196,18 @@ def test_mcnemar_is_the_binomial_test_of_the_pairs_that_differ(columns):
     more, less = sum(x > y for x, y in zip(a, b, strict=True)), sum(x < y for x, y in zip(a, b, strict=True))
     expected = peer.binomtest(more, more + less).pvalue if more + less else 1.0
     assert mcnemar(a, b) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("centre", "spread"), [(0.0, 0.1), (0.8, 0.2), (1.8, 0.3), (2.5, 0.5)])
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_the_interval_of_a_mean_correlation_is_inside_the_scale_and_holds_the_mean(centre: float, spread: float, n: int):
+    source = np.random.default_rng(n)
+    true = np.tanh(source.normal(centre, spread, 400_000)).mean()
+    found = [mean_correlation(np.tanh(source.normal(centre, spread, n))) for _ in range(800)]
+    assert all(-1 <= one.low <= one.value <= one.high <= 1 for one in found)
+    held = np.mean([one.low <= true <= one.high for one in found])
+    assert held > (0.86 if centre > 2 else 0.91)  # the plain interval, cut at 1, holds 0.82 to 0.88 of the last
+
+
+def test_equal_correlations_of_1_have_no_width():
+    assert mean_correlation([1.0, 1.0]) == Difference(1.0, 1.0, 1.0, 2)

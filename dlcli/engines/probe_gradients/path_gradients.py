@@ -12,7 +12,7 @@ from dlcli.core.compute.precision import float32_precision
 from dlcli.core.gradients.autocorrelation import Correlation, correlate, mean_cosine, verdict
 from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.input_paths import InputPath
-from dlcli.core.stats import mean_difference
+from dlcli.core.stats import mean_correlation
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.probe_gradients import GradientRow, ProbeGradientsConfig
 
@@ -112,13 +112,13 @@ def _verdict(first: Estimate | None, points: int) -> str:
 
 
 def mean_curve(lines: Sequence[PathGradients]) -> list[Difference] | None:
-    """The mean autocorrelation by lag over the lines that are not linear, with Student's interval where there are several."""
+    """The mean autocorrelation by lag over the lines that are not linear, with its interval where there are several."""
     curves = [line.found.curve for line in lines if line.found is not None]
     if not curves:
         return None
     if len(curves) == 1:
         return [Difference(value, value, value, 1) for value in curves[0].tolist()]
-    return [mean_difference(values) for values in zip(*curves, strict=True)]
+    return [mean_correlation(values) for values in zip(*curves, strict=True)]
 
 
 def _mean(values: list[float]) -> Estimate | None:
@@ -126,7 +126,7 @@ def _mean(values: list[float]) -> Estimate | None:
         return None
     if len(values) == 1:
         return Estimate(values[0], -1.0, 1.0, 1)
-    found = mean_difference(values)
+    found = mean_correlation(values)
     return Estimate(found.value, found.low, found.high, found.n)
 
 
