@@ -194,8 +194,9 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     """Explain each pair of rows; a pair of texts that occurs in several rows is explained once."""
     (rows_a, a), (rows_b, b) = left, right
     written = _written(text_column)
-    sides = (_at(written, rows) for rows in (rows_a, rows_b))
-    same_text = np.array([one == other for one, other in zip(*sides, strict=True)], bool)
+    same_text = a == b  # as identical ones have, and few others
+    sides = (_at(written, rows[same_text]) for rows in (rows_a, rows_b))
+    same_text[same_text] = [one == other for one, other in zip(*sides, strict=True)]
     masked = equal_once_masked(text_column, rows_a, rows_b, a == b, strict=texts.strict)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))

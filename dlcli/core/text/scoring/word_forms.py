@@ -61,7 +61,7 @@ def without_markup(text: str) -> str:
 def forms_of_run(run: str) -> tuple[str, ...]:
     """The words of one run between blanks, in the form in which they are compared; cached, since most runs occur often."""
     words = words_of_run(run)
-    if any(sign in run for sign in "<>=≤≥≠"):
+    if _COMPARISON.search(run):
         parts = _COMPARISON.sub(lambda found: f" {_SIGNS.get(found[1], found[1])} ", run).split()
         words = tuple(word for part in parts for word in words_of_run(part))
     if not run.isascii() and any(map(IDEOGRAPH.match, words)):

@@ -282,19 +282,20 @@ def _head_pairs(
         if not head.nnz:  # nor against any later tile, where scales are lower still
             return
         other_head, behind_right = right.of(other, left.scale[tile.start])
-        across = sp.csr_array(other_head.T)
+        across, scale_left, scale_right = sp.csr_array(other_head.T), left.scale[tile], right.scale[other]
         for start, stop in _blocks(head, across, work):
             products = product(head[start:stop], across)
             found = np.flatnonzero(products.data >= bound - left.rest)
             in_row = np.diff(np.searchsorted(found, products.indptr))
-            first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), products.indices.take(found)
-            a, b = first + tile.start, second + other.start
+            second = products.indices.take(found).astype(np.intp)  # which `take` would make of it each time
             # The product of heads lacks the features after the shorter head. They add at most the mass behind that head times
             # the other row's scale; which head is shorter is not known here, so the larger of both bounds is safe.
-            follows = np.maximum(behind_left.take(first) * right.scale.take(b), behind_right.take(second) * left.scale.take(a))
+            follows = np.repeat(behind_left[start:stop], in_row) * scale_right.take(second)
+            np.maximum(follows, np.repeat(scale_left[start:stop], in_row) * behind_right.take(second), out=follows)
             reach = products.data.take(found) + np.minimum(follows, left.rest) >= bound
-            kept = np.flatnonzero(reach & (a < b) if left is right else reach)
-            yield a.take(kept), b.take(kept)
+            first = np.repeat(np.arange(start, stop, dtype=np.int32), in_row)
+            kept = np.flatnonzero(reach & (first < second) if left is right and tile == other else reach)
+            yield first.take(kept) + tile.start, (second.take(kept) + other.start).astype(np.int32)
 
 
 def _products(heads: Heads, tile: slice, other: slice) -> float:
