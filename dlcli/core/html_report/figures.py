@@ -1,6 +1,7 @@
 """Figures, drawn by matplotlib without a display and without pyplot's global state (for PNG it takes its Agg)."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -235,10 +236,16 @@ def png(figure: Figure, *, dpi: int = 120) -> bytes:
 
 @contextmanager
 def any_script() -> Iterator[None]:
-    """Without warnings about names in a script that the font lacks, which are drawn as boxes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*missing from.*font.*")
-        yield
+    """Without warnings about fonts: what one lacks is drawn as boxes, and in place of an absent one another is taken."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*missing from.*font.*")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def draw_image(axes: Axes, image: np.ndarray, title: str) -> None:

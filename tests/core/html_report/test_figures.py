@@ -1,9 +1,12 @@
 """Figures: what is drawn, and that drawing leaves no trace."""
 
 import io
+import logging
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from dlcli.core.html_report.figures import (
@@ -16,6 +19,7 @@ from dlcli.core.html_report.figures import (
     paired_plot,
     png,
 )
+from dlcli.core.html_report.vector import svg
 
 
 def example(channels: int = 1, eps: float = 0.25, **names: str) -> AdversarialExample:
@@ -125,3 +129,15 @@ def test_differences_are_lines_around_zero_with_their_own_colours():
     zero, *drawn = figure.axes[0].lines
     assert [line.get_label() for line in drawn] == ["a", "b"] == [text.get_text() for text in figure.legends[0].get_texts()]
     assert len({line.get_color() for line in (zero, *drawn)}) == 3
+
+
+def test_an_absent_font_is_no_message(caplog: pytest.LogCaptureFixture):
+    """matplotlib logs it hundreds of times for one picture, which -v would print."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    before = logger.level
+    with mpl.rc_context({"font.family": "No Such Font"}), caplog.at_level(logging.WARNING):
+        for draw in (png, lambda figure: svg(figure, alt="one")):
+            figure = Figure()
+            figure.subplots().set_title("a title")
+            draw(figure)
+    assert not [one for one in caplog.records if one.name == logger.name] and logger.level == before
