@@ -111,13 +111,19 @@ def plurals(path: Path) -> Iterator[str]:
         for number, text, *rest in _windows(node.values) if isinstance(node, ast.JoinedStr) else ():
             if not (isinstance(number, ast.FormattedValue) and isinstance(text, ast.Constant)) or not _may_be_one(number):
                 continue
-            unit = len(rest) > 1 and isinstance(rest[1], ast.Constant) and re.match(r"s\b", rest[1].value)
-            if _PLURAL.match(text.value) or (unit and re.fullmatch(r" (?:[a-z]+ )?", text.value)):
+            if _PLURAL.match(text.value) or (_ends_in_s(rest) and re.fullmatch(r" (?:[a-z]+ )?", text.value)):
                 yield f"{path}:{node.lineno}: {ast.unparse(number.value)}{text.value[:20]}"
 
 
+def _ends_in_s(values: list[ast.expr]) -> bool:
+    """Whether one or two values, such as `{split} {unit}`, are followed by the s of a plural."""
+    texts = [one.value if isinstance(one, ast.Constant) else None for one in values]
+    place = 3 if texts[:3] == [None, " ", None] else 1
+    return texts[:1] == [None] and re.match(r"s\b", str((texts + [""] * 4)[place] or "")) is not None
+
+
 def _windows(values: list[ast.expr]) -> Iterator[list[ast.expr]]:
-    return (values[k : k + 4] for k in range(len(values) - 1))
+    return (values[k : k + 6] for k in range(len(values) - 1))
 
 
 def _may_be_one(number: ast.FormattedValue) -> bool:

@@ -76,10 +76,10 @@ def suspects_note(found: Suspects, unit: str) -> str:
     are = "is" if found.count == 1 else "are"
     by = "these probabilities" if not found.split else "this network"
     by = f"{count(found.folds, 'network')} that were not trained on them" if found.folds else by
-    of = f"{found.split} {unit}s" if found.split else f"{unit}s"
+    of = count(found.n, f"{found.split} {unit}".strip())
     first = "; ".join(f"{_called(one)}: {one.given}, rather {one.suggested}" for one in found.suspects[:_NAMED])
     return (
-        f"{count(found.count, 'label')} of {found.n:,} {of} {are} suspected to be wrong, by {by}; about "
+        f"{count(found.count, 'label')} of {of} {are} suspected to be wrong, by {by}; about "
         f"{found.right:.0f} of these are expected to be right. About {found.estimated:.0f} of all are estimated to be wrong."
         + (f" The most suspicious: {first}." if first else "")
     )

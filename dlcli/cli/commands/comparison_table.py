@@ -4,14 +4,15 @@ from dlcli.cli.command import TerminalTable
 from dlcli.specs.comparison import ClassifierComparison, ComparedPart
 from dlcli.specs.eval import EvalResult
 from dlcli.specs.figures import percent, points
+from dlcli.support.plural import count
 
 _SHOWN = 12
 
 
 def comparison_answer(result: EvalResult, found: ClassifierComparison) -> str:
     """The paired difference, and how many examples changed."""
-    changed = f"{found.fixed:,} fixed, {found.broken:,} broken of {found.difference.n:,} {result.split} {result.unit}s"
-    changed = changed.replace("  ", " ")
+    of = count(found.difference.n, f"{result.split} {result.unit}".strip())
+    changed = f"{found.fixed:,} fixed, {found.broken:,} broken of {of}"
     return f"{result.model} against {found.against}: accuracy {points(found.difference)}, {found.difference.verdict}; {changed}"
 
 

@@ -278,9 +278,9 @@ def _answer(result: Any) -> str:
     if result.comparison is not None:
         return comparison_answer(result, result.comparison)
     top = result.metrics[0].estimate
-    right = f"{percent(top, '%')} of {top.n:,} {_of_split(result)} right"
+    right = f"{percent(top, '%')} of {_of_split(result, top.n)} right"
     if (found := result.stopped) is not None and found.early:
-        right = f"{percent(top, '%')} of {found.total:,} {_of_split(result)} right, by {found.seen:,} of them"
+        right = f"{percent(top, '%')} of {_of_split(result, found.total)} right, by {found.seen:,} of them"
     line = f"{result.model} on {result.data}: {right}" if result.data else f"{result.model}: {right}"
     if result.slices:
         return f"{line}; the worst slice is {_worst(result)}"
@@ -290,9 +290,10 @@ def _answer(result: Any) -> str:
     return f"{line}, {wrong:,} wrong" if found is None and wrong == top.n - round(top.value * top.n) else line
 
 
-def _of_split(result: EvalResult) -> str:
-    """What the examples are called: test images."""
-    return f"{result.split} {result.unit}s".strip()
+def _of_split(result: EvalResult, n: int | None = None) -> str:
+    """What the examples are called, test images, and how many there are."""
+    one = f"{result.split} {result.unit}".strip()
+    return f"{one}s" if n is None else count(n, one)
 
 
 def _worst(result: EvalResult) -> str:

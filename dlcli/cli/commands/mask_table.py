@@ -35,7 +35,7 @@ def mask_eval_table(result: MaskEvalResult) -> TerminalTable:
 def mask_eval_answer(result: MaskEvalResult) -> str:
     """The mIoU of the set, and of how many pictures and pixels."""
     found = result.metrics[0].estimate
-    of = f"{result.n_images:,} {result.split} {result.unit}s with {result.n_pixels:,} labelled pixels"
+    of = f"{count(result.n_images, f'{result.split} {result.unit}')} with {count(result.n_pixels, 'labelled pixel')}"
     return f"{result.model} on {result.data}: mIoU {percent(found, '%')} of {of}"
 
 

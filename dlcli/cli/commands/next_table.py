@@ -36,16 +36,14 @@ def next_train_answer(result: NextTrainResult) -> str:
 def next_eval_table(result: NextEvalResult) -> TerminalTable:
     """The network beside simple predictions."""
     rows = _rows(result.model, result.bits, result.baselines)
-    title = (
-        f"{result.model} on {result.data}, {count(result.n_steps, 'step')} of {result.n_sequences:,} "
-        f"{result.split} {result.unit}s"
-    )
+    of = count(result.n_sequences, f"{result.split} {result.unit}")
+    title = f"{result.model} on {result.data}, {count(result.n_steps, 'step')} of {of}"
     return TerminalTable(title, ("", "bits per step"), rows, frozenset({0}), result.notes, next_eval_answer(result))
 
 
 def next_eval_answer(result: NextEvalResult) -> str:
     """Bits per step."""
-    shown = f"{_bits(result.bits)} bits per step of {result.n_sequences:,} {result.split} {result.unit}s"
+    shown = f"{_bits(result.bits)} bits per step of {count(result.n_sequences, f'{result.split} {result.unit}')}"
     return f"{result.model} on {result.data}: {shown}{_beside(result.baselines)}"
 
 

@@ -38,7 +38,7 @@ def score_eval_table(result: ScoreEvalResult) -> TerminalTable:
 def score_eval_answer(result: ScoreEvalResult) -> str:
     """Correlation and error, and the gain on a constant."""
     shown = _shown({one.name: one.estimate for one in result.metrics})
-    n = f"{result.n_images:,} {result.split} {result.unit}s"
+    n = count(result.n_images, f"{result.split} {result.unit}")
     return f"{result.model} on {result.data}: {shown}, of {n}{_beats(result.baseline)}"
 
 

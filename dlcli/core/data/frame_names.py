@@ -61,8 +61,9 @@ def file_notes(
         The notes.
     """
     if groups is not None:
-        number = count(int(groups.max()) + 1, "group")
-        return (f"Intervals are by '{column}', of which there are {number}: {unit}s of one are not independent.",)
+        number = int(groups.max()) + 1
+        there = f"{'is' if number == 1 else 'are'} {count(number, 'group')}"
+        return (f"Intervals are by '{column}', of which there {there}: {unit}s of one are not independent.",)
     found = None if files is None else series_of(files, y)
     if found is None:
         return ()

@@ -1,6 +1,7 @@
 """`dlcli eval -o` writes predictions.csv, and `dlcli eval predictions.csv` finds the same figures in it."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -364,3 +365,14 @@ def test_a_table_of_several_sets_is_noted(tmp_path: Path, column: str, cells: st
     assert len(noted) == bool(said) and all(note.startswith(said) and f"`slices={column}`" in note for note in noted)
     sliced = eval.run(EvalConfig(model=str(tmp_path / "p.csv"), slices=(column,)))
     assert not any("`slices=" in note for note in sliced.notes)
+
+
+def test_a_single_example_has_no_plural(tmp_path: Path):
+    (tmp_path / "p.csv").write_text("truth,label,p_a,p_b,site\na,a,0.9,0.1,x\n")
+    path = str(tmp_path / "p.csv")
+    asked = ({}, {"slices": ("site",)}, {"group": "site"}, {"against": path}, {"suspects": True, "abstain": 0.1})
+    for options in asked:
+        result = eval.run(EvalConfig(model=path, **options))
+        shown = " ".join([EVAL.answer(result), *result.notes])
+        assert "1 example" in EVAL.answer(result)
+        assert not re.search(r"\b1 (?:examples|classes|groups|labels|slices|points)\b|are 1 group", shown), shown
