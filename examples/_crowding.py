@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.optimize import minimize_scalar
+from scipy.sparse.csgraph import connected_components
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from dlcli.core.text.scoring.crowding import Crowding, Others, Weights, others
+from dlcli.core.text.scoring.crowding import Crowding, Others, Traits, Weights, others
 from dlcli.core.text.search.neighbours import Pairs
 
 Floats = NDArray[np.float64]
@@ -35,17 +38,34 @@ class ScoredTable(NamedTuple):
         """What the other pairs tell of each."""
         return others(self.pairs, expit(self.odds), self.size)
 
-    def density(self, crowding: Crowding) -> float:
-        """The density of the table."""
-        return crowding.density(self.pairs, expit(self.odds), self.others(), self.size)
+    def traits(self, crowding: Crowding) -> Traits:
+        """The traits of the table."""
+        return crowding.traits(self.pairs, expit(self.odds), self.others(), self.size)
 
     def corrected(self, crowding: Crowding) -> Floats:
         """The probability of each pair."""
-        return crowding.corrected(expit(self.odds), self.others(), self.density(crowding))
+        return crowding.corrected(expit(self.odds), self.others(), self.traits(crowding))
+
+    def without_duplicates(self) -> "ScoredTable":
+        """The table with the first text alone of each of its groups."""
+        same = sp.coo_array(
+            (np.ones(self.duplicate.sum()), (self.pairs.first[self.duplicate], self.pairs.second[self.duplicate])),
+            shape=(self.size, self.size),
+        )
+        number, group = connected_components(same, directed=False)
+        kept = np.zeros(self.size, bool)
+        kept[np.unique(group, return_index=True)[1]] = True
+        rows, inside = np.cumsum(kept) - 1, kept[self.pairs.first] & kept[self.pairs.second]
+        first, second, score = (part[inside] for part in (self.pairs.first, self.pairs.second, self.pairs.score))
+        return ScoredTable(
+            Pairs(rows[first], rows[second], score), self.odds[inside], self.duplicate[inside], number, self.large
+        )
 
 
 def fit_crowding(tables: Sequence[ScoredTable]) -> Crowding:
     """How the other pairs of a table count: logistic regression, in which all weights depend on the density of the table.
+
+    How much the separation counts is fitted at last, with all other weights as they are.
 
     Args:
         tables: The tables, some of them with large groups.
@@ -58,14 +78,37 @@ def fit_crowding(tables: Sequence[ScoredTable]) -> Crowding:
     model = regression([tables[k].duplicate for k in small], [told[k][:, :2] for k in small])
     slope, differing = model.coef_[0].tolist()
     first = Weights(slope, float(model.intercept_[0]), differing, 0.0)
-    dense = [table.density(Crowding(first, first, first)) for table in tables]
+    dense = [table.traits(Crowding(first, first, first, 0.0)).density for table in tables]
     with_density = [np.column_stack([x, np.full(len(x), t), t * x]) for x, t in zip(told, dense, strict=True)]
     model = regression([table.duplicate for table in tables], with_density)
     slope, differing, common, rise, *changes = model.coef_[0].tolist()
     few = Weights(slope, float(model.intercept_[0]), differing, common)
     more_slope, more_differing, more_common = changes
     many = Weights(slope + more_slope, few.intercept + rise, max(0.0, differing + more_differing), common + more_common)
-    return Crowding(first, few, many)
+    usual = [tables[k] for k in small]
+    rare = [table.without_duplicates() for table in usual[::2]]
+    return Crowding(first, few, many, fit_separation([*usual, *rare], Crowding(first, few, many, 0.0)))
+
+
+def fit_separation(tables: Sequence[ScoredTable], crowding: Crowding) -> float:
+    """How much the separation of a table counts: logistic regression on it alone, beside the log-odds of the pairs.
+
+    Args:
+        tables: The tables, which have the same weight; in many there are no duplicates, as in many that people have.
+        crowding: All other weights.
+
+    Returns:
+        The weight.
+    """
+    odds = [logit(table.corrected(crowding).clip(1e-6, 1 - 1e-6)) for table in tables if len(table.odds)]
+    apart = [table.traits(crowding).separation for table in tables if len(table.odds)]
+    signs = [np.where(table.duplicate, -1.0, 1.0) for table in tables if len(table.odds)]
+
+    def loss(weight: float) -> float:
+        each = (np.logaddexp(0, sign * (x + weight * one)).mean() for sign, x, one in zip(signs, odds, apart, strict=True))
+        return float(sum(each))
+
+    return float(minimize_scalar(loss, bounds=(0, 5), method="bounded").x)
 
 
 def columns(table: ScoredTable) -> Floats:

@@ -51,8 +51,8 @@ def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int) -> ScoredPa
     if how is None:
         return scored
     found = others(scored.pairs, scored.probability, texts)
-    density = how.density(scored.pairs, scored.probability, found, texts)
-    return ScoredPairs(scored.pairs, how.corrected(scored.probability, found, density))
+    traits = how.traits(scored.pairs, scored.probability, found, texts)
+    return ScoredPairs(scored.pairs, how.corrected(scored.probability, found, traits))
 
 
 def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:
@@ -70,9 +70,9 @@ def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPa
     how = crowding(config)
     if how is None:
         return sample
-    density = how.density(scored.pairs, scored.probability, others(scored.pairs, scored.probability, texts), texts)
+    traits = how.traits(scored.pairs, scored.probability, others(scored.pairs, scored.probability, texts), texts)
     found = others(scored.pairs, scored.probability, texts, sample.pairs)
-    return ScoredPairs(sample.pairs, how.corrected(sample.probability, found, density))
+    return ScoredPairs(sample.pairs, how.corrected(sample.probability, found, traits))
 
 
 def lowest_counted(config: DedupeConfig, lowest: float) -> float:

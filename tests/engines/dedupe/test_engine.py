@@ -107,7 +107,7 @@ def score_in_table(texts: list[str], a: int, b: int) -> float:
     pairs = Pairs(first, second, np.zeros(len(first), np.float32))
     found = built_in().score(texts, first, second, count_words(texts))
     told, how = others(pairs, found, len(texts)), built_in().crowding
-    corrected = how.corrected(found, told, how.density(pairs, found, told, len(texts)))
+    corrected = how.corrected(found, told, how.traits(pairs, found, told, len(texts)))
     return float(corrected[(first == a) & (second == b)][0])
 
 

@@ -8,7 +8,8 @@ differ, and with how many they have in common.
 What that is worth differs from table to table. Where an entity has two or three rows, many common duplicates show a series. In
 a catalogue or a register in which it has dozens, they show a group, whose members are found by one another. Which of both a
 table is, shows in the pairs that are likely duplicates by the first rule: where the groups are large, the duplicates of a text
-are mostly duplicates of each other (`density`).
+are mostly duplicates of each other (`density`). At last all pairs of a table of look-alikes are lowered
+(`dlcli.core.text.scoring.separation`).
 
 Logistic regression on tables that are made up, `examples/fit_pair_score.py`, gives the weights for both.
 """
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from dlcli.core.text.scoring.arrays import PROBABILITY_DIGITS, Floats, row_sums
+from dlcli.core.text.scoring.separation import LIKELY, separation
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.support.seeds import derive
 
@@ -29,8 +31,6 @@ COUNTED = 0.1
 """Pairs of at least this probability count for others. Most of a large table have less, and are not kept."""
 RAISED = 0.05
 """No pair of a lower probability gets a higher one by what others tell."""
-LIKELY = 0.35
-"""Pairs from this probability on show how large the groups of a table are."""
 _DENSE, _BEND = 2.0, 5.0
 """Closed triples per text from which on a table is of large groups alone, and how fast that is approached before."""
 _UNIT = 10.0**PROBABILITY_DIGITS
@@ -54,6 +54,18 @@ class Others(NamedTuple):
 
     disagreement: Floats
     common: Floats
+
+
+class Traits(NamedTuple):
+    """What kind of table it is.
+
+    Attributes:
+        density: How far it is one of large groups, in [0, 1], see `density`.
+        separation: 0 where its likely duplicates stand apart from its other pairs, less where they do not, see `separation`.
+    """
+
+    density: float
+    separation: float
 
 
 @dataclass(frozen=True)
@@ -91,27 +103,30 @@ class Crowding:
         first: In any table, to see of which sort it is; without what is common, which lowers all pairs of a large group alike.
         few: In a table whose entities have few rows each.
         many: In a table whose entities have many rows each.
+        separation: Factor of the separation of the table in the log-odds of all of its pairs, 0 or more.
     """
 
     first: Weights
     few: Weights
     many: Weights
+    separation: float
 
-    def corrected(self, probability: Floats, others: Others, density: float) -> Floats:
+    def corrected(self, probability: Floats, others: Others, traits: Traits) -> Floats:
         """Correct probabilities.
 
         Args:
             probability: That of each pair, (pairs,); 0 and 1 are certain and stay.
             others: What the others tell of each.
-            density: That of the table, in [0, 1].
+            traits: Those of the table.
 
         Returns:
             The corrected probabilities, (pairs,).
         """
-        return _corrected(self.few.towards(self.many, density), probability, others)
+        weights = self.few.towards(self.many, traits.density)
+        return _corrected(weights, probability, others, self.separation * traits.separation)
 
-    def density(self, pairs: Pairs, probability: Floats, others: Others, texts: int) -> float:
-        """The density of a table by its pairs that are likely after the first correction, see `density`.
+    def traits(self, pairs: Pairs, probability: Floats, others: Others, texts: int) -> Traits:
+        """The traits of a table by its pairs: the density by the first correction, the separation by the second.
 
         Args:
             pairs: Numbers of the texts of each pair.
@@ -120,26 +135,34 @@ class Crowding:
             texts: Number of texts of the table.
 
         Returns:
-            The density, in [0, 1].
+            The traits.
         """
-        return density(pairs, _corrected(self.first, probability, others), texts)
+        dense = density(pairs, _corrected(self.first, probability, others), texts)
+        return Traits(dense, separation(_corrected(self.few.towards(self.many, dense), probability, others)))
 
 
-def _corrected(weights: Weights, probability: Floats, others: Others) -> Floats:
+def _corrected(weights: Weights, probability: Floats, others: Others, shift: float = 0.0) -> Floats:
     certain = (probability <= 0) | (probability >= 1)
     odds = logit(np.where(certain, 0.5, probability))
-    found = np.round(expit(weights.log_odds(odds, others)), PROBABILITY_DIGITS)
+    found = np.round(expit(weights.log_odds(odds, others) + shift), PROBABILITY_DIGITS)
     return np.where(certain | ((probability < RAISED) & (found > probability)), probability, found)
 
 
-def crowding_to_dict(crowding: Crowding) -> dict[str, dict[str, float]]:
+def crowding_to_dict(crowding: Crowding) -> dict[str, Any]:
     """The weights as plain numbers, rounded to 6 digits."""
-    return {name: {key: float(f"{value:.6g}") for key, value in part.items()} for name, part in asdict(crowding).items()}
+    parts = {name: part for name, part in asdict(crowding).items() if name != "separation"}
+    weights = {name: {key: _plain(value) for key, value in part.items()} for name, part in parts.items()}
+    return {**weights, "separation": _plain(crowding.separation)}
+
+
+def _plain(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def crowding_from_dict(card: dict[str, Any]) -> Crowding:
     """The weights from what `crowding_to_dict` returns."""
-    return Crowding(*(Weights(**card[each.name]) for each in fields(Crowding)))
+    first, few, many = (Weights(**card[name]) for name in ("first", "few", "many"))
+    return Crowding(first, few, many, float(card["separation"]))
 
 
 def others(pairs: Pairs, probability: Floats, texts: int, of: Pairs | None = None) -> Others:

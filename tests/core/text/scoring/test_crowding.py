@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.crowding import (
     COUNTED,
-    LIKELY,
     RAISED,
     Crowding,
     Others,
+    Traits,
     Weights,
     crowding_from_dict,
     crowding_to_dict,
@@ -21,12 +21,13 @@ from dlcli.core.text.scoring.crowding import (
 )
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.sentence_score import sentence_score
+from dlcli.core.text.scoring.separation import CLEAR, DOUBTFUL, LIKELY, separation
 from dlcli.core.text.search.neighbours import Pairs
 
 FIRST = Weights(slope=1.0, intercept=0.25, disagreement=3.0, common=0.0)
 FEW = Weights(slope=1.25, intercept=0.5, disagreement=1.75, common=-1.5)
 MANY = Weights(slope=0.75, intercept=0.25, disagreement=0.5, common=2.0)
-HOW = Crowding(FIRST, FEW, MANY)
+HOW = Crowding(FIRST, FEW, MANY, 0.75)
 TEXTS = 6
 ALL = [(i, j) for j in range(TEXTS) for i in range(j)]
 some_pairs = st.dictionaries(st.sampled_from(ALL), st.integers(0, 10**6).map(lambda k: k / 10**6), min_size=1)
@@ -76,16 +77,16 @@ def test_density_counts_triples_of_likely_duplicates(probability):
     assert density(*as_arrays(probability), TEXTS) == pytest.approx(min(1.0, log(1 + 5 * 3 * closed / TEXTS) / log(11)))
 
 
-@given(st.floats(0.001, 0.999), st.floats(0, 1), st.floats(0, 9), st.floats(0, 1))
-def test_the_correction_is_the_formula(p, differing, common, dense):
+@given(st.floats(0.001, 0.999), st.floats(0, 1), st.floats(0, 9), st.floats(0, 1), st.floats(-4, 0))
+def test_the_correction_is_the_formula(p, differing, common, dense, apart):
     def between(name: str) -> float:
         return (1 - dense) * getattr(FEW, name) + dense * getattr(MANY, name)
 
     told = between("common") * log(1 + common) - between("disagreement") * differing
-    expected = 1 / (1 + exp(-(between("slope") * log(p / (1 - p)) + between("intercept") + told)))
-    (found,) = HOW.corrected(np.array([p]), alone(differing, common), dense)
+    expected = 1 / (1 + exp(-(between("slope") * log(p / (1 - p)) + between("intercept") + told + 0.75 * apart)))
+    (found,) = HOW.corrected(np.array([p]), alone(differing, common), Traits(dense, apart))
     assert found == pytest.approx(expected if p >= RAISED else min(p, expected), abs=1e-6)
-    certain = HOW.corrected(np.array([0.0, 1.0]), alone(*[[differing] * 2, [common] * 2]), dense)
+    certain = HOW.corrected(np.array([0.0, 1.0]), alone(*[[differing] * 2, [common] * 2]), Traits(dense, apart))
     assert certain.tolist() == [0.0, 1.0]
 
 
@@ -94,11 +95,39 @@ def alone(differing, common) -> Others:
 
 
 @given(some_pairs)
-def test_the_density_of_a_table_is_that_of_pairs_that_are_likely_by_the_first_weights(probability):
+def test_the_traits_of_a_table_are_those_of_its_pairs_after_each_correction(probability):
     pairs, p = as_arrays(probability)
     told = others(pairs, p, TEXTS)
-    first = Crowding(FIRST, FIRST, FIRST).corrected(p, told, 0.0)
-    assert HOW.density(pairs, p, told, TEXTS) == density(pairs, first, TEXTS)
+    first = Crowding(FIRST, FIRST, FIRST, 0.0).corrected(p, told, Traits(0.0, 0.0))
+    dense = density(pairs, first, TEXTS)
+    second = HOW.corrected(p, told, Traits(dense, 0.0))
+    assert HOW.traits(pairs, p, told, TEXTS) == Traits(dense, separation(second))
+
+
+@given(some_pairs)
+def test_separation_is_the_formula(probability):
+    likely = sum(LIKELY <= p < 1 for p in probability.values())
+    doubtful = sum(DOUBTFUL <= p < LIKELY for p in probability.values())
+    expected = min(0.0, log((likely + 2) / (doubtful + 20) / CLEAR))
+    assert separation(as_arrays(probability)[1]) == pytest.approx(expected)
+
+
+def test_a_table_of_look_alikes_is_lowered_and_one_whose_likely_pairs_stand_apart_is_not():
+    """Exponentially fewer pairs the higher the probability, against many likely pairs and as many next to impossible."""
+    look_alikes = np.repeat([0.06, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8], [640, 320, 160, 80, 40, 20, 10])
+    apart = np.repeat([0.06, 0.9], [200, 200])
+    assert separation(look_alikes) < -1
+    assert separation(apart) == 0.0
+    told = alone(np.zeros(len(look_alikes)), np.zeros(len(look_alikes)))
+    lowered, same = (HOW.corrected(look_alikes, told, Traits(0.0, x)) for x in (separation(look_alikes), 0.0))
+    assert (lowered < same).all()
+
+
+@given(some_pairs, st.sampled_from(ALL), st.floats(LIKELY, 0.99))
+def test_a_pair_more_that_is_likely_never_lowers_the_separation(probability, pair, p):
+    less = {other: q for other, q in probability.items() if other != pair}
+    if less:
+        assert separation(as_arrays({**less, pair: p})[1]) >= separation(as_arrays(less)[1])
 
 
 def by_pair(probability: dict[tuple[int, int], float]) -> dict[tuple[int, int], tuple[float, float]]:
@@ -135,7 +164,8 @@ def test_members_of_one_group_agree_and_links_of_a_chain_do_not():
 
 def test_a_pair_of_a_large_group_gains_where_groups_are_large_and_loses_where_they_are_not():
     told = alone([0.0], [4.0])
-    assert HOW.corrected(np.array([0.3]), told, 1.0) > 0.3 > HOW.corrected(np.array([0.3]), told, 0.0)
+    many, few = (HOW.corrected(np.array([0.3]), told, Traits(dense, 0.0)) for dense in (1.0, 0.0))
+    assert many > 0.3 > few
 
 
 def test_hundreds_of_others_are_estimated_from_a_part_of_them():
@@ -159,4 +189,5 @@ def test_hundreds_of_others_are_estimated_from_a_part_of_them():
 def test_weights_are_saved_as_they_are(how: Crowding):
     assert crowding_from_dict(crowding_to_dict(how)) == how
     assert all(weights.slope > 0 and weights.disagreement >= 0 for weights in (how.first, how.few, how.many))
+    assert how.separation >= 0
     assert how.first.common == 0 and how.few.common < how.many.common

@@ -1,0 +1,36 @@
+"""How far the likely duplicates of a table stand apart from its other pairs.
+
+In a table of look-alikes, such as names of universities or templates of messages, the higher a probability the fewer pairs have
+it, and those few that reach a threshold are the end of a tail. In a table with many duplicates, most pairs are likely or next
+to impossible. Tables differ in that far more than a score of single pairs can know. So where few pairs are likely for each that
+is doubtful, the log-odds of all pairs of the table are lower by a multiple of the separation. None is raised.
+
+Logistic regression on tables that are made up, `examples/fit_pair_score.py`, gives the multiple.
+"""
+
+import numpy as np
+
+from dlcli.core.text.scoring.arrays import Floats
+
+DOUBTFUL = 0.05
+"""Pairs of at least this probability, and less than `LIKELY`, are doubtful. Pairs of less are not kept in a large table."""
+LIKELY = 0.35
+"""Pairs of at least this probability are likely duplicates."""
+CLEAR = 3 / 8
+"""From this many likely pairs for each doubtful one on, the pairs of a table stay as they are."""
+_LIKELY_BEFORE, _DOUBTFUL_BEFORE = 2, 20
+"""Pairs that are counted beside those of the table, so that those of a small table change little."""
+
+
+def separation(probability: Floats) -> float:
+    """The separation of a table: ln((likely + 2) / (doubtful + 20) / `CLEAR`), at most 0.
+
+    Args:
+        probability: That of each pair, (pairs,); pairs that are certain do not count.
+
+    Returns:
+        The separation, 0 where the likely pairs stand apart.
+    """
+    likely = int(((probability >= LIKELY) & (probability < 1)).sum())
+    doubtful = int(((probability >= DOUBTFUL) & (probability < LIKELY)).sum())
+    return min(0.0, float(np.log((likely + _LIKELY_BEFORE) / (doubtful + _DOUBTFUL_BEFORE) / CLEAR)))
