@@ -450,9 +450,9 @@ def _sets() -> Iterator[Figure]:
     tried = _grid((0.02, 0.05, 0.18), tuple(range(len(_GAPS))), (100, 1000), (0,))
     yield Figure("ECE", debiased, kumar, tried, calibration, 8, 0.93, longer=1000)
     tried = _grid((0.02, 0.18), (0, 2, 4), (200, 1000), (5,))
-    yield Figure("ECE by group", debiased, kumar, tried, calibration, 8, 0.93, longer=300)
+    yield Figure("ECE by group", debiased, kumar, tried, calibration, 8, 0.93, longer=1000)
     tried = _grid((0.8, 0.9, 0.98, 0.998), (100, 1000), (0.5, 1, 3))
-    yield Figure("ECE of a network", debiased, kumar, tried, network_calibration, 8, 0.93, longer=300, mistakes=_wrong)
+    yield Figure("ECE of a network", debiased, kumar, tried, network_calibration, 8, 0.93, longer=1000, mistakes=_wrong)
     exact = "Clopper-Pearson at 0.05 / k"
     yield Figure("worst class, worst slice", exact, "Bonferroni", _grid((2, 10, 100), (0.5, 0.9, 0.99)), worst, 300, 0.95)
     yield Figure("share by group", groups_of, "", _grid((2, 15), (0.6, 0.9), (100, 800)), groups, 500, 0.93)

@@ -124,7 +124,7 @@ def _open(folder: Path, argument: str, device: str, seed: int) -> Any:
 
     from dlcli.core.compute.rng import preserved
 
-    how = {"local_files_only": True, "trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+    how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
     with _silence(), preserved():
         from sentence_transformers import SentenceTransformer
 
