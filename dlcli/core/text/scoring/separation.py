@@ -16,14 +16,16 @@ DOUBTFUL = 0.05
 """Pairs of at least this probability, and less than `LIKELY`, are doubtful. Pairs of less are not kept in a large table."""
 LIKELY = 0.35
 """Pairs of at least this probability are likely duplicates."""
-CLEAR = 3 / 8
+CLEAR = 1 / 5
 """From this many likely pairs for each doubtful one on, the pairs of a table stay as they are."""
+FEWEST = 1 / 11
+"""Fewer likely pairs for each doubtful one count as this many, so that no table loses all of its pairs."""
 _LIKELY_BEFORE, _DOUBTFUL_BEFORE = 2, 20
 """Pairs that are counted beside those of the table, so that those of a small table change little."""
 
 
 def separation(probability: Floats) -> float:
-    """The separation of a table: ln((likely + 2) / (doubtful + 20) / `CLEAR`), at most 0.
+    """The separation of a table: ln(ratio / `CLEAR`) with ratio = (likely + 2) / (doubtful + 20), from `FEWEST` to `CLEAR`.
 
     Args:
         probability: That of each pair, (pairs,); pairs that are certain do not count.
@@ -33,4 +35,5 @@ def separation(probability: Floats) -> float:
     """
     likely = int(((probability >= LIKELY) & (probability < 1)).sum())
     doubtful = int(((probability >= DOUBTFUL) & (probability < LIKELY)).sum())
-    return min(0.0, float(np.log((likely + _LIKELY_BEFORE) / (doubtful + _DOUBTFUL_BEFORE) / CLEAR)))
+    ratio = (likely + _LIKELY_BEFORE) / (doubtful + _DOUBTFUL_BEFORE)
+    return float(np.log(min(max(ratio, FEWEST), CLEAR) / CLEAR))
