@@ -19,7 +19,9 @@ LIKELY = 0.35
 CLEAR = 1 / 5
 """From this many likely pairs for each doubtful one on, the pairs of a table stay as they are."""
 FEWEST = 1 / 11
-"""Fewer likely pairs for each doubtful one count as this many, so that no table loses all of its pairs."""
+"""Fewer likely pairs for each doubtful one count as this many, so that no table loses all of its pairs.
+
+Both bounds were chosen by hand, on tables with known duplicates. They are not fitted."""
 _LIKELY_BEFORE, _DOUBTFUL_BEFORE = 2, 20
 """Pairs that are counted beside those of the table, so that those of a small table change little."""
 
