@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Groups = NDArray[np.integer] | None
 
 _ERRORS = ("mae", "rmse")
+_ROUNDING = 1e-12
 _LEAST_SHARE = 0.1
 """An interval narrower than this share of Fisher's is none."""
 
@@ -49,7 +50,7 @@ def correlations(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
         return {}
     # Of the p-value, which is not used; the asymptotic one is the quicker, but not defined for two.
     tau = float(kendalltau(x, y, method="asymptotic" if len(x) > 2 else "exact").statistic)
-    return {"spearman": pearson(rankdata(x), rankdata(y)), "pearson": pearson(x, y), "kendall": tau}
+    return {"spearman": pearson(rankdata(x), rankdata(y)), "pearson": pearson(x, y), "kendall": _on_scale(tau)}
 
 
 def pearson(x: Floats, y: Floats) -> float:
@@ -57,7 +58,12 @@ def pearson(x: Floats, y: Floats) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     a, b = _unit(x), _unit(y)
-    return float(np.clip(a @ b, -1.0, 1.0))
+    return _on_scale(float(a @ b))
+
+
+def _on_scale(correlation: float) -> float:
+    """A correlation in [-1, 1], with what differs from an end by rounding alone put there: sums round otherwise elsewhere."""
+    return float(np.sign(correlation)) if abs(correlation) > 1 - _ROUNDING else correlation
 
 
 def _unit(column: Floats) -> Floats:

@@ -125,6 +125,17 @@ def test_what_allows_no_interval_says_why(predicted, truth, group, why):
     assert all(np.isfinite(one.value) for one in figures.values())
 
 
+@given(st.integers(10, 300), st.integers(0, 50), st.floats(0.01, 100), st.booleans())
+def test_what_lies_on_a_line_is_perfect_however_sums_round(n, seed, slope, falls):
+    """None of these sums is exact, and each rounds in another way."""
+    x = np.random.default_rng(seed).normal(size=n)
+    end = -1.0 if falls else 1.0
+    figures = score_figures(0.3 + end * slope * x, x, seed=0)
+    for name in ("spearman", "pearson", "kendall"):
+        assert figures[name].value == end
+        assert figures[name].why == "a perfect correlation"
+
+
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=60))
 def test_thirds_keep_ties_together(truth):
     values = np.array(truth, dtype=np.float64)
