@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,7 @@ BLANK = -1
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _SHOWN = 3
 
 
@@ -63,7 +65,7 @@ def read_labels(where: str, cells: Iterable[Any], report: Reporter = SILENT) -> 
     if numbers:
         _warn_gaps(where, classes, report)
     else:
-        _warn_case(where, classes, report)
+        _warn_alike(where, classes, report)
     return ClassLabels(tuple(classes), _indices(texts, classes))
 
 
@@ -196,20 +198,29 @@ def _warn_gaps(where: str, classes: Sequence[str], report: Reporter) -> None:
     )
 
 
-def _warn_case(where: str, classes: Sequence[str], report: Reporter) -> None:
-    if pairs := differing_in_case(classes):
+def _warn_alike(where: str, classes: Sequence[str], report: Reporter) -> None:
+    if pairs := called_alike(classes):
         report.warn(f"{where}: {pairs}, and are read as two classes")
 
 
-def differing_in_case(classes: Sequence[str]) -> str:
-    """Which classes are called alike but for case, as the beginning of a sentence that names both; "" if there are none."""
-    folded: dict[str, str] = {}
-    same = [(folded[name.casefold()], name) for name in classes if folded.setdefault(name.casefold(), name) != name]
+def called_alike(classes: Sequence[str]) -> str:
+    """Which classes are called alike but for case or notation, as the beginning of a sentence; "" if there are none."""
+    keys: dict[object, str] = {}
+    same = [(keys[key], name) for name in classes if keys.setdefault(key := _without_notation(name), name) != name]
     if not same:
         return ""
     first, second = same[0]
+    if isinstance(_without_notation(first), Decimal):
+        how = "are the same number"
+    else:
+        how = "look the same" if composed(first) == composed(second) else "differ in case only"
     more = f" ({len(same)} such pairs)" if len(same) > 1 else ""
-    return f"'{first}' and '{second}' differ in case only{more}"
+    return f"'{first}' and '{second}' {how}{more}"
+
+
+def _without_notation(name: str) -> Decimal | str:
+    """The value of a number; other names in small letters and composed characters."""
+    return Decimal(name) if _DECIMAL.fullmatch(name) else composed(name).casefold()
 
 
 def _same_classes(one: ClassLabels, other: ClassLabels) -> bool:

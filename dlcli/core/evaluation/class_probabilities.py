@@ -150,7 +150,7 @@ def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0)
     if (wrong := np.flatnonzero(~inside)).size:
         row = int(wrong[0])
         what = "a number that is not negative" if most is None else "a probability, from 0 to 1"
-        hint = f"are these {_likely(found)}? write probabilities; `columns` names the columns"
+        hint = f"{_likely(found, texts[row].strip())}; `columns` names the columns"
         if has_decimal_comma(texts[row]):
             what, hint = "a number: its decimal mark is a comma", with_point(texts[row])
         raise InputError(f"{source}: row {row + 1}, column '{column}': '{texts[row]}' is not {what}", hint=hint)
@@ -158,9 +158,14 @@ def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0)
     return clipped
 
 
-def _likely(found: Floats) -> str:
-    """What numbers that are no probabilities may be."""
-    return "percentages" if found.size and found.min() >= 0 and 1 < found.max() <= 100 else "logits"
+def _likely(found: Floats, text: str) -> str:
+    """What cells that are no probabilities may be, of which `text` is the first, and what to do."""
+    known = found[~np.isnan(found)]
+    if text.endswith("%") or (np.isfinite(_number(text)) and known.min() >= 0 and 1 < known.max() <= 100):
+        return "are these percentages? write probabilities"
+    if np.isfinite(_number(text)):
+        return "are these logits? write probabilities"
+    return "is it missing? omit such rows, or the column"
 
 
 def _number(text: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.class_labels import differing_in_case
+from dlcli.core.data.class_labels import called_alike
 from dlcli.core.data.column_names import known_columns, plain_name
 from dlcli.core.evaluation.class_probabilities import (
     CLOSE,
@@ -25,6 +25,7 @@ from dlcli.core.evaluation.class_probabilities import (
 )
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.positive_class import known_pair
+from dlcli.core.evaluation.prediction_labels import check_headers, label_cells
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
@@ -80,12 +81,11 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     """
     if not table.rows:
         raise InputError(f"{table.name}: has no rows")
+    check_headers(table)
     given = named_columns(table, named)
     cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
     roles = find_roles(table, given)
-    truth, label = (None if name is None else _labels(table, name, cells[name]) for name in (roles.truth, roles.label))
-    if truth is None:
-        raise ValueError("there are no true labels")
+    truth, label = label_cells(table, roles, cells)
     taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
     free = {name: column for name, column in cells.items() if name not in taken and plain_name(name) not in DERIVED}
     _check_labels(table, roles, truth, label)
@@ -100,7 +100,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     left = [f"Not used: {unused}."] if unused else []
-    notes = (*rival_notes(roles, cells, truth, label), *_case_notes(predictions.outputs), *left, *notes)
+    notes = (*rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
     _check_correct(table, cells, predictions)
     own = set() if found is None else set(found.columns)
     metadata = {name: column for name, column in free.items() if name not in own}
@@ -119,8 +119,8 @@ def _check_once(table: Table, used: Collection[str]) -> None:
         raise InputError(f"{table.name}: has several columns called '{twice}'", hint=hint)
 
 
-def _case_notes(classes: Sequence[str]) -> list[str]:
-    pairs = differing_in_case(classes)
+def _alike_notes(classes: Sequence[str]) -> list[str]:
+    pairs = called_alike(classes)
     return [f"{pairs}, and count as two classes."] if pairs else []
 
 
@@ -177,18 +177,6 @@ def _texts(table: Table, k: int) -> Texts:
     return found
 
 
-def _labels(table: Table, name: str, column: Texts) -> Texts:
-    """Labels without blanks around them; whole numbers in the notation of floats, which gaps in a column make, lose it."""
-    found = np.empty(len(column), dtype=object)
-    found[:] = [text.strip() for text in column]
-    empty = np.flatnonzero(found == "")
-    if len(empty):
-        raise InputError(f"{table.name}: row {empty[0] + 1}, column '{name}': the label is empty")
-    if all(text.endswith(".0") and text[:-2].lstrip("-").isdigit() for text in found):
-        found[:] = [text[:-2] for text in found]
-    return found
-
-
 def _check_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
     """Raise InputError if labels are scores, or the predicted ones of another kind: fractions, or none of them the same."""
     known = set(truth)
@@ -229,8 +217,8 @@ def _is_fraction(text: str) -> bool:
 
 
 def _order(text: str) -> tuple[float, str]:
-    """Numbers in their order, before texts."""
-    return (float(text), "") if text.lstrip("-").isdigit() and text.isascii() else (float("inf"), text)
+    """Numbers in their order, before texts; those of equal value, as 2 and 02, as texts."""
+    return (float(text), text) if text.lstrip("-").isdigit() and text.isascii() else (float("inf"), text)
 
 
 def _predictions(

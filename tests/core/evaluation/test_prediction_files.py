@@ -155,6 +155,9 @@ BAD = {
     "no label": ("truth,site\na,x\nb,y\n", "has no column of predicted labels"),
     "no rows": ("truth,label\n", "has no rows"),
     "an empty label": ("truth,label\na,a\n,a\n", "row 2, column 'truth': the label is empty"),
+    "a missing label": ("truth,label\n" + "a,a\n" * 99 + "NaN,a\n", "row 100, column 'truth': 'NaN' is a missing label"),
+    "a missing predicted label": ("truth,label\na,a\nb,<NA>\n", "row 2, column 'label': '<NA>' is a missing label"),
+    "a header again": ("truth, label\na,a\nb,b\ntruth,label\na,b\n", "row 3 holds the names of the columns again"),
     "an unknown label": (
         "truth,label,p_a,p_b\na,a,1,0\nb,a,1,0\nc,a,1,0\n",
         "row 3, column 'truth': 'c' is none of the classes",
@@ -256,11 +259,22 @@ def test_numbers_with_fractions_may_be_classes():
     assert (len(found.outputs), int(found.correct.sum())) == (9, 9)
 
 
-@pytest.mark.parametrize(("cells", "likely"), [("50,50", "percentages"), ("-3.5,0.3", "logits"), ("350,20", "logits")])
+@pytest.mark.parametrize(
+    ("cells", "likely"),
+    [
+        ("50,50", "are these percentages?"),
+        ("50%,50%", "are these percentages?"),
+        ("-3.5,0.3", "are these logits?"),
+        ("350,20", "are these logits?"),
+        (",1", "is it missing? omit such rows"),
+        ("nan,0.4", "is it missing?"),
+        ("1.2,", "are these percentages?"),
+    ],
+)
 def test_what_is_no_probability_is_guessed(cells: str, likely: str):
     with pytest.raises(InputError) as caught:
         read_predictions(table(f"truth,p_a,p_b\na,{cells}\nb,{cells}\n"))
-    assert caught.value.hint.startswith(f"are these {likely}?")
+    assert caught.value.hint.startswith(likely)
 
 
 def test_labels_of_another_kind_are_refused():
@@ -305,6 +319,39 @@ def test_classes_that_differ_in_case_are_named():
     of_columns = read_predictions(table("truth,p_Cat,p_cat\nCat,0.9,0.1\ncat,0.2,0.8\n"))
     assert "'Cat' and 'cat' differ" in of_columns.notes[0]
     assert read_predictions(table("truth,label\ncat,cat\ndog,Bird\n")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["0", "00", "7"], "'0' and '00' are the same number, and count as two classes."),
+        (["1.5", "1.50"], "'1.5' and '1.50' are the same number, and count as two classes."),
+        (["1.1", "1.10", "2", "02"], "'02' and '2' are the same number (2 such pairs), and count as two classes."),
+        (["caf\u00e9", "cafe\u0301"], "'cafe\u0301' and 'caf\u00e9' look the same, and count as two classes."),
+        (["0", "-1", "10", "a1", "a01"], ""),
+    ],
+)
+def test_classes_of_the_same_value_or_characters_are_named(labels: list[str], said: str):
+    """As a table with `00` beside `0`: nothing tells whether these are meant as one."""
+    found = read_predictions(table("truth,label\n" + "".join(f"{one},{one}\n" for one in labels * 9)))
+    assert found.notes == ((said,) if said else ())
+
+
+@pytest.mark.parametrize("mixed", [["0", "1.0"], ["0.0", "1."], ["1", "1.0", "0"], ["0.0", "1", "0.5"]])
+@pytest.mark.parametrize("column", ["truth", "label"])
+def test_whole_numbers_with_and_without_a_point_are_one_class(mixed: list[str], column: str):
+    """Programs write numbers of a column that had gaps with a point, in some rows or in one column only."""
+    plain = [f"{float(one):g}" for one in mixed] * 9
+    cells = {"truth": plain, "label": plain, column: mixed * 9}
+    found = read_predictions(table("truth,label\n" + "".join(f"{a},{b}\n" for a, b in zip(*cells.values(), strict=True))))
+    assert found.predictions.correct.all() and set(found.predictions.outputs) == set(plain) and found.notes == ()
+
+
+def test_lists_are_no_labels():
+    """As the columns of a data frame that was written as one object."""
+    found = parse_table("given.json", b'{"y_true": [1, 0, 1], "y_pred": [1, 1, 1]}')
+    with pytest.raises(InputError, match="row 1, column 'y_true': holds several labels"):
+        read_predictions(found)
 
 
 @pytest.mark.parametrize(

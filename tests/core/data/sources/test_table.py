@@ -151,7 +151,7 @@ def _numbered(column, labels, more=""):
         ([k % 3 + 1 for k in range(12)], ("1", "2", "3"), 0),
         ([f"{k % 3}.0" for k in range(12)], ("0", "1", "2"), 0),
         ([[2, 10, 7][k % 3] for k in range(12)], ("2", "7", "10"), 1),
-        ([["07", "7", "10"][k % 3] for k in range(12)], ("07", "10", "7"), 0),
+        ([["07", "7", "10"][k % 3] for k in range(12)], ("07", "10", "7"), 1),
         ([["Cat", "cat", "dog"][k % 3] for k in range(12)], ("Cat", "cat", "dog"), 1),
         ([["a", "b", ""][k % 3] for k in range(12)], ("a", "b"), 1),
     ],
