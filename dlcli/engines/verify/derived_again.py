@@ -28,6 +28,8 @@ from dlcli.support.tables import Table, write_csv
 _NEAR = 1e-4
 """Figures of probabilities with nine digits differ by less from those of all digits."""
 _ASKED = ("abstain", "detect", "no_worse", "fail_under")
+_PARTS = {"slices": "slices", "against": "comparison", "abstain": "abstention", "detect": "needed", "suspects": "suspects"}
+"""The options that ask for a part of the result, and what it is called there."""
 _OF_NAMES = ("against", "against_sha256", "flips")
 """Entries of a comparison that a table of which only the flips are known does not have."""
 
@@ -92,7 +94,11 @@ def derived_again(record: RunRecord, found: EvalResult, predictions: Predictions
     Yields:
         A check for each part that the record has.
     """
-    claimed = record.result
+    claimed, options = record.result, record.content["config"]
+    parts = [part for part in _PARTS.values() if claimed.get(part)]
+    yield same("parts of the result", parts, [part for option, part in _PARTS.items() if options.get(option)])
+    yield same("number of groups", claimed.get("n_groups"), found.n_groups)
+    yield same("worst slice", claimed.get("worst_slice"), found.worst_slice)
     yield _compared("names of figures", _names(claimed), _names(_plain(found)))
     yield _compared("confusion", *(_cells(one["confusion"]) for one in (claimed, _plain(found))))
     yield _compared("calibration", claimed["bins"], found.bins)
@@ -101,9 +107,8 @@ def derived_again(record: RunRecord, found: EvalResult, predictions: Predictions
         yield same("gate", "passed" if not claimed["failed"] else "failed", "passed" if not found.failed else "failed")
     if claimed.get("slices"):
         yield _compared("slices", _by_name(claimed["slices"]), _by_name(found.slices))
-        yield same("worst slice", claimed["worst_slice"], found.worst_slice)
     if claimed.get("comparison") is not None and found.comparison is not None:
-        unknown = () if is_prediction_file(record.content["config"]["against"]) else _OF_NAMES
+        unknown = () if is_prediction_file(options["against"]) else _OF_NAMES
         both = [dict(_plain(one)) for one in (claimed["comparison"], found.comparison)]
         for one in both:
             one["parts"] = _by_name(one["parts"])
@@ -174,9 +179,9 @@ def _suspected(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(result: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The figures and the classes that there are, each as often as it is there; classes may be in another order."""
-    figures, classes = ([one["name"] for one in result[part]] for part in ("metrics", "per_class"))
-    return {"figures": figures, "classes": sorted(classes)}
+    """The figures, what they are of, and the classes, each as often as it is there; classes may be in another order."""
+    figures = [one[name] for one in result["metrics"] for name in ("name", "positive")]
+    return {"figures": figures, "classes": sorted(one["name"] for one in result["per_class"])}
 
 
 def _cells(rows: Any) -> dict[str, list[int]]:
