@@ -15,7 +15,7 @@ from dlcli.core.grouped import share_of
 from dlcli.core.html_report.embedding import EmbeddedImages, embed, embedding_plot
 from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, percent_cell
 from dlcli.core.html_report.vector import svg
-from dlcli.engines.attack.images import AttackedImages
+from dlcli.engines.attack.images import AttackedImages, pictured_network
 from dlcli.specs.attack import AttackResult
 from dlcli.support.errors import InputError
 
@@ -25,7 +25,7 @@ MOST_POINTS = 1000
 _MOST_COMPARED = 10_000
 
 _CAPTION = (
-    "The last hidden layer of the baseline: each point is an image, clean on the left, adversarial on the right, "
+    "The last hidden layer of {network}: each point is an image, clean on the left, adversarial on the right, "
     "both in one t-SNE embedding; class names are placed at the clean images of the class. It can show which "
     "images are close together and whether adversarial images have left their class; an attack that stops at its "
     "first success leaves them just outside. It cannot show how far: t-SNE distorts distances, and the sizes of "
@@ -65,13 +65,14 @@ def hidden_layer_figures(images: AttackedImages, result: AttackResult) -> Hidden
     clean, adversarial = images.hidden_clean, images.hidden.get(eps)
     if clean is None or adversarial is None:
         return HiddenLayerFigures(notes=("No picture of the last hidden layer: the network does not end in one linear layer.",))
-    tables = _tables(images, clean, adversarial, eps)
+    tables = _tables(images, clean, adversarial, result)
     try:
         picture = _picture(images, clean, adversarial, result)
     except InputError as error:
         return HiddenLayerFigures(None, tables, (f"No picture of the last hidden layer: {error.message}.",))
     alt = "Two clouds of points, clean and adversarial images, coloured by true class"
-    return HiddenLayerFigures(picture, (Chart(svg(picture, alt=alt), _CAPTION), *tables))
+    caption = _CAPTION.format(network=pictured_network(result))
+    return HiddenLayerFigures(picture, (Chart(svg(picture, alt=alt), caption), *tables))
 
 
 def _picture(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, result: AttackResult) -> Figure:
@@ -84,12 +85,14 @@ def _picture(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray,
         EmbeddedImages(right, images.predicted[eps][picked] == labels),
     )
     of = f"{len(picked):,} of {len(images.labels):,}" if len(picked) < len(images.labels) else f"{len(picked):,}"
-    title = f"Last hidden layer of the baseline by t-SNE: {result.method}, eps {eps:g} ({result.norm}), n = {of} images"
+    what = f"Last hidden layer of {pictured_network(result)} by t-SNE"
+    title = f"{what}: {result.method}, eps {eps:g} ({result.norm}), n = {of} images"
     return embedding_plot(clouds, labels, images.classes, title=title)
 
 
-def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, eps: float) -> tuple[PageTable, ...]:
+def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, result: AttackResult) -> tuple[PageTable, ...]:
     """How often neighbours and network agree; empty with too few images to have neighbours."""
+    eps = result.headline.eps
     picked = choose(images.labels, _MOST_COMPARED)
     finite = np.isfinite(clean).all() and np.isfinite(adversarial).all()
     if len(picked) <= NEIGHBOURS or not finite:
@@ -104,8 +107,8 @@ def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, 
         of_turned = None if group is None else group[turned]
         rows.append(_row("of these, turned from right to wrong", agree[turned], of_turned))
     caption = (
-        f"Last hidden layer of the baseline at eps {eps:g}: share of images whose {NEIGHBOURS} nearest clean images (L2 "
-        "distance, excluding the image itself) mostly have the predicted class, in %, with 95% intervals"
+        f"Last hidden layer of {pictured_network(result)} at eps {eps:g}: share of images whose {NEIGHBOURS} nearest clean "
+        "images (L2 distance, excluding the image itself) mostly have the predicted class, in %, with 95% intervals"
     )
     return (PageTable(caption, ["images", "neighbours agree", "n"], rows),)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlcli.engines.attack.crafting import AdversarialSet
+from dlcli.specs.attack import AttackResult
 from dlcli.support.atomic import atomic_path
 
 
@@ -54,6 +55,11 @@ def pick_adversarial(sets: Sequence[AdversarialSet]) -> PickedImages:
         images[better], predicted[better] = found[better], one.predicted[better]
         failed = failed & one.attack_failed
     return PickedImages(images, predicted)
+
+
+def pictured_network(result: AttackResult) -> str:
+    """Which network the pictures are of, in a phrase; a single one has no ensemble to be the baseline of."""
+    return f"the {result.reference}" if result.members else "the network"
 
 
 def save_images(path: Path, images: AttackedImages) -> None:

@@ -19,6 +19,7 @@ from dlcli.core.html_report.parts import (
 )
 from dlcli.core.html_report.vector import svg
 from dlcli.engines.attack.hidden_layer import HiddenLayerFigures
+from dlcli.engines.attack.images import pictured_network
 from dlcli.specs.attack import AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.support.plural import count
 
@@ -45,8 +46,8 @@ def attack_page(result: AttackResult, shown: Sequence[AdversarialExample], hidde
         title=f"{result.model} on {result.data} under {methods}",
         number=f"{robust.value}%",
         interval=robust.interval,
-        lead=f"of {count(top.adversarial.n, 'image')} are still right under {methods} at eps {top.eps:g} ({top.classifier}, "
-        f"{top.threat}); without an attack {clean.value}% {clean.interval}.",
+        lead=f"of {count(top.adversarial.n, 'image')} are still right under {methods} at eps {top.eps:g} "
+        f"({_attacked(result)}); without an attack {clean.value}% {clean.interval}.",
         parts=[
             *_over_eps(result),
             _bars(result),
@@ -60,6 +61,12 @@ def attack_page(result: AttackResult, shown: Sequence[AdversarialExample], hidde
         notes=[*failed, *result.notes, *hidden.notes],
         facts=_facts(result),
     )
+
+
+def _attacked(result: AttackResult) -> str:
+    """The classifier of the headline and its attacker; of a single network the attacker alone."""
+    top = result.headline
+    return f"{top.classifier}, {top.threat}" if result.members else str(top.threat)
 
 
 def _facts(result: AttackResult) -> list[tuple[str, str]]:
@@ -94,13 +101,14 @@ def _over_eps(result: AttackResult) -> list[Part]:
     if len(result.eps) < 2:
         return []
     names = [name for name in dict.fromkeys(row.classifier for row in result.rows) if name not in _UNDRAWN]
-    lines = [_series(str(name), [_strongest(result, eps)[name] for eps in result.eps]) for name in names]
+    called = {name: str(name) if result.members else "network" for name in names}
+    lines = [_series(called[name], [_strongest(result, eps)[name] for eps in result.eps]) for name in names]
     methods = list(dict.fromkeys(one.method for one in result.by_method))
     if len(methods) > 1:
         clean = next((row for row in result.rows if row.classifier == result.reference), result.rows[0])
         lines += [_of_method(name, clean, [one for one in result.by_method if one.method == name]) for name in methods]
     plot = accuracy_plot(lines, x_label="eps (input units)", y_label="accuracy, %")
-    alone = f" Methods alone are on the {result.reference}." if len(methods) > 1 else ""
+    alone = f" Methods alone are on {pictured_network(result)}." if len(methods) > 1 else ""
     caption = f"Accuracy over eps against the strongest attacker of each classifier; bands are 95% intervals.{alone}"
     return [Chart(svg(plot, alt="Adversarial accuracy over eps, a line for each classifier and method"), caption)]
 
@@ -162,9 +170,9 @@ def _gallery(result: AttackResult, shown: Sequence[AdversarialExample]) -> Galle
         for one in shown
     ]
     return Gallery(
-        f"Images at eps {eps:g}: clean, under attack, and their difference, true → predicted by the {result.reference}; first "
-        f"those that changed from right to wrong. Of the difference, red is an increase and blue a decrease, opaque at {eps:g} "
-        "(averaged over channels if there are several).",
+        f"Images at eps {eps:g}: clean, under attack, and their difference, true → predicted by {pictured_network(result)}; "
+        "first those that changed from right to wrong. Of the difference, red is an increase and blue a decrease, opaque at "
+        f"{eps:g} (averaged over channels if there are several).",
         cards,
     )
 
@@ -253,7 +261,7 @@ def _methods(result: AttackResult) -> list[Part]:
     if len(result.method.split(",")) < 2 and len(used) < 4:
         return []
     cells: list[Sequence[Cell]] = [[row[k] for k in used] for row in rows]
-    return [PageTable(f"Each method alone on the {result.reference}", [headers[k] for k in used], cells)]
+    return [PageTable(f"Each method alone on {pictured_network(result)}", [headers[k] for k in used], cells)]
 
 
 def _method(one: MethodRow) -> list[Cell]:
@@ -269,5 +277,5 @@ def _classes(result: AttackResult) -> Bars:
         Bar(one.name, (one.adversarial, one.clean), f"n {one.clean.n:,}")
         for one in sorted(result.per_class, key=lambda one: one.adversarial.value)
     ]
-    caption = f"By class, the least robust first: {top.classifier} at eps {top.eps:g} ({top.threat})"
+    caption = f"By class, the least robust first, at eps {top.eps:g} ({_attacked(result)})"
     return Bars(caption, ("under attack", "clean"), bars)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dlcli.core.html_report.figures import AdversarialExample, example_grid, png
 from dlcli.engines.attack.hidden_layer import HiddenLayerFigures, hidden_layer_figures
-from dlcli.engines.attack.images import AttackedImages, save_images
+from dlcli.engines.attack.images import AttackedImages, pictured_network, save_images
 from dlcli.engines.attack.page import attack_page
 from dlcli.specs.attack import AttackResult
 from dlcli.support.atomic import atomic_path, write_text
@@ -18,7 +18,7 @@ def write_report(folder: Path, result: AttackResult, images: AttackedImages) -> 
     """Write adversarial.npz, examples.png, report.html and, with a hidden layer to draw, tsne.png to `folder`, atomically."""
     save_images(folder / "adversarial.npz", images)
     eps = result.headline.eps
-    title = f"{result.method}, eps {eps:g}: true → predicted by the {result.reference}"
+    title = f"{result.method}, eps {eps:g}: true → predicted by {pictured_network(result)}"
     shown = examples(images, eps)
     with atomic_path(folder / "examples.png") as temporary:
         temporary.write_bytes(png(example_grid(shown, eps=eps, title=title)))

@@ -43,6 +43,14 @@ def test_classes_that_a_limit_leaves_out_are_told(limit, told):
     assert any(note.startswith("Only 5 of 10 classes are represented") for note in notes) == told
 
 
+@pytest.mark.parametrize(("ensemble", "whose"), [({}, "the network"), ({"ensemble": "mean", "members": 2}, "the baseline")])
+def test_a_page_calls_a_single_network_no_baseline(ensemble, whose, tmp_path: Path):
+    attack.run(replace(QUICK, **ensemble, eps=(0.05, 0.1), method=("fgsm", "noise"), output=tmp_path / "out"))
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert f"predicted by {whose};" in page and f"last hidden layer of {whose}" in page.lower()
+    assert ("baseline" in page) == bool(ensemble)
+
+
 @pytest.mark.parametrize(
     ("after", "told"), [(0, "no part of the images was finished"), (1, "1 finished part of the images is kept")]
 )
