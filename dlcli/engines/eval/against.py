@@ -103,7 +103,10 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
         return None
     old = _opened(config, new, config.against, report)
     rows, notes = _matched(new, old)
-    notes = (*notes, *(() if old.source is None else old.source.warnings))
+    itself = _itself(new, old, rows)
+    for warning in itself:
+        report.warn(warning)
+    notes = (*itself, *notes, *(() if old.source is None else old.source.warnings))
     mine, theirs = new.predictions, old.predictions
     _check_truth(new, old, rows)
     right, before = mine.correct, theirs.correct[rows]
@@ -130,6 +133,15 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     )
     pictures = None if config.output is None or not shown else _pictures(new, old, rows, [one.index for one in shown])
     return ComparedClassifiers(comparison, flips, (*notes, *_notes(comparison, config)), pictures)
+
+
+def _itself(new: Side, old: Side, rows: NDArray[np.intp]) -> tuple[str, ...]:
+    """That both are one and the same, so that the difference is 0 and a gate passes whatever the network is like."""
+    names = [np.array(one.predictions.outputs, dtype=object)[one.predictions.predicted] for one in (new, old)]
+    if new.sha256 != old.sha256 or not np.array_equal(names[0], names[1][rows]):
+        return ()
+    has = "has the same weights" if new.source is None else "is the same table"
+    return (f"{new.name} is compared with itself: {old.name} {has}, by its SHA-256.",)
 
 
 def failed_margin(config: EvalConfig, found: ClassifierComparison | None) -> str:

@@ -110,6 +110,26 @@ def test_the_gates(both: dict[str, str]):
     assert not eval.run(EvalConfig(**both, against=reader(both), fail_under=("difference", -0.05))).failed
 
 
+def test_what_is_compared_with_itself_is_told(both: dict[str, str], tmp_path: Path):
+    """The gate passes then, whatever the network is like. Networks of equal weights that differ otherwise are two."""
+    rows = [(f"{k}.png", "cat", "dog") for k in range(30)] + [("z.png", "dog", "dog")]
+    new, copy = (table(tmp_path / name, rows) for name in ("new.csv", "copy.csv"))
+    other = table(tmp_path / "other.csv", [*rows[:-1], ("z.png", "dog", "cat")])
+    pairs = [
+        ({"model": new}, new),
+        ({"model": new}, copy),
+        (both, both["model"]),
+        ({"model": new}, other),
+        (both, reader(both)),
+    ]
+    told = [
+        [note for note in eval.run(EvalConfig(**given, against=old)).notes if "is compared with itself" in note]
+        for given, old in pairs
+    ]
+    assert [len(notes) for notes in told] == [1, 1, 1, 0, 0]
+    assert told[1][0].endswith(f"{copy} is the same table, by its SHA-256.") and "has the same weights" in told[2][0]
+
+
 def table(path: Path, rows: list[tuple[str, str, str]]) -> str:
     path.write_text("file,truth,label\n" + "\n".join(map(",".join, rows)))
     return str(path)
