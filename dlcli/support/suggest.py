@@ -43,7 +43,10 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) 
 
 
 def meant_path(typed: str, names: Iterable[str] = ()) -> str:
-    """The hint for a path `typed` that is not there: what its folder has of nearly that name, or one of `names`; else empty."""
+    """The hint for a path `typed` that is not there: what its folder has of nearly that name, or one of `names`; else empty.
+
+    Nothing is meant by a path that is there and of the wrong kind, as a pipe.
+    """
     folder, name = os.path.split(typed)
     try:
         there = sorted(one for one in os.listdir(folder or ".") if not one.startswith(".") and one.isprintable())
@@ -52,4 +55,4 @@ def meant_path(typed: str, names: Iterable[str] = ()) -> str:
     names = [] if folder else list(names)
     near = closest(name, [*names, *there])
     found = near if near in names else os.path.join(folder, near)
-    return f"did you mean {found}?" if near else ""
+    return f"did you mean {found}?" if near and found != typed else ""

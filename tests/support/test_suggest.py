@@ -1,8 +1,10 @@
 """The nearest name is suggested; without one, all names are listed."""
 
+from pathlib import Path
+
 import pytest
 
-from dlcli.support.suggest import closest, did_you_mean
+from dlcli.support.suggest import closest, did_you_mean, meant_path
 
 NAMES = ("fgsm", "pgd", "square")
 
@@ -28,3 +30,10 @@ def test_the_start_of_one_name_says_more_than_likeness():
 
 def test_there_is_nothing_to_suggest_without_names():
     assert did_you_mean("score", []) == ""
+
+
+def test_a_path_that_is_there_is_not_suggested_for_itself(tmp_path: Path):
+    """As a pipe, or a file of the wrong kind."""
+    (tmp_path / "stdin").touch()
+    assert meant_path(str(tmp_path / "stdin")) == ""
+    assert meant_path(str(tmp_path / "stdim")) == f"did you mean {tmp_path / 'stdin'}?"
