@@ -1,6 +1,7 @@
 """Fit how the other pairs of a table count for a pair, for both fits of a score."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ def fit_crowding(tables: Sequence[ScoredTable]) -> Crowding:
     model = regression([tables[k].duplicate for k in small], [told[k][:, :2] for k in small])
     slope, differing = model.coef_[0].tolist()
     first = Weights(slope, float(model.intercept_[0]), differing, 0.0)
-    dense = [table.traits(Crowding(first, first, first, 0.0)).density for table in tables]
+    dense = [table.traits(Crowding(first, first, first, 0.0, 0.0)).density for table in tables]
     with_density = [np.column_stack([x, np.full(len(x), t), t * x]) for x, t in zip(told, dense, strict=True)]
     model = regression([table.duplicate for table in tables], with_density)
     slope, differing, common, rise, *changes = model.coef_[0].tolist()
@@ -87,10 +88,11 @@ def fit_crowding(tables: Sequence[ScoredTable]) -> Crowding:
     many = Weights(slope + more_slope, few.intercept + rise, max(0.0, differing + more_differing), common + more_common)
     usual = [tables[k] for k in small]
     rare = [table.without_duplicates() for table in usual[::2]]
-    return Crowding(first, few, many, fit_separation([*usual, *rare], Crowding(first, few, many, 0.0)))
+    plain = Crowding(first, few, many, 0.0, 0.0)
+    return replace(plain, **fit_separation([*usual, *rare], plain))
 
 
-def fit_separation(tables: Sequence[ScoredTable], crowding: Crowding) -> float:
+def fit_separation(tables: Sequence[ScoredTable], crowding: Crowding) -> dict[str, float]:
     """How much the separation of a table counts: logistic regression on it alone, beside the log-odds of the pairs.
 
     Args:
@@ -98,17 +100,21 @@ def fit_separation(tables: Sequence[ScoredTable], crowding: Crowding) -> float:
         crowding: All other weights.
 
     Returns:
-        The weight.
+        The factors `look_alikes`, of tables with a separation below 0, and `clear`, of those above.
     """
-    odds = [logit(table.corrected(crowding).clip(1e-6, 1 - 1e-6)) for table in tables if len(table.odds)]
-    apart = [table.traits(crowding).separation for table in tables if len(table.odds)]
-    signs = [np.where(table.duplicate, -1.0, 1.0) for table in tables if len(table.odds)]
+    found: dict[str, list[tuple[Floats, Floats, Floats]]] = {"look_alikes": [], "clear": []}
+    for table in tables:
+        if len(table.odds):
+            apart, odds = table.traits(crowding).separation, logit(table.corrected(crowding).clip(1e-6, 1 - 1e-6))
+            shift = apart * table.others().alone if apart > 0 else np.full(len(odds), apart)
+            sign = np.where(table.duplicate, -1.0, 1.0)
+            found["clear" if apart > 0 else "look_alikes"].append((sign, odds, shift))
 
-    def loss(weight: float) -> float:
-        each = (np.logaddexp(0, sign * (x + weight * one)).mean() for sign, x, one in zip(signs, odds, apart, strict=True))
-        return float(sum(each))
+    def loss(weight: float, of: list[tuple[Floats, Floats, Floats]]) -> float:
+        return float(sum(np.logaddexp(0, sign * (odds + weight * shift)).mean() for sign, odds, shift in of))
 
-    return float(minimize_scalar(loss, bounds=(0, 5), method="bounded").x)
+    fits = {name: minimize_scalar(loss, bounds=(0, 5), args=(of,), method="bounded") for name, of in found.items()}
+    return {name: round(float(fit.x), 4) for name, fit in fits.items()}
 
 
 def columns(table: ScoredTable) -> Floats:

@@ -127,7 +127,7 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block), report)
     words = table_words(config, merged.texts)
     found = score_pairs(scorer, merged.texts, candidates.pairs, words, chance(config, vectors))
-    scored = corrected(config, found, len(merged.texts))
+    scored = corrected(config, found, len(merged.texts), ~merged.new)
     config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))
     order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())

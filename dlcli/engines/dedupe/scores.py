@@ -4,6 +4,9 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.crowding import RAISED, Crowding, others
 from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
@@ -45,14 +48,30 @@ def crowding(config: DedupeConfig) -> Crowding | None:
     return sentence_score().crowding if vectors_are_scored(config.vectors) else built_in().crowding
 
 
-def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int) -> ScoredPairs:
-    """The candidates of a table of `texts` texts with what the other ones tell of each."""
+def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int, earlier: NDArray[np.bool_] | None = None) -> ScoredPairs:
+    """The candidates of a table with what the other ones tell of each.
+
+    Args:
+        config: Gives the vectors.
+        scored: The candidates.
+        texts: Number of texts, of both tables if there are two.
+        earlier: Which of them are of another table, (texts,). Those are not compared with one another, so it is not known which
+            of them are alone: no pair with one is raised.
+
+    Returns:
+        The candidates with corrected probabilities.
+    """
     how = crowding(config)
     if how is None:
         return scored
     found = others(scored.pairs, scored.probability, texts)
     traits = how.traits(scored.pairs, scored.probability, found, texts)
-    return ScoredPairs(scored.pairs, how.corrected(scored.probability, found, traits))
+    probability = how.corrected(scored.probability, found, traits)
+    if earlier is not None:
+        not_raised = replace(how, clear=0.0).corrected(scored.probability, found, traits)
+        across = earlier[scored.pairs.first] | earlier[scored.pairs.second]
+        probability = np.where(across, not_raised, probability)
+    return ScoredPairs(scored.pairs, probability)
 
 
 def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:

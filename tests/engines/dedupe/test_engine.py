@@ -13,10 +13,12 @@ from dlcli.core.text.scoring.crowding import others
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.rarity import count_words
+from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.engines.dedupe.engine import plan, run
+from dlcli.engines.dedupe.scores import corrected
 from dlcli.specs.dedupe import ADDED_COLUMNS, PAIR_COLUMNS, THRESHOLD, DedupeConfig, parse_masks
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
@@ -491,3 +493,14 @@ def test_against_an_unrelated_table_the_same_duplicates_are_found(table, tmp_pat
     assert beside.candidates_from == alone.candidates_from == 0
     assert beside.candidates >= alone.candidates
     assert abs(beside.rows_near - alone.rows_near) <= 2 and alone.rows_near > 30
+
+
+def test_no_pair_of_two_tables_is_raised_since_rows_of_the_other_one_are_not_compared():
+    """In a table of clear duplicates, a doubtful pair that is alone is raised, but for a pair with a text of another table."""
+    first, second = np.array([0, 2, 4, 6, 8, 10, 12, 14]), np.array([1, 3, 5, 7, 9, 11, 13, 15])
+    pairs = Pairs(first, second, np.zeros(8, np.float32))
+    scored = ScoredPairs(pairs, np.array([0.2, 0.2, *[0.95] * 6]))
+    earlier = np.arange(16) == 3
+    alone, beside = (corrected(DedupeConfig(), scored, 16, part).probability for part in (None, earlier))
+    assert alone[0] == alone[1] == beside[0] > beside[1]
+    assert beside[2:].tolist() == alone[2:].tolist()

@@ -8,8 +8,8 @@ differ, and with how many they have in common.
 What that is worth differs from table to table. Where an entity has two or three rows, many common duplicates show a series. In
 a catalogue or a register in which it has dozens, they show a group, whose members are found by one another. Which of both a
 table is, shows in the pairs that are likely duplicates by the first rule: where the groups are large, the duplicates of a text
-are mostly duplicates of each other (`density`). At last all pairs of a table of look-alikes are lowered
-(`dlcli.core.text.scoring.separation`).
+are mostly duplicates of each other (`density`). At last all pairs of a table of look-alikes are lowered, and those pairs of a
+table of clear duplicates raised whose texts are like no others (`dlcli.core.text.scoring.separation`).
 
 Logistic regression on tables that are made up, `examples/fit_pair_score.py`, gives the weights for both.
 """
@@ -55,13 +55,18 @@ class Others(NamedTuple):
     disagreement: Floats
     common: Floats
 
+    @property
+    def alone(self) -> Floats:
+        """How alone each pair is, in (0, 1]: 1 / (1 + sum (p(i, k) + p(j, k))), 1 where neither text is like another."""
+        return np.asarray((1 - self.disagreement) / (1 + 2 * self.common))
+
 
 class Traits(NamedTuple):
     """What kind of table it is.
 
     Attributes:
         density: How far it is one of large groups, in [0, 1], see `density`.
-        separation: 0 where its likely duplicates stand apart from its other pairs, less where they do not, see `separation`.
+        separation: Above 0 where its likely duplicates stand apart from its other pairs, below 0 where not, see `separation`.
     """
 
     density: float
@@ -103,13 +108,15 @@ class Crowding:
         first: In any table, to see of which sort it is; without what is common, which lowers all pairs of a large group alike.
         few: In a table whose entities have few rows each.
         many: In a table whose entities have many rows each.
-        separation: Factor of the separation of the table in the log-odds of all of its pairs, 0 or more.
+        look_alikes: Factor of a separation below 0 in the log-odds of all pairs of the table, 0 or more.
+        clear: Factor of a separation above 0 in the log-odds of a pair that is alone, 0 or more.
     """
 
     first: Weights
     few: Weights
     many: Weights
-    separation: float
+    look_alikes: float
+    clear: float
 
     def corrected(self, probability: Floats, others: Others, traits: Traits) -> Floats:
         """Correct probabilities.
@@ -123,7 +130,8 @@ class Crowding:
             The corrected probabilities, (pairs,).
         """
         weights = self.few.towards(self.many, traits.density)
-        return _corrected(weights, probability, others, self.separation * traits.separation)
+        shift = self.look_alikes * min(0.0, traits.separation) + self.clear * max(0.0, traits.separation) * others.alone
+        return _corrected(weights, probability, others, shift)
 
     def traits(self, pairs: Pairs, probability: Floats, others: Others, texts: int) -> Traits:
         """The traits of a table by its pairs: the density by the first correction, the separation by the second.
@@ -141,7 +149,7 @@ class Crowding:
         return Traits(dense, separation(_corrected(self.few.towards(self.many, dense), probability, others)))
 
 
-def _corrected(weights: Weights, probability: Floats, others: Others, shift: float = 0.0) -> Floats:
+def _corrected(weights: Weights, probability: Floats, others: Others, shift: Floats | float = 0.0) -> Floats:
     certain = (probability <= 0) | (probability >= 1)
     odds = logit(np.where(certain, 0.5, probability))
     found = np.round(expit(weights.log_odds(odds, others) + shift), PROBABILITY_DIGITS)
@@ -150,9 +158,10 @@ def _corrected(weights: Weights, probability: Floats, others: Others, shift: flo
 
 def crowding_to_dict(crowding: Crowding) -> dict[str, Any]:
     """The weights as plain numbers, rounded to 6 digits."""
-    parts = {name: part for name, part in asdict(crowding).items() if name != "separation"}
-    weights = {name: {key: _plain(value) for key, value in part.items()} for name, part in parts.items()}
-    return {**weights, "separation": _plain(crowding.separation)}
+    return {
+        name: {key: _plain(value) for key, value in part.items()} if isinstance(part, dict) else _plain(part)
+        for name, part in asdict(crowding).items()
+    }
 
 
 def _plain(value: float) -> float:
@@ -162,7 +171,7 @@ def _plain(value: float) -> float:
 def crowding_from_dict(card: dict[str, Any]) -> Crowding:
     """The weights from what `crowding_to_dict` returns."""
     first, few, many = (Weights(**card[name]) for name in ("first", "few", "many"))
-    return Crowding(first, few, many, float(card["separation"]))
+    return Crowding(first, few, many, float(card["look_alikes"]), float(card["clear"]))
 
 
 def others(pairs: Pairs, probability: Floats, texts: int, of: Pairs | None = None) -> Others:

@@ -3,9 +3,11 @@
 In a table of look-alikes, such as names of universities or templates of messages, the higher a probability the fewer pairs have
 it, and those few that reach a threshold are the end of a tail. In a table with many duplicates, most pairs are likely or next
 to impossible. Tables differ in that far more than a score of single pairs can know. So where few pairs are likely for each that
-is doubtful, the log-odds of all pairs of the table are lower by a multiple of the separation. None is raised.
+is doubtful, the log-odds of all pairs of the table are lower by a multiple of the separation. Where many are, those of a pair
+whose texts are like no others are higher: where duplicates stand apart, two texts that are only half alike have no other
+reason to be so.
 
-Logistic regression on tables that are made up, `examples/fit_pair_score.py`, gives the multiple.
+Logistic regression on tables that are made up, `examples/fit_pair_score.py`, gives both multiples.
 """
 
 import numpy as np
@@ -17,25 +19,27 @@ DOUBTFUL = 0.05
 LIKELY = 0.35
 """Pairs of at least this probability are likely duplicates."""
 CLEAR = 1 / 5
-"""From this many likely pairs for each doubtful one on, the pairs of a table stay as they are."""
+"""With this many likely pairs for each doubtful one, the pairs of a table stay as they are."""
 FEWEST = 1 / 11
 """Fewer likely pairs for each doubtful one count as this many, so that no table loses all of its pairs.
 
-Both bounds were chosen by hand, on tables with known duplicates. They are not fitted."""
+This and `CLEAR` were chosen by hand, on tables with known duplicates. They are not fitted."""
+MOST = 1 / 2
+"""More likely pairs for each doubtful one count as this many."""
 _LIKELY_BEFORE, _DOUBTFUL_BEFORE = 2, 20
 """Pairs that are counted beside those of the table, so that those of a small table change little."""
 
 
 def separation(probability: Floats) -> float:
-    """The separation of a table: ln(ratio / `CLEAR`) with ratio = (likely + 2) / (doubtful + 20), from `FEWEST` to `CLEAR`.
+    """The separation of a table: ln(ratio / `CLEAR`) with ratio = (likely + 2) / (doubtful + 20), from `FEWEST` to `MOST`.
 
     Args:
         probability: That of each pair, (pairs,); pairs that are certain do not count.
 
     Returns:
-        The separation, 0 where the likely pairs stand apart.
+        The separation, in [-0.8, 1.6]: above 0 where the likely pairs stand apart.
     """
     likely = int(((probability >= LIKELY) & (probability < 1)).sum())
     doubtful = int(((probability >= DOUBTFUL) & (probability < LIKELY)).sum())
     ratio = (likely + _LIKELY_BEFORE) / (doubtful + _DOUBTFUL_BEFORE)
-    return float(np.log(min(max(ratio, FEWEST), CLEAR) / CLEAR))
+    return float(np.log(min(max(ratio, FEWEST), MOST) / CLEAR))

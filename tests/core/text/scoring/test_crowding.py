@@ -21,13 +21,13 @@ from dlcli.core.text.scoring.crowding import (
 )
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.sentence_score import sentence_score
-from dlcli.core.text.scoring.separation import CLEAR, DOUBTFUL, FEWEST, LIKELY, separation
+from dlcli.core.text.scoring.separation import CLEAR, DOUBTFUL, FEWEST, LIKELY, MOST, separation
 from dlcli.core.text.search.neighbours import Pairs
 
 FIRST = Weights(slope=1.0, intercept=0.25, disagreement=3.0, common=0.0)
 FEW = Weights(slope=1.25, intercept=0.5, disagreement=1.75, common=-1.5)
 MANY = Weights(slope=0.75, intercept=0.25, disagreement=0.5, common=2.0)
-HOW = Crowding(FIRST, FEW, MANY, 0.75)
+HOW = Crowding(FIRST, FEW, MANY, look_alikes=0.75, clear=0.5)
 TEXTS = 6
 ALL = [(i, j) for j in range(TEXTS) for i in range(j)]
 some_pairs = st.dictionaries(st.sampled_from(ALL), st.integers(0, 10**6).map(lambda k: k / 10**6), min_size=1)
@@ -77,13 +77,23 @@ def test_density_counts_triples_of_likely_duplicates(probability):
     assert density(*as_arrays(probability), TEXTS) == pytest.approx(min(1.0, log(1 + 5 * 3 * closed / TEXTS) / log(11)))
 
 
-@given(st.floats(0.001, 0.999), st.floats(0, 1), st.floats(0, 9), st.floats(0, 1), st.floats(-4, 0))
+@given(some_pairs)
+def test_how_alone_a_pair_is_is_the_formula_pair_by_pair(probability):
+    """One over one plus the probabilities of all other pairs of its two texts, without those that do not count."""
+    found = others(*as_arrays(probability), TEXTS).alone
+    counted = {pair: p for pair, p in probability.items() if COUNTED <= p < 1}
+    crowd = [sum(p for pair, p in counted.items() for k in own if k in pair and pair != own) for own in probability]
+    assert found.tolist() == pytest.approx([1 / (1 + one) for one in crowd])
+
+
+@given(st.floats(0.001, 0.999), st.floats(0, 0.99), st.floats(0, 9), st.floats(0, 1), st.floats(-4, 4))
 def test_the_correction_is_the_formula(p, differing, common, dense, apart):
     def between(name: str) -> float:
         return (1 - dense) * getattr(FEW, name) + dense * getattr(MANY, name)
 
     told = between("common") * log(1 + common) - between("disagreement") * differing
-    expected = 1 / (1 + exp(-(between("slope") * log(p / (1 - p)) + between("intercept") + told + 0.75 * apart)))
+    told += 0.75 * apart if apart < 0 else 0.5 * apart * (1 - differing) / (1 + 2 * common)
+    expected = 1 / (1 + exp(-(between("slope") * log(p / (1 - p)) + between("intercept") + told)))
     (found,) = HOW.corrected(np.array([p]), alone(differing, common), Traits(dense, apart))
     assert found == pytest.approx(expected if p >= RAISED else min(p, expected), abs=1e-6)
     certain = HOW.corrected(np.array([0.0, 1.0]), alone(*[[differing] * 2, [common] * 2]), Traits(dense, apart))
@@ -98,7 +108,7 @@ def alone(differing, common) -> Others:
 def test_the_traits_of_a_table_are_those_of_its_pairs_after_each_correction(probability):
     pairs, p = as_arrays(probability)
     told = others(pairs, p, TEXTS)
-    first = Crowding(FIRST, FIRST, FIRST, 0.0).corrected(p, told, Traits(0.0, 0.0))
+    first = Crowding(FIRST, FIRST, FIRST, 0.0, 0.0).corrected(p, told, Traits(0.0, 0.0))
     dense = density(pairs, first, TEXTS)
     second = HOW.corrected(p, told, Traits(dense, 0.0))
     assert HOW.traits(pairs, p, told, TEXTS) == Traits(dense, separation(second))
@@ -109,19 +119,27 @@ def test_separation_is_the_formula(probability):
     likely = sum(LIKELY <= p < 1 for p in probability.values())
     doubtful = sum(DOUBTFUL <= p < LIKELY for p in probability.values())
     ratio = (likely + 2) / (doubtful + 20)
-    expected = log(FEWEST / CLEAR) if ratio < FEWEST else 0.0 if ratio > CLEAR else log(ratio / CLEAR)
+    expected = log(min(max(ratio, FEWEST), MOST) / CLEAR)
     assert separation(as_arrays(probability)[1]) == pytest.approx(expected)
 
 
-def test_a_table_of_look_alikes_is_lowered_and_one_whose_likely_pairs_stand_apart_is_not():
+def test_a_table_of_look_alikes_is_lowered_as_a_whole():
     """Exponentially fewer pairs the higher the probability, against many likely pairs and as many next to impossible."""
     look_alikes = np.repeat([0.06, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8], [640, 320, 160, 80, 60, 30, 15])
     apart = np.repeat([0.06, 0.9], [200, 200])
     assert separation(look_alikes) < -0.7
-    assert separation(apart) == 0.0
+    assert separation(apart) > 0.5
     told = alone(np.zeros(len(look_alikes)), np.zeros(len(look_alikes)))
     lowered, same = (HOW.corrected(look_alikes, told, Traits(0.0, x)) for x in (separation(look_alikes), 0.0))
     assert (lowered < same).all()
+
+
+def test_where_duplicates_stand_apart_a_pair_that_is_alone_is_raised_and_one_among_many_hardly():
+    alone_and_not = alone([0.0, 0.0, 0.9], [0.0, 20.0, 0.0])
+    p = np.full(3, 0.2)
+    raised, same = (HOW.corrected(p, alone_and_not, Traits(0.0, x)) for x in (0.9, 0.0))
+    gain = raised - same
+    assert gain[0] > 0.05 and 0 <= gain[1] < gain[0] / 5 and 0 <= gain[2] < gain[0] / 5
 
 
 @given(some_pairs, st.sampled_from(ALL), st.floats(LIKELY, 0.99))
@@ -190,5 +208,5 @@ def test_hundreds_of_others_are_estimated_from_a_part_of_them():
 def test_weights_are_saved_as_they_are(how: Crowding):
     assert crowding_from_dict(crowding_to_dict(how)) == how
     assert all(weights.slope > 0 and weights.disagreement >= 0 for weights in (how.first, how.few, how.many))
-    assert how.separation >= 0
+    assert how.look_alikes >= 0 and how.clear >= 0
     assert how.first.common == 0 and how.few.common < how.many.common

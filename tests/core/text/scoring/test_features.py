@@ -56,6 +56,7 @@ some_words = [
     "2024",
     "?",
     "東京",
+    "東京に",
     "(see",
     "(3)",
     "paris)",
@@ -110,7 +111,9 @@ def missing(text, order):
 
 
 def weight(word):
-    return -log(0.02) if IDEOGRAPH.match(word) else KNOWN.get(word, UNSEEN)
+    if IDEOGRAPH.match(word):
+        return 1.5 if word in FUNCTION_WORDS else -log(0.02)
+    return KNOWN.get(word, UNSEEN)
 
 
 def rare(some):

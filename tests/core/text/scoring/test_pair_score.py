@@ -133,7 +133,7 @@ def test_features_of_another_width_are_refused():
 
 
 def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
-    crowding = Crowding(Weights(1.5, -0.5, 2.0, 0.0), Weights(1.25, 0.5, 1.0, -1.0), Weights(0.75, 0.25, 0.5, 1.5), 0.5)
+    crowding = Crowding(Weights(1.5, -0.5, 2.0, 0.0), Weights(1.25, 0.5, 1.0, -1.0), Weights(0.75, 0.25, 0.5, 1.5), 0.5, 0.25)
     model = replace(built_in(), in_table=replace(built_in().in_table, intercept=0.25), crowding=crowding)
     card = json.loads(json.dumps(to_dict(model, seed=1)))
     again = from_dict(card)

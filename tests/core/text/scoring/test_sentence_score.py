@@ -48,7 +48,7 @@ def test_the_log_odds_are_a_weighted_sum():
     features = np.zeros((2, len(FEATURES)), np.float32)
     features[1, [NAMES.index(name) for name in VETOES]] = np.arange(1, len(VETOES) + 1)
     weights = tuple(-0.5 * k for k in range(len(VETOES)))
-    found = SentenceScore(-3, 0.5, 4, weights, Crowding(*[Weights(1, 0, 0, 0)] * 3, 0), (-1, 1)).log_odds(
+    found = SentenceScore(-3, 0.5, 4, weights, Crowding(*[Weights(1, 0, 0, 0)] * 3, 0, 0), (-1, 1)).log_odds(
         np.array([2.0, -1.0]), np.array([0.5, 1.0]), features
     )
     vetoed = sum(-0.5 * k * (k + 1) for k in range(len(VETOES)))
