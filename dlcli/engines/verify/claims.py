@@ -18,6 +18,8 @@ from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
 RECORD = "run.json"
+MISSING = "missing"
+"""What is found in place of what is not there."""
 SHARE = 10
 """One of this number of examples is done again."""
 _NEAR = 1e-6
@@ -103,6 +105,11 @@ def same(what: str, claimed: object, found: object) -> Check:
     """A claim that holds only if both are equal."""
     verdict = Verdict.SAME if claimed == found else Verdict.REFUSED
     return Check(what=what, claimed=str(claimed), found=str(found), verdict=verdict)
+
+
+def hashed(record: RunRecord, name: str) -> Check:
+    """That a file from which figures are computed again is among those of which the record has the hash."""
+    return same(f"hash of {name}", "recorded", "recorded" if name in record.content["files"] else MISSING)
 
 
 def number(what: str, claimed: float, found: float) -> Check:

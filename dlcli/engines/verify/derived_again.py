@@ -16,7 +16,7 @@ from dlcli.engines.eval.against import FLIPS
 from dlcli.engines.eval.opened_predictions import OpenedPredictions
 from dlcli.engines.eval.prediction_file import eval_prediction_file
 from dlcli.engines.leaks import MOST_LISTED, without_duplicates
-from dlcli.engines.verify.claims import RunRecord, same, skipped
+from dlcli.engines.verify.claims import RunRecord, hashed, same, skipped
 from dlcli.engines.verify.ties import TIED, undecided_threshold
 from dlcli.specs.abstention import Abstention
 from dlcli.specs.eval import EvalConfig, EvalResult
@@ -107,18 +107,27 @@ def derived_again(record: RunRecord, found: EvalResult, predictions: Predictions
         yield same("gate", "passed" if not claimed["failed"] else "failed", "passed" if not found.failed else "failed")
     if claimed.get("slices"):
         yield _compared("slices", _by_name(claimed["slices"]), _by_name(found.slices))
-    if claimed.get("comparison") is not None and found.comparison is not None:
-        unknown = () if is_prediction_file(options["against"]) else _OF_NAMES
-        both = [dict(_plain(one)) for one in (claimed["comparison"], found.comparison)]
-        for one in both:
-            one["parts"] = _by_name(one["parts"])
-        yield _compared("comparison", *({name: one[name] for name in one if name not in unknown} for one in both))
+    yield from _comparison(record, found)
     if claimed.get("abstention") is not None and found.abstention is not None:
         yield _abstention(claimed["abstention"], found.abstention, predictions)
     if claimed.get("needed") is not None and found.needed is not None:
         yield _compared("images needed", claimed["needed"], found.needed)
     if claimed.get("suspects") is not None:
         yield _suspects(claimed["suspects"], found)
+
+
+def _comparison(record: RunRecord, found: EvalResult) -> Iterator[Check]:
+    claimed = record.result.get("comparison")
+    if claimed is None or found.comparison is None:
+        return
+    of_table = is_prediction_file(record.content["config"]["against"])
+    if not of_table:
+        yield hashed(record, FLIPS)
+    both = [dict(_plain(one)) for one in (claimed, found.comparison)]
+    for one in both:
+        one["parts"] = _by_name(one["parts"])
+    unknown = () if of_table else _OF_NAMES
+    yield _compared("comparison", *({name: one[name] for name in one if name not in unknown} for one in both))
 
 
 def leaks_again(record: RunRecord, predictions: Predictions) -> Iterator[Check]:

@@ -1,13 +1,14 @@
 """Check the record of a run: its hashes, and a random tenth of the work that it claims; the engine of `dlcli verify`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, nullcontext
 from pathlib import Path
 
 from dlcli.engines.trusted import only_named_code
-from dlcli.engines.verify.claims import SHARE, RunRecord, read_record
-from dlcli.engines.verify.hashes import MISSING, OF_INPUT, hashes
-from dlcli.engines.verify.repeats import OPTIONS, description, repeat
+from dlcli.engines.verify.agreement import agreement
+from dlcli.engines.verify.claims import MISSING, SHARE, RunRecord, read_record
+from dlcli.engines.verify.hashes import OF_INPUT, hashes
+from dlcli.engines.verify.repeats import description, repeat
 from dlcli.specs.verify import Check, Verdict, VerifyConfig, VerifyResult
 from dlcli.support.errors import DlcliError
 from dlcli.support.plural import count
@@ -41,9 +42,9 @@ def _checked(record: RunRecord, config: VerifyConfig, report: Reporter) -> Verif
     repeated = "nothing was repeated, since hashes differ"
     if not any(one.verdict is Verdict.REFUSED for one in checks):
         report.note(f"hashes hold; one of {SHARE} examples is done again, seed {config.seed}")
-        again = _repeated(record, config)
-        checks += again
-        done = [one for one in again if one.verdict is not Verdict.SKIPPED and one.what != OPTIONS]
+        again = _held(repeat(record, config))
+        checks += [*_held(agreement(record)), *again]
+        done = [one for one in again if one.verdict is not Verdict.SKIPPED]
         repeated = f"{description(record)}, seed {config.seed}" if done else "nothing was repeated, only hashes were compared"
     refused = [one for one in checks if one.verdict is Verdict.REFUSED]
     failed = f"{count(len(refused), 'claim')} not as recorded: {', '.join(one.what for one in refused[:5])}" if refused else ""
@@ -68,11 +69,11 @@ def _missing(record: RunRecord, refused: Sequence[Check]) -> str:
     return f"; {name} is not in {' nor in '.join(places)} (verify the run from the folder that has it)"
 
 
-def _repeated(record: RunRecord, config: VerifyConfig) -> list[Check]:
-    """The checks of what is done again; what cannot be opened any more is refused."""
+def _held(checks: Iterator[Check]) -> list[Check]:
+    """The checks of what a record names; what cannot be read or opened any more is refused."""
     found: list[Check] = []
     try:
-        found.extend(repeat(record, config))
+        found.extend(checks)
     except (DlcliError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         found.append(Check(what="what the record names", claimed="can be repeated", found=what, verdict=Verdict.REFUSED))

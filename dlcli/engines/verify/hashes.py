@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlcli.engines.verify.claims import RunRecord, same
+from dlcli.engines.verify.claims import MISSING, RunRecord, same
 from dlcli.specs.verify import Check, Verdict
 from dlcli.support.fingerprints import SEAL, code_sha256, file_sha256, path_sha256, seal
 from dlcli.support.record import environment
 
-MISSING, OF_INPUT = "missing", "input "
-"""What is found in place of a file that is not there, and how the check of something that the run read begins."""
+OF_INPUT = "input "
+"""How the check of something that the run read begins."""
 
 
 def hashes(record: RunRecord) -> Iterator[Check]:

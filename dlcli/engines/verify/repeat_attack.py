@@ -13,7 +13,7 @@ from dlcli.core.corruptions.all import CORRUPTIONS
 from dlcli.core.corruptions.base import corrupt
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.engines.attack.setup import AttackSetup, open_setup
-from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
+from dlcli.engines.verify.claims import RunRecord, a_tenth, hashed, number, repeated_labels, same, skipped
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.corruptions import METHOD, SEVERITIES
 from dlcli.specs.verify import Check, Verdict, VerifyConfig
@@ -34,6 +34,7 @@ def repeat_attack(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     if not path.is_file() or not {"members", "mean_error"} & record.result.keys():
         yield skipped("figures", "only attacks on networks that classify images leave what can be checked")
         return
+    yield hashed(record, path.name)
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     setup = open_setup(record.config(AttackConfig, device=config.device, trust_code=config.trust_code), SILENT)

@@ -11,7 +11,7 @@ from dlcli.core.data.base import Split
 from dlcli.core.evaluation.metrics import Floats, Labels, log_probabilities
 from dlcli.engines.anytime import random_order
 from dlcli.engines.model_and_data import open_model_and_data
-from dlcli.engines.verify.claims import RunRecord, a_tenth, number, repeated_labels, same, skipped
+from dlcli.engines.verify.claims import MISSING, RunRecord, a_tenth, hashed, number, repeated_labels, same, skipped
 from dlcli.engines.verify.figures_again import figures_again
 from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.eval import EvalConfig
@@ -40,8 +40,9 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
         yield from figures_again(record, Path(record.content["config"]["model"]))
         return
     if not path.is_file():
-        yield same(f"file {PREDICTIONS}", "the predictions", "missing")
+        yield same(f"file {PREDICTIONS}", "the predictions", MISSING)
         return
+    yield hashed(record, PREDICTIONS)
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     right = [row["label"] == row["truth"] for row in rows]

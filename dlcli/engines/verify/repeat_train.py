@@ -8,15 +8,14 @@ from typing import Any
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.layers.multi_clip import for_clips
-from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
 from dlcli.engines.train.sets import prepared
 from dlcli.engines.train.sides import open_sets
-from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped
+from dlcli.engines.verify.claims import RunRecord, a_tenth, hashed, same, sampled_share, skipped
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
 from dlcli.support.reporter import SILENT
 
-_CARD = "model.json"
 _OF_THE_TEST_SET = (
     *("data", "task", "model", "weights", "normalise", "limit", "size", "label_column", "strict", "seed", "corrupt"),
     *("frames", "clips", "fps", "rate", "pad", "steps", "group"),
@@ -26,13 +25,15 @@ _OF_THE_TEST_SET = (
 def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """Check that the weights are those of the claimed row, and its accuracy on a tenth."""
     rows = record.result.get("rows", [])
-    card = record.folder / _CARD
+    card = record.folder / METADATA
     if not card.is_file() or len(rows) != 1 or "accuracy" not in rows[0]:
         yield skipped("figures", "only a run of one network that predicts classes leaves what can be evaluated")
         return
     claimed = rows[0]
+    for name in (METADATA, WEIGHTS):
+        yield hashed(record, name)
     recorded = json.loads(card.read_text(encoding="utf-8")).get("weights_sha256")
-    yield same(f"SHA-256 of the weights, in {_CARD}", claimed["weights_sha256"], recorded)
+    yield same(f"SHA-256 of the weights, in {METADATA}", claimed["weights_sha256"], recorded)
     given = TrainConfig(**_data_options(record), trust_code=config.trust_code)
     data = prepared(open_sets(given, SILENT), given, given.seed).data
     device = choose_device(config.device)

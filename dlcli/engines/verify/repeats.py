@@ -1,24 +1,15 @@
 """By command, the tenth of the work that is done again, and the figures that follow from what the run left."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 
-from dlcli.engines.verify.claims import RunRecord, same, skipped
+from dlcli.engines.verify.claims import RunRecord, skipped
 from dlcli.engines.verify.repeat_attack import repeat_attack
 from dlcli.engines.verify.repeat_ensemble import repeat_ensemble
 from dlcli.engines.verify.repeat_eval import repeat_eval
 from dlcli.engines.verify.repeat_pairs import is_of_pairs, repeat_pairs
 from dlcli.engines.verify.repeat_train import repeat_train
-from dlcli.specs.attack import AttackConfig
-from dlcli.specs.ensemble import EnsembleConfig
-from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predictions import is_prediction_file
-from dlcli.specs.probe_gradients import ProbeGradientsConfig
-from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
-
-OPTIONS = "options are those of the command"
-"""The check that repeats nothing."""
 
 Repeat = Callable[[RunRecord, VerifyConfig], Iterator[Check]]
 
@@ -29,15 +20,6 @@ REPEATS: dict[str, Repeat] = {
     "ensemble": repeat_ensemble,
 }
 """The commands whose work can be repeated in part."""
-
-CONFIGS = {
-    "eval": EvalConfig,
-    "attack": AttackConfig,
-    "train": TrainConfig,
-    "ensemble": EnsembleConfig,
-    "probe-gradients": ProbeGradientsConfig,
-}
-"""Whose options the record of a command has."""
 
 DESCRIPTIONS = {
     "eval": "a random tenth of the predictions was made again",
@@ -50,10 +32,6 @@ DESCRIPTIONS = {
 def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """The checks of the repeated work."""
     found = repeat_pairs if is_of_pairs(record) else REPEATS.get(record.command)
-    config_of = CONFIGS.get(record.command)
-    if config_of is not None:
-        options = sorted(one.name for one in fields(config_of))
-        yield same(OPTIONS, sorted(record.content["config"]) == options, True)
     if found is None:
         yield skipped("figures", f"of dlcli {record.command} only hashes are checked")
     else:

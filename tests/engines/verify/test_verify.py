@@ -38,7 +38,8 @@ def do(name: str, **options: Any) -> Path:
     command: Command = import_module(f"dlcli.cli.commands.{name}").COMMAND
     config = command.config(**{"device": "cpu", **options})
     started = Start(datetime.now(UTC), time.monotonic())
-    record(command, config, import_module(command.engine).run(config), started, 0, [])
+    result = import_module(command.engine).run(config)
+    record(command, config, result, started, int(bool(result.failed)), [])
     return Path(options["output"])
 
 
@@ -337,6 +338,23 @@ INSIDE = {
     "error of a corruption": ("corruptions", at("result", "by_corruption", 0, "error", "value", to=0.001)),
     "a severity removed": ("corruptions", without("rows", 0)),
     "figures that are text": ("eval", at("result", "metrics", to="top-1")),
+    "status of a gate that passed": ("stopped", at("status", to=1)),
+    "status of a gate that failed": ("gate", at("status", to=0)),
+    "status of an attack": ("attack", at("status", to=1)),
+    "an entry of the record": ("eval", at("approved", to=True)),
+    "an entry of the result": ("eval", at("result", "f1", to=0.99)),
+    "an entry of a class": ("eval", at("result", "per_class", 0, "note", to="excellent")),
+    "an entry of an attack": ("attack", at("result", "certified", to=0.9)),
+    "an entry of a row": ("train", at("result", "rows", 0, "auc", to=0.99)),
+    "a result without an entry": ("corruptions", lambda content: content["result"].pop("notes") and None),
+    "no inputs": ("eval", at("inputs", to={})),
+    "no inputs of a table": ("table", at("inputs", to={})),
+    "no inputs of a training": ("train", at("inputs", to={})),
+    "arguments of another network": ("eval", at("arguments", to=["eval", "resnet50"])),
+    "arguments of another command": ("eval", at("arguments", to=["attack"])),
+    "arguments of another gate": ("gate", at("arguments", to=["eval", "--fail-under", "top-1=0.5"])),
+    "arguments that are none": ("eval", at("arguments", to=["eval", "--best-of", "9"])),
+    "arguments of a switch": ("eval", at("arguments", to=["eval", "-q", "--suspects"])),
 }
 
 
@@ -363,6 +381,19 @@ def test_what_is_changed_in_a_record_is_refused(runs: Path, kind: str, resealed:
 def test_a_missing_file_is_refused(runs: Path) -> None:
     removed_file(runs)
     assert any(one.found == "missing" for one in checked(runs / "eval").refused)
+
+
+@pytest.mark.parametrize("name", [*RUNS, "hashes of the opened alone"])
+def test_a_record_that_lists_no_files_is_refused(runs: Path, name: str) -> None:
+    opened = ("predictions.csv", "flips.csv", "adversarial.npz", "corruptions.npz", "weights.safetensors")
+
+    def emptied(content: dict[str, Any]) -> None:
+        every = name in RUNS
+        content["files"] = {} if every else {one: sha for one, sha in content["files"].items() if one not in opened}
+
+    for folder in (name,) if name in RUNS else ("train", "eval", "attack", "corruptions", "compared"):
+        edit(runs / folder, emptied, resealed=True)
+        assert checked(runs / folder).refused, folder
 
 
 def test_other_versions_of_packages_are_noted_but_hold(runs: Path) -> None:
