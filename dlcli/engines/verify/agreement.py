@@ -59,10 +59,10 @@ def agreement(record: RunRecord) -> Iterator[Check]:
         record: A record, whose relative paths begin in the present folder.
 
     Yields:
-        A check each.
+        The checks.
     """
     content, command = record.content, record.command
-    yield same("entries of no record", "none", ", ".join(sorted(content.keys() - _ENTRIES)) or "none")
+    yield same("entries that a record does not have", "none", ", ".join(sorted(content.keys() - _ENTRIES)) or "none")
     yield same("exit status", content["status"], int(bool(record.result["failed"])))
     if not content["files"]:
         beside = [path.name for path in files_in(record.folder) if path != record.folder / RECORD]

@@ -38,7 +38,7 @@ def given_values(config: type[Any], words: Sequence[str]) -> dict[str, Any]:
     for name, word in _pairs(_joined(words, known), known):
         one = next(places, None) if name is None else known[name]
         if one is None:
-            raise ValueError(f"'{word}' is the value of no option")
+            raise ValueError(f"'{word}' is not the value of an option")
         field, value = one.item.name, _value(one, word)
         if field in config.__dataclass_fields__:
             found[field] = [*found.get(field, []), *value] if _repeats(one) else value
@@ -78,7 +78,7 @@ def _pairs(words: Sequence[str], known: Mapping[str, _Named]) -> Iterator[tuple[
         else:
             name, joint, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
             if name not in known:
-                raise ValueError(f"'{name}' is no option")
+                raise ValueError(f"'{name}' is not an option")
             switch = known[name].kind is bool
             yield name, "" if switch else value if joint else next(rest, "")
             if switch and joint:  # -qv is -q and -v
