@@ -6,10 +6,11 @@ images come in groups, such as frames of films, Fisher's test would take each fo
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
+from itertools import pairwise
+from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from dlcli.core.grouped import group_sums, share_of
 from dlcli.core.stats import independent_difference
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import SliceRow
+from dlcli.support.blanks import is_blank
 from dlcli.support.errors import InputError
 from dlcli.support.seeds import derive
 
@@ -33,6 +35,8 @@ OTHER = "(other)"
 """What images are called whose value is not among the largest."""
 
 MOST_VALUES = 20
+_DIGITS = 4
+"""Significant digits of the bounds of quarters, unless more are needed to tell them apart."""
 _LEVEL = 0.05
 _PERMUTATIONS = 4_999
 _AT_ONCE = 1 << 21
@@ -75,10 +79,14 @@ def cut(column: str, values: "Array") -> tuple[ExampleSlice, ...]:
     """A slice for each value of `values` (n,); together they hold every image once.
 
     Of more than MOST_VALUES values the largest are slices and OTHER the rest or, if all are numbers, there is one for each
-    quarter of the images in their order (fewer, if equal values meet a border). Images without a value are NONE.
+    quarter of the images in their order (fewer, if equal values meet a border). Images without a value are NONE and, in
+    such a column of numbers, also those with a word for that, as n/a; infinite ones stand at the ends.
     """
     texts = [value_text(value) for value in values]
     counts = Counter(texts)
+    if missing := _missing(counts):
+        texts = [NONE if text in missing else text for text in texts]
+        counts = Counter(texts)
     without = counts.pop(NONE, 0)
     codes = {name: k for k, name in enumerate(counts)}
     code = np.array([codes.get(text, -1) for text in texts])
@@ -139,24 +147,51 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(steps[np.argsort(order, kind="stable")].tolist())
 
 
+def _missing(counts: Mapping[str, int]) -> set[str]:
+    """The words for a missing value in a column of otherwise more than MOST_VALUES numbers; elsewhere they are values."""
+    blank = {text for text in counts if text != NONE and is_blank(text)}
+    others = counts.keys() - blank - {NONE}
+    return blank if len(others) > MOST_VALUES and all(_number(text) is not None for text in others) else set()
+
+
 def _number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if isfinite(number) else None
+    return None if isnan(number) else number
 
 
 def _quarters(texts: Sequence[str], numbers: NDArray[np.float64], code: NDArray[np.intp]) -> dict[str, NDArray[np.bool_]]:
     """By the quartiles, each named by the least and the greatest value in it; image i has `texts[code[i]]`, below 0 none."""
-    edges = np.quantile(numbers[code[code >= 0]], (0.25, 0.5, 0.75))
-    quarter = np.searchsorted(edges, numbers)
+    rank = np.unique(numbers, return_inverse=True)[1]  # in place of the numbers, which may be infinite
+    quarter = np.searchsorted(np.quantile(rank[code[code >= 0]], (0.25, 0.5, 0.75)), rank)
     found = {}
     for k in np.unique(quarter):
         inside = np.flatnonzero(quarter == k)
-        low, high = (texts[inside[pick(numbers[inside])]] for pick in (np.argmin, np.argmax))
-        found[f"{low} to {high}" if low != high else low] = (code >= 0) & (quarter[code] == k)
-    return found
+        ends = tuple(texts[inside[pick(numbers[inside])]] for pick in (np.argmin, np.argmax))
+        found[ends] = (code >= 0) & (quarter[code] == k)
+    short = _shortened({text for ends in found for text in ends})
+    return {" to ".join(short[text] for text in dict.fromkeys(ends)): inside for ends, inside in found.items()}
+
+
+def _shortened(texts: Collection[str]) -> dict[str, str]:
+    """Numbers as text with _DIGITS significant digits, or with as many as keep them apart and in their order."""
+    order = sorted(texts, key=float)
+    for digits in range(_DIGITS, 17):
+        short = [_rounded(text, digits) for text in order]
+        if all(float(a) < float(b) for a, b in pairwise(short)):
+            return dict(zip(order, short, strict=True))
+    return {text: text for text in texts}
+
+
+def _rounded(text: str, digits: int) -> str:
+    """A fraction with `digits` significant digits, and all before the point, if that is shorter; other numbers as they are."""
+    number = float(text)
+    if not isfinite(number) or number.is_integer():
+        return text
+    short = f"{number:.{max(digits, len(str(int(abs(number)))))}g}"
+    return short if len(short) < len(text) else text
 
 
 def _fisher(inside: NDArray[np.bool_], correct: NDArray[np.bool_]) -> float:

@@ -10,11 +10,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.bad_rows import save_bad_rows
-from dlcli.core.text.column_evidence import is_blank
 from dlcli.core.text.columns import find_column
 from dlcli.core.text.ragged import integer_encode
 from dlcli.core.text.table_input import open_table
 from dlcli.core.text.tokens import fold_all
+from dlcli.support.blanks import is_blank
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from zlib import crc32
 
+from dlcli.support.blanks import is_blank
 from dlcli.support.tables import Table
 
 NAMES = (
@@ -53,7 +54,6 @@ _VALUE = re.compile(
     r"|[a-z][a-z0-9+.-]*://\S*|www\.\S+|(?:[^<>]{0,40}<)?[^\s@]+@[^\s@]+\.[^\s@]+|[\[{].*[\]}]|(?:[a-z]:)?[\\/~.][^\s]*",
     re.IGNORECASE | re.DOTALL,
 )
-_BLANKS = frozenset(("", "-", "--", "?", "n/a", "na", "nan", "none", "null", "nil", "#n/a", "\\n"))
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 """Letters of scripts that write words without blanks between them."""
 _LOOKS_LIKE_ADDRESS = re.compile(r"\d+\w?[\s,].*|.*\b\d{5}(?:\s[^\W\d_]+)*", re.DOTALL)
@@ -112,11 +112,6 @@ def _evidence(name: str, cells: list[Any]) -> Evidence:
     length = sum(count * len(cell) for cell, count in counts.items())
     n = max(1, len(there))  # cells of other types count too, as no text
     return Evidence(points / (100 * n), len(there) / max(1, len(cells)), length / n, name_weight(name))
-
-
-def is_blank(cell: Any) -> bool:
-    """Whether a cell holds nothing: blanks, null, or a word for it such as n/a."""
-    return cell is None or cell != cell or (isinstance(cell, str) and cell.strip().casefold() in _BLANKS)
 
 
 def is_value(cell: str) -> bool:

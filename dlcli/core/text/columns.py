@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dlcli.core.text.column_evidence import NAMES, Evidence, column_evidence, is_blank, name_weight
+from dlcli.core.text.column_evidence import NAMES, Evidence, column_evidence, name_weight
 from dlcli.core.text.stored_texts import collected
+from dlcli.support.blanks import is_blank
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.suggest import did_you_mean

@@ -2,8 +2,9 @@
 
 import re
 
-from dlcli.core.text.column_evidence import NAMES, is_blank, is_value
+from dlcli.core.text.column_evidence import NAMES, is_value
 from dlcli.core.text.tokens import fold
+from dlcli.support.blanks import is_blank
 from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
 

@@ -65,6 +65,35 @@ def test_many_numbers_are_cut_into_quarters(values):
     np.testing.assert_array_equal(night.inside, mixed.astype(int) < 6)
 
 
+@pytest.mark.parametrize("word", ["n/a", "NaN", "", "-", "NULL"])
+def test_numbers_with_gaps_are_cut_into_quarters_and_the_gaps(word):
+    values = [str(k) for k in range(24) for _ in range(5)]
+    expected = {"0 to 5": 30, "6 to 11": 30, "12 to 17": 30, "18 to 23": 30, NONE: 7}
+    assert counts([*values, *[word] * 7]) == expected
+    assert counts([*values, "middle"])[OTHER] > 0  # words are values
+
+
+def test_infinite_numbers_stand_at_the_ends():
+    values = ["-inf", *map(str, range(1, 99)), "inf"]
+    assert counts(values) == {"-inf to 24": 25, "25 to 49": 25, "50 to 74": 25, "75 to inf": 25}
+    assert counts([*["-inf"] * 60, *map(str, range(40))])["-inf"] == 60
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+def test_bounds_have_as_many_digits_as_tell_them_apart(scale):
+    values = np.random.default_rng(0).normal(size=200) * scale
+    names = list(counts(values))
+    assert len(names) == 4
+    bounds = [bound for name in names for bound in name.split(" to ")]
+    ordered = np.sort(values)
+    true = [ordered[place] for quarter in range(4) for place in (50 * quarter, 50 * quarter + 49)]
+    np.testing.assert_allclose([float(bound) for bound in bounds], true, rtol=5e-4)
+    assert all(len(bound) <= 10 for bound in bounds)
+    near = 1 + np.arange(40) * 1e-9
+    bounds = [float(bound) for name in counts(near) for bound in name.split(" to ")]
+    assert len(set(bounds)) == 8 and bounds == sorted(bounds)
+
+
 def test_equal_numbers_are_never_parted():
     values = [0] * 90 + list(range(1, 31))
     assert counts(values) == {"0": 90, "1 to 30": 30}
