@@ -52,6 +52,9 @@ def variant(
             f"`versus`: '{spec}' must be {BASELINE}, or options with one value per option", hint="for example '`surgery=selu`'"
         )
     for name, value in zip(words[::2], words[1::2], strict=True):
+        if (shared := _shared(config, name, fixed)) is not None:
+            message = f"`versus`: {name} is not a difference, for both variants share it"
+            raise UsageError(message, hint=f"give `{shared}={value}` beside `versus`, for both")
         if name not in known:
             raise UsageError(f"`versus`: unknown option {name}", hint=did_you_mean(name, known))
         found = _converted(config, known[name], value)
@@ -59,6 +62,11 @@ def variant(
         changed[item] = (*changed.get(item, ()), *found) if isinstance(found, tuple) and _repeats(known[name]) else found
     defaults = {item.name: item.default for item, _ in declared(config) if item.name in dropped(changed)}
     return replace(config, **defaults | changed)
+
+
+def _shared(config: Any, name: str, fixed: frozenset[str]) -> str | None:
+    """The field of an option that may not differ."""
+    return next((item.name for item, _ in declared(config) if item.name in fixed and flag(item) == name), None)
 
 
 def names_field(config: Any, spec: str, field: str) -> bool:

@@ -18,6 +18,10 @@ PREDICTED = tuple(
 )
 """Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
 LABEL = ("label", "class", "labels", "classname")
+ALSO_TRUTH, ALSO_PREDICTED = ("ytest", "expected"), ("preds", "predictions")
+"""What these are called in tables that would have none otherwise."""
+ALSO_SURE = ("proba", "ypredproba", "predproba", "predprob")
+"""What the probability of the second of two classes is called as well, where there are no predicted labels."""
 SURE = tuple("probability confidence prob yprob yproba yscore probabilities score p".split())
 """Those of the probability of the predicted label, or of the second of two classes."""
 
@@ -71,9 +75,11 @@ def find_roles(table: Table, given: Mapping[str, str]) -> Roles:
         return given.get(role) or next(iter(known_columns(table.columns, known)), None)
 
     truth, label, other = first("truth", TRUTH), first("label", PREDICTED), first("label", LABEL)
+    label = label or (first("label", ALSO_PREDICTED) if truth is None or other is None else None)
     if truth is None and label is not None and label != other:
         truth, other = other, None
     label = label or (other if other != truth else None)
+    truth = truth or first("truth", ALSO_TRUTH)
     if truth is None:
         there = ", ".join(table.columns[:12])
         hint = f"name it by `columns` as truth=NAME; there are: {there}"
@@ -81,7 +87,8 @@ def find_roles(table: Table, given: Mapping[str, str]) -> Roles:
     file = given.get("file") or next(
         (name for name in known_columns(table.columns, FILE_COLUMNS) if name not in (truth, label)), None
     )
-    sure = given.get("probability") or next((n for n in known_columns(table.columns, SURE) if n not in (truth, label)), None)
+    names = (*SURE, *(ALSO_SURE if label is None else ()))
+    sure = given.get("probability") or next((n for n in known_columns(table.columns, names) if n not in (truth, label)), None)
     rivals = {
         role: tuple(name for name in _alike(table, taken) if name not in (truth, label))
         for role, taken in (("truth", truth), ("label", label))
@@ -92,7 +99,14 @@ def find_roles(table: Table, given: Mapping[str, str]) -> Roles:
 
 def _alike(table: Table, taken: str) -> list[str]:
     """The columns whose names are in the same list as that of the one that is taken."""
-    names = next((found for known in (TRUTH, PREDICTED, LABEL) if taken in (found := known_columns(table.columns, known))), [])
+    names = next(
+        (
+            found
+            for known in (TRUTH, PREDICTED, LABEL, ALSO_TRUTH, ALSO_PREDICTED)
+            if taken in (found := known_columns(table.columns, known))
+        ),
+        [],
+    )
     return [name for name in names if name != taken]
 
 

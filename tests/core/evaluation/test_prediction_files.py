@@ -113,6 +113,26 @@ def test_one_probability_of_two_classes(text: str, predicted: list[int], p: list
     assert np.exp(found.log_p[:, 1]) == pytest.approx(p)
 
 
+@pytest.mark.parametrize("names", ["labels,preds", "y_test,y_pred", "y_test,preds", "expected,predictions", "expected,label"])
+def test_further_names_of_both_labels(names: str):
+    found = read_predictions(table(f"{names}\na,b\nb,b\na,a\n")).predictions
+    assert (found.outputs, found.y.tolist(), found.predicted.tolist()) == (("a", "b"), [0, 1, 0], [1, 1, 0])
+
+
+@pytest.mark.parametrize("name", ["labels", "expected", "y_test", "preds", "predictions", "proba"])
+def test_further_names_take_the_place_of_no_other(name: str):
+    found = read_predictions(table(f"{name},truth,predicted\n0.1,a,b\n0.2,b,b\n0.9,a,a\n"))
+    assert (found.predictions.y.tolist(), found.predictions.predicted.tolist()) == ([0, 1, 0], [1, 1, 0])
+    assert list(found.metadata) == [name]
+
+
+@pytest.mark.parametrize("name", ["proba", "y_pred_proba", "pred_prob"])
+def test_further_names_of_one_probability(name: str):
+    found = read_predictions(table(f"y_test,{name}\n0,0.2\n1,0.9\n1,0.5\n")).predictions
+    assert (found.y.tolist(), found.predicted.tolist()) == ([0, 1, 1], [0, 1, 1])
+    assert found.log_p is not None and np.exp(found.log_p[:, 1]) == pytest.approx([0.2, 0.9, 0.5])
+
+
 def test_a_label_below_the_most_probable_is_said():
     found = read_predictions(table("truth,label,p_a,p_b\na,b,0.6,0.4\nb,b,0.1,0.9\n"))
     assert found.predictions.confidence == pytest.approx([0.4, 0.9])

@@ -55,7 +55,7 @@ def test_two_networks_that_never_differ_have_the_spread_of_rounding():
     [
         ({"detect": 0.01}, "`detect` needs `versus`"),
         ({"detect": 0.0, "versus": "--lr 1"}, "`detect`: 0 is not above 0"),
-        ({"detect": 0.01, "versus": "--detect 0.1"}, "unknown option --detect"),
+        ({"detect": 0.01, "versus": "--detect 0.1"}, "--detect is not a difference"),
     ],
 )
 def test_what_is_refused(options, message):
