@@ -22,6 +22,8 @@ from dlcli.support.reporter import Reporter
 from dlcli.support.suggest import meant_path
 from dlcli.support.tables import Table
 
+_TICK = 0.002
+"""Seconds by which the times of frames may be rounded."""
 _AT_A_TIME = 8
 """Windows that go through the network at a time."""
 
@@ -56,7 +58,7 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
 
     Returns:
         The network; a row for each window: its begin and end in seconds and the most probable classes; and a note if the end of
-        the video is in no window.
+        the video is in no window, or the only window is shorter than asked for.
 
     Raises:
         UsageError: If the network does not take clips in colour.
@@ -71,7 +73,8 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
     how = shape.preparation if shape is not None and config.size is None else None
     videos = Videos(sampling, loaded.data.size[0], how)
     every = float(config.every or 0)
-    found = islice(video_windows(Path(config.data), videos, every, float(config.window or every)), config.limit)
+    length = float(config.window or every)
+    found = islice(video_windows(Path(config.data), videos, every, length), config.limit)
     rows: list[list[object]] = []
     left = 0.0
     with report.task("windows", None) as task:
@@ -82,11 +85,20 @@ def predict_windows(config: PredictConfig, report: Reporter) -> tuple[LoadedMode
     ranks = [f"{word}_{k}" for k in range(2, config.top + 1) for word in ("label", "probability")]
     columns = ["index", "begin", "end", "label", "probability", *ranks]
     width = len(rows[0]) if rows else len(columns)
-    behind = left and (config.limit is None or len(rows) < config.limit)
-    notes = (f"The last {left:.3g} s are in no window: the next one would reach beyond the end.",) if behind else ()
+    notes = _notes(config, length, left, rows)
     for note in notes:
         report.note(note)
     return loaded, Table(columns[:width], rows), notes
+
+
+def _notes(config: PredictConfig, length: float, left: float, rows: Sequence[Sequence[object]]) -> tuple[str, ...]:
+    """What is in no window, and whether the only window is shorter than what was asked for."""
+    if left and (config.limit is None or len(rows) < config.limit):
+        return (f"The last {left:.3g} s are in no window: the next one would reach beyond the end.",)
+    end = float(str(rows[0][2])) if rows else length
+    if end < length - _TICK:
+        return (f"The video is shorter than a window: its only one has {end:.3g} s in place of {length:.3g} s.",)
+    return ()
 
 
 def _batches(found: Iterator[Window]) -> Iterator[list[Window]]:

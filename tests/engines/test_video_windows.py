@@ -101,6 +101,20 @@ def test_a_limit_is_one_of_windows(run: Path, tmp_path: Path, limit: int, rows: 
     assert any("are in no window" in note for note in result.notes) == behind
 
 
+@pytest.mark.parametrize(
+    ("frames", "window", "shorter"), [(20, "20s", True), (20, None, False), (20, "2s", False), (8, None, True)]
+)
+def test_a_window_that_is_shorter_than_asked_for_is_noted(
+    run: Path, tmp_path: Path, frames: int, window: str | None, shorter: bool
+) -> None:
+    short = film(tmp_path / "short.mkv", frames, rate=RATE)
+    config = PredictConfig(model=str(run / "run"), data=str(short), device="cpu", trust_code=True, every="1s", window=window)
+    result = predict.run(config)
+    asked = 20 if window == "20s" else 1
+    expected = [f"The video is shorter than a window: its only one has {frames / RATE:.3g} s in place of {asked} s."]
+    assert [note for note in result.notes if "shorter than a window" in note] == (expected if shorter else [])
+
+
 @pytest.mark.parametrize("option", ["coverage", "abstain"])
 def test_parts_of_a_recording_have_no_guarantee(option: str) -> None:
     for every in ("1s", "700"):
