@@ -10,7 +10,7 @@ reason to be so.
 Logistic regression on tables that are made up, `examples/fit_pair_score.py`, gives both multiples.
 """
 
-import numpy as np
+from math import log, sqrt
 
 from dlcli.core.text.scoring.arrays import Floats
 
@@ -33,13 +33,18 @@ _LIKELY_BEFORE, _DOUBTFUL_BEFORE = 2, 20
 def separation(probability: Floats) -> float:
     """The separation of a table: ln(ratio / `CLEAR`) with ratio = (likely + 2) / (doubtful + 20), from `FEWEST` to `MOST`.
 
+    What is above 0 is lower by two standard errors of that logarithm, and 0 if it is less: a few pairs do not show that
+    duplicates stand apart.
+
     Args:
         probability: That of each pair, (pairs,); pairs that are certain do not count.
 
     Returns:
-        The separation, in [-0.8, 1.6]: above 0 where the likely pairs stand apart.
+        The separation, in [-0.8, 0.9]: above 0 where the likely pairs stand apart.
     """
-    likely = int(((probability >= LIKELY) & (probability < 1)).sum())
-    doubtful = int(((probability >= DOUBTFUL) & (probability < LIKELY)).sum())
-    ratio = (likely + _LIKELY_BEFORE) / (doubtful + _DOUBTFUL_BEFORE)
-    return float(np.log(min(max(ratio, FEWEST), MOST) / CLEAR))
+    likely = int(((probability >= LIKELY) & (probability < 1)).sum()) + _LIKELY_BEFORE
+    doubtful = int(((probability >= DOUBTFUL) & (probability < LIKELY)).sum()) + _DOUBTFUL_BEFORE
+    apart = log(likely / doubtful / CLEAR)
+    if apart > 0:
+        apart = max(0.0, apart - 2 * sqrt(1 / likely + 1 / doubtful))
+    return min(max(apart, log(FEWEST / CLEAR)), log(MOST / CLEAR))

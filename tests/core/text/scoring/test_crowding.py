@@ -1,6 +1,6 @@
 """What the other pairs of a table tell of a pair, against the formulas pair by pair and text by text."""
 
-from math import exp, log
+from math import exp, log, sqrt
 
 import numpy as np
 import pytest
@@ -118,8 +118,9 @@ def test_the_traits_of_a_table_are_those_of_its_pairs_after_each_correction(prob
 def test_separation_is_the_formula(probability):
     likely = sum(LIKELY <= p < 1 for p in probability.values())
     doubtful = sum(DOUBTFUL <= p < LIKELY for p in probability.values())
-    ratio = (likely + 2) / (doubtful + 20)
-    expected = log(min(max(ratio, FEWEST), MOST) / CLEAR)
+    ratio, error = (likely + 2) / (doubtful + 20), sqrt(1 / (likely + 2) + 1 / (doubtful + 20))
+    clear = max(0, min(log(ratio / CLEAR) - 2 * error, log(MOST / CLEAR)))
+    expected = clear if ratio > CLEAR else log(max(ratio, FEWEST) / CLEAR)
     assert separation(as_arrays(probability)[1]) == pytest.approx(expected)
 
 
@@ -132,6 +133,11 @@ def test_a_table_of_look_alikes_is_lowered_as_a_whole():
     told = alone(np.zeros(len(look_alikes)), np.zeros(len(look_alikes)))
     lowered, same = (HOW.corrected(look_alikes, told, Traits(0.0, x)) for x in (separation(look_alikes), 0.0))
     assert (lowered < same).all()
+
+
+@pytest.mark.parametrize(("likely", "doubtful", "shown"), [(7, 1, False), (70, 10, True), (30, 110, False), (300, 1100, True)])
+def test_few_pairs_do_not_show_that_duplicates_stand_apart(likely, doubtful, shown):
+    assert (separation(np.repeat([0.9, 0.2], [likely, doubtful])) > 0) == shown
 
 
 def test_where_duplicates_stand_apart_a_pair_that_is_alone_is_raised_and_one_among_many_hardly():
