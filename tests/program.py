@@ -188,6 +188,7 @@ def _program(command: Sequence[str], streams: list[int], setting: _Setting) -> N
     if setting.new_session:
         os.setsid()
     if setting.file_size is not None:
+        sys.dont_write_bytecode = True  # Python would keep the truncated files, and later programs would fail on them
         resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_size, setting.file_size))
     if setting.unprivileged and os.geteuid() == 0:
         _give_up_access()

@@ -306,11 +306,12 @@ def test_the_disk_is_reckoned_before_anything_is_decoded(tmp_path, memory, monke
     assert len(open_data(str(tmp_path)).y_train) == 8
 
 
-def test_a_disk_that_is_full_half_way(tmp_path, memory, cache):
+def test_a_disk_that_is_full_half_way(tmp_path, memory, cache, monkeypatch):
     """A limit on the size of files stands for it: writing fails after some images, as it does on a full disk."""
     fill(tmp_path, n=400)
     memory(1000)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
     try:
         with pytest.raises(ResourceError, match=f"cannot hold data .*{os.strerror(errno.EFBIG)}") as caught:

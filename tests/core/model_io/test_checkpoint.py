@@ -107,6 +107,7 @@ def test_a_full_disk_is_an_os_error(tmp_path, monkeypatch):
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
         with pytest.raises(OSError) as caught:

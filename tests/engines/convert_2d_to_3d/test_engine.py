@@ -306,7 +306,8 @@ def test_bad_input_is_refused_by_name(options, error, words, tmp_path):
     assert set(tmp_path.iterdir()) == before
 
 
-def test_the_plan_says_what_a_run_would_do_and_writes_nothing(tmp_path):
+def test_the_plan_says_what_a_run_would_do_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.dont_write_bytecode", True)  # of nets.py
     before = set(tmp_path.iterdir())
     given = {"recalibrate_bn": "moving-digits", "output": tmp_path / "v.safetensors", "export": tmp_path / "v.pt2"}
     config = Convert2DTo3DConfig(model="nets.py:Net", size=16, frames=4, **given)
