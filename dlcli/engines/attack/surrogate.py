@@ -19,6 +19,7 @@ from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.run_dir import METADATA
 from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
+from dlcli.engines.attack.array_names import saved_name
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
@@ -85,7 +86,7 @@ def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> 
     Raises:
         InputError: If the file is of another kind, belongs to other images, or lacks an eps.
     """
-    arrays = _read(spec, [f"x_{one:g}" for one in eps if one])
+    arrays = _read(spec, [one for one in eps if one])
     clean, labels = torch.from_numpy(arrays["x_clean"]), arrays["y"]
     if clean.shape != x.shape:
         raise InputError(f"`surrogate`: {spec} holds {shape_of(clean)} images, but {shape_of(x)} are under attack", hint=_SAME)
@@ -100,7 +101,8 @@ def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> 
     return {one: torch.from_numpy(arrays[f"x_{one:g}"]) for one in eps if one}
 
 
-def _read(spec: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+def _read(spec: str, eps: Sequence[float]) -> dict[str, np.ndarray]:
+    """The clean images, their labels and, as x_EPS, the images of each eps."""
     path = Path(spec)
     if not path.is_file():
         raise MissingInputError(f"`surrogate`: {spec}: no such file")
@@ -110,12 +112,13 @@ def _read(spec: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
             there = list(getattr(archive, "files", ()))  # a .npy file gives an array, which has none
             if not {"x_clean", "y"} <= set(there):
                 raise InputError(f"`surrogate`: {spec} has no x_clean and y", hint="dlcli attack writes such a file to `save`")
-            missing = [name for name in wanted if name not in there]
+            wanted = {f"x_{one:g}": saved_name(there, "x", one) for one in eps}
+            missing = [name for name in wanted.values() if name not in there]
             if missing:
                 found = ", ".join(name.removeprefix("x_") for name in there if name.startswith("x_") and name != "x_clean")
                 lacks = ", ".join(name.removeprefix("x_") for name in missing)
                 raise InputError(f"`surrogate`: {spec} has no images at eps {lacks}", hint=f"it has images at eps {found}")
-            return {name: archive[name] for name in ("x_clean", "y", *wanted)}
+            return {name: archive[saved] for name, saved in {"x_clean": "x_clean", "y": "y", **wanted}.items()}
     except DlcliError:
         raise
     except ARCHIVE_ERRORS as error:

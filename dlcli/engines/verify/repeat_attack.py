@@ -12,6 +12,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.corruptions.all import CORRUPTIONS
 from dlcli.core.corruptions.base import corrupt
 from dlcli.core.ensembles.combine import RuleModel
+from dlcli.engines.attack.array_names import saved_name
 from dlcli.engines.attack.setup import AttackSetup, open_setup
 from dlcli.engines.verify.claims import RunRecord, a_tenth, hashed, number, repeated_labels, same, skipped
 from dlcli.specs.attack import AttackConfig
@@ -60,6 +61,8 @@ def _adversarial(
     record: RunRecord, arrays: Arrays, setup: AttackSetup, model: nn.Module, picked: np.ndarray
 ) -> Iterator[Check]:
     result, eps = record.result, record.result["headline"]["eps"]
+    by_eps = {f"{kind}_{one:g}": arrays[saved_name(arrays, kind, one)] for kind in ("x", "predicted") for one in result["eps"]}
+    arrays = {**arrays, **by_eps}
     yield same("number of images", result["n_images"], len(arrays["y"]))
     yield same("methods", result["method"], ",".join(setup.config.methods))
     yield same("norm", result["norm"], setup.norm)

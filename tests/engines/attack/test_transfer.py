@@ -133,6 +133,16 @@ def test_saved_images_are_evaluated_as_they_are(code: str, saved: Path) -> None:
     assert not any("transfer" in one.check for one in result.findings)
 
 
+def test_an_eps_that_was_saved_as_a_fraction_is_found_by_its_value(tmp_path: Path, code: str, surrogate: Path) -> None:
+    file, common = tmp_path / "images.npz", {"trust_code": True, "limit": 50, "device": "cpu"}
+    attack.run(AttackConfig(model=str(surrogate), eps="8/255", save=file, **common))
+    rows = [
+        attack.run(AttackConfig(model=code, method="transfer", surrogate=str(file), eps=eps, **common)).rows
+        for eps in ("8/255", 8 / 255)
+    ]
+    assert rows[0] == rows[1]
+
+
 def test_saved_images_of_another_order_of_classes_fit(tmp_path: Path, saved: Path) -> None:
     with np.load(saved) as file:
         arrays = dict(file)

@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     do("attack", model=model, data=data, method="corruptions", corruptions="fog,contrast", output=place / "corruptions")
     asked = {"slices": "class", "abstain": 0.4, "detect": 0.01, "no_worse": 0.05, "suspects": True}
     do("eval", model=model, data=data, against=f"{place}/old", **asked, output=place / "compared")
-    do("attack", model=model, data=data, method="fgsm,pgd", eps="0.1,0.2", output=place / "methods")
+    do("attack", model=model, data=data, method="fgsm,pgd", eps="8/255,0.2", output=place / "methods")
     predictions = str(place / "eval" / "predictions.csv")
     do(
         "eval",
