@@ -78,6 +78,19 @@ def test_calibration_and_sets_take_it(tmp_path: Path):
         assert any(notes in note for note in predict.run(config).notes)
 
 
+@pytest.mark.parametrize("options", [{"limit": 30}, {"labels": 60}])
+def test_the_test_set_stays_whole(options: dict[str, object], tmp_path: Path):
+    """What training left unused is of the training set alone: calibrated or not, the same test examples are evaluated."""
+    folder = run(tmp_path, dev=0.3, **options)
+    tables = []
+    for name, calibrate in (("plain", None), ("calibrated", "dev")):
+        config = EvalConfig(model=str(folder), calibrate=calibrate, device="cpu", output=tmp_path / name)
+        assert eval.run(config).n_images == 60
+        with (tmp_path / name / "predictions.csv").open(newline="") as stream:
+            tables.append([(row["index"], row["truth"], row["label"]) for row in csv.DictReader(stream)])
+    assert tables[0] == tables[1]
+
+
 def test_changed_data_are_refused(tmp_path: Path):
     folder = run(tmp_path, dev=0.3)
     write_data(tmp_path / "data.npz", changed=180)

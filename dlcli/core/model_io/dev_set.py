@@ -66,7 +66,7 @@ class SavedDevSet:
         return SavedDevSet(**{name: found[name] for name in _NEEDED})
 
     def drawn_again(self, data: ImageData) -> ImageData:
-        """The data with that dev set, and without it in the training set.
+        """The data with that dev set, and the training set as it was without it; other sets stay whole.
 
         Raises:
             InputError: If the examples that are drawn are not those that training held out.
@@ -78,7 +78,7 @@ class SavedDevSet:
         dev = drawn.splits[DEV]
         if len(dev.y) != self.examples or hash_of_set(dev) != self.examples_sha256:
             raise InputError(self._other(data), hint=_HINT)
-        return drawn
+        return data.with_splits({**data.splits, "train": drawn.splits["train"], DEV: dev})
 
     def _drawn(self, data: ImageData) -> ImageData:
         sets = limit_examples(data, self.limit)
