@@ -39,20 +39,22 @@ from dlcli.support.errors import UsageError
 METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc", *OVERALL, DIFFERENCE)
 """Metrics that `fail_under` accepts, besides those of single classes: those of which more is better."""
 
+_ACCURACY = "accuracy"
+
 _MODES = ("diagnose", "diagnose_input", "slices", "summary", "prove_causal")
 """Options of which one goes at a time."""
 _WITHOUT_FIGURES = ("summary", "diagnose_input", "prove_causal")
 """Those that evaluate nothing."""
 
 
+def class_figure(metric: str) -> str:
+    """The name of a figure of classes: top-1 is also called accuracy."""
+    return "top-1" if metric == _ACCURACY else metric
+
+
 def is_metric(metric: str) -> bool:
     """Whether a name is that of a figure of classes, of all or of one."""
-    return metric in METRICS or bool(of_a_class(metric))
-
-
-def is_accuracy(metric: str) -> bool:
-    """Whether a name stands for the accuracy, which is called top-1 of images."""
-    return metric.lower() in ("acc", "accuracy")
+    return class_figure(metric) in METRICS or bool(of_a_class(metric))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,7 @@ class EvalConfig(ModelAndDataOptions):
         self._check_comparison()
         self._check_modes()
         self._check_bound()
-        check_anytime(self, ("top-1",))
+        check_anytime(self, ("top-1", _ACCURACY))
         self._check_spread()
 
     def _set_data_of_table(self) -> None:
@@ -216,11 +218,9 @@ class EvalConfig(ModelAndDataOptions):
         metric = self.fail_under[0]
         if name := self._without_figures:
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
-        if not of_a_class(metric) and metric not in (
+        if not is_metric(metric) and metric not in (
             known := dict.fromkeys((*METRICS, *SCORE_METRICS, *MASK_METRICS, *PAIR_METRICS, *NEXT_METRICS))
         ):
-            if is_accuracy(metric):
-                raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(known)}")
         gate(self.fail_under)
         if metric == DIFFERENCE and self.against is None:

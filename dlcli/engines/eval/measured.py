@@ -20,7 +20,7 @@ from dlcli.specs.abstention import Abstention
 from dlcli.specs.class_figures import ECE_NOTE, WORST_CLASS_NOTE, ClassAccuracy, of_a_class
 from dlcli.specs.comparison import DIFFERENCE
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
-from dlcli.specs.eval import Bin, Confusion, EvalConfig, Metric, Mistake, SliceRow
+from dlcli.specs.eval import Bin, Confusion, EvalConfig, Metric, Mistake, SliceRow, class_figure
 from dlcli.specs.figures import percent
 from dlcli.specs.gate import gate
 from dlcli.support.errors import InputError
@@ -214,7 +214,7 @@ def failed_gate(config: EvalConfig, measured: ClassifierFigures, where: str, dif
     wanted = gate(config.fail_under)
     if wanted is None:
         return ""
-    name = wanted.metric
+    name = class_figure(wanted.metric)
     whole: Estimate | PointEstimate | Difference | None = (
         difference if name == DIFFERENCE else next((one.estimate for one in measured.metrics if one.name == name), None)
     )

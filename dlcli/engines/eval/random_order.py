@@ -12,7 +12,7 @@ from dlcli.core.evaluation.metrics import ranking
 from dlcli.engines.anytime import Watch, parts, random_order
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.anytime import Stopped
-from dlcli.specs.eval import EvalConfig
+from dlcli.specs.eval import EvalConfig, class_figure
 from dlcli.specs.gate import gate
 
 METRIC = "top-1"
@@ -38,7 +38,7 @@ def eval_until_sure(config: EvalConfig, loaded: LoadedModel) -> Evaluated:
         The examples that were predicted, in the order of the data.
     """
     split, wanted = loaded.split(config.split), gate(config.fail_under)
-    wanted = wanted if wanted is not None and wanted.metric == METRIC else None
+    wanted = wanted if wanted is not None and class_figure(wanted.metric) == METRIC else None
     by_group = config.group is not None
     watch = Watch(len(split.y), METRIC, wanted, config.stop_when_sure, config.time_limit, by_group)
     order = random_order(len(split.y), config.seed)

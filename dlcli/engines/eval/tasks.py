@@ -19,7 +19,7 @@ from dlcli.engines.eval.scores import eval_scores, plan_scores
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import describe, read
 from dlcli.specs.anytime import stops_early
-from dlcli.specs.eval import METRICS, EvalConfig, is_accuracy, is_metric
+from dlcli.specs.eval import METRICS, EvalConfig, is_metric
 from dlcli.specs.image_results import ImageEvalResult
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.predictions import is_prediction_file
@@ -139,5 +139,4 @@ def _check_images(config: EvalConfig) -> None:
     for name in [] if compared_with_table else (["columns"] if config.columns else []) + set_fields(config):
         raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs, or a table of predictions")
     if config.fail_under is not None and not is_metric(config.fail_under[0]):
-        hint = "of images use top-1" if is_accuracy(config.fail_under[0]) else ""
-        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}", hint=hint)
+        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")

@@ -56,7 +56,7 @@ def test_what_is_seen_is_a_part_of_the_whole(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_gate_that_is_not_reached_fails(run: Path) -> None:
-    found = evaluate.run(EvalConfig(model=str(run), fail_under="top-1=0.999", stop_when_sure=True, device="cpu"))
+    found = evaluate.run(EvalConfig(model=str(run), fail_under="accuracy=0.999", stop_when_sure=True, device="cpu"))
     assert isinstance(found, EvalResult) and found.failed and found.stopped is not None and found.stopped.fails
 
 
