@@ -86,7 +86,7 @@ def _written(command: Command, config: Any, engine: Any, report: Any) -> Any:
             output.save_rows(result.table, config.output)
         elif result.KIND == "single":
             status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
-            record(command, config, result, started, status, [])
+            record(command, config, result, started, status)
     return result
 
 

@@ -19,6 +19,7 @@ from dlcli.cli.flags import with_flags
 from dlcli.cli.record_folder import RECORD, check_folder, replacing
 from dlcli.cli.reporter import TerminalReporter, folded, starting
 from dlcli.cli.streams import check_stdout, printable
+from dlcli.specs.command_line import normal_form
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
@@ -101,7 +102,7 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
         reporter.close()
         if config.output is not None and result.KIND == "single":  # first, for the reader of the output may have gone
-            record(command, config, result, started, status, sys.argv[1:])
+            record(command, config, result, started, status)
         output.show(command, config, result, run, reporter)
     output.name_folders(folders, reporter)
     output.name_files(config, started.time.timestamp(), reporter)
@@ -122,7 +123,7 @@ def lock_output(target: Path | None) -> AbstractContextManager[None]:
     return locked(target) if target is not None and regular else nullcontext()
 
 
-def record(command: Command, config: Any, result: Any, started: Start, status: int, arguments: list[str]) -> None:
+def record(command: Command, config: Any, result: Any, started: Start, status: int) -> None:
     """Write run.json to the output folder.
 
     Args:
@@ -131,14 +132,13 @@ def record(command: Command, config: Any, result: Any, started: Start, status: i
         result: What its engine returned.
         started: When the run began.
         status: The exit status, or what it would be.
-        arguments: The words of the command line; none where there is none.
     """
     values = {item.name: output.plain(getattr(config, item.name), command.name) for item, _ in declared(config)}
     read = [getattr(config, item.name) for item, details in declared(config) if details.reads]
     write_record(
         config.output / RECORD,
         command=command.name,
-        arguments=arguments,
+        arguments=normal_form(command.name, values),
         config=values,
         inputs=[Path(name) for name in read if name],
         started=started,

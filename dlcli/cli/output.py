@@ -140,6 +140,8 @@ def plain(value: Any, command: str) -> Any:
         return [plain(item, command) for item in value]
     if isinstance(value, dict):
         return {key: plain(item, command) for key, item in value.items()}
+    if isinstance(value, float):
+        return float(value)  # not one that shows as it was typed
     return str(value) if isinstance(value, Path) else value
 
 

@@ -63,7 +63,7 @@ def _names(check: Callable[[str], object], value: Any) -> tuple[str, ...]:
 
 
 def _show(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def lists(config: Any) -> tuple[str, ...]:

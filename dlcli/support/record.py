@@ -71,7 +71,7 @@ def write_record(
     Args:
         path: The file, `run.json` in the output folder.
         command: Name of the subcommand.
-        arguments: Words of the command line after `dlcli`.
+        arguments: Words of a command line after `dlcli` that gives the options of `config`.
         config: The configuration, in types that JSON has.
         inputs: Files and folders that were read; those that exist are recorded with their SHA-256.
         started: When the run began.

@@ -1,14 +1,15 @@
 """Whether the parts of a record agree with each other, and list what such a run reads and leaves."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from dlcli.engines.verify.arguments import given_values
 from dlcli.engines.verify.claims import RECORD, RunRecord, same
 from dlcli.specs.attack import AttackConfig, AttackResult
+from dlcli.specs.command_line import normal_form
 from dlcli.specs.corruption_attack import CorruptionResult
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult
 from dlcli.specs.eval import EvalConfig, EvalResult
@@ -75,10 +76,7 @@ def agreement(record: RunRecord) -> Iterator[Check]:
     yield same("entries of the result are those of the command", shaped, True)
     unread = sorted(_unread(record))
     yield same("inputs that are not listed", "none", ", ".join(unread) or "none")
-    if words := content["arguments"]:
-        given = {"command": words[0], **given_values(CONFIGS[command], words[1:])}
-        other = [name for name, value in given.items() if {"command": command, **content["config"]}.get(name) != value]
-        yield same("options that differ from the arguments", "none", ", ".join(other) or "none")
+    yield same("arguments", shlex.join(content["arguments"]), shlex.join(normal_form(command, content["config"])))
 
 
 def _has_shape(value: Any, kind: Any) -> bool:

@@ -1,16 +1,19 @@
-"""What a record says twice: words of the command line and options, and results by command."""
+"""What a record says twice: options as words of a command line, and results by command."""
 
+import shlex
+from dataclasses import fields
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 
 import dlcli.specs
+from dlcli.cli import app, execute
+from dlcli.cli.output import plain
 from dlcli.engines.verify.agreement import CONFIGS, RESULTS
-from dlcli.engines.verify.arguments import given_values
-from dlcli.specs.eval import EvalConfig
+from dlcli.specs.command_line import normal_form
 from dlcli.specs.result import Result
-from dlcli.specs.train import TrainConfig
 
 
 def test_all_results_of_a_command_are_known() -> None:
@@ -23,26 +26,42 @@ def test_all_results_of_a_command_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("typed", "normal"),
     [
-        (["run"], {"model": "run"}),
-        (["--model", "run", "--data=test"], {"model": "run", "data": "test"}),
-        (["-q", "run", "-oreport", "--limit", "5"], {"model": "run", "output": "report", "limit": 5}),
-        (["-qv", "--format", "json", "--slices", "a", "--slices", "b"], {"slices": ["a", "b"]}),
-        (["--fail-under", "top-1=0.5"], {"fail_under": ["top-1", 0.5]}),
-        (["--diagnose", "input", "--", "-run"], {"diagnose_input": True, "model": "-run"}),
-        (["--size", "8", "--abstain", "0.25"], {"size": 8, "abstain": 0.25}),
+        ("eval run", "eval run --data digits"),
+        ("eval --model run --data=test", "eval run --data test"),
+        ("eval -q run -oreport --limit 5", "eval run --data digits --limit 5 --output report"),
+        ("eval run -v --slices a --slices b", "eval run --data digits --slices a --slices b"),
+        ("eval --fail-under top-1=1/2 -- -run", "eval --model -run --data digits --fail-under top-1=0.5"),
+        ("eval run --diagnose input --size 8", "eval run --data digits --size 8 --diagnose-input"),
+        ("eval run --abstain 0.25 --detect .02", "eval run --data digits --detect 0.02 --abstain 0.25"),
+        ("eval run --stop-when-sure --fail-under top-1=.5 --for 2m", ""),
+        ("eval - --delimiter ';' --no-header", ""),
+        ("train --versus '--lr 0.1' --seeds 5", ""),
+        ("train --lr 0.1,1e-3 --weight-decay 0 --batch-size 5,64 --seeds 3", ""),
+        ("train --early-stop loss --dev 0.2 --adversarial fgsm:8/255 --normalise 0.5/0.5", ""),
+        ("train --semi fixmatch --labels 40 --pretrain simclr", ""),
+        ("train --data q.csv --task pairs --columns a,b,same", ""),
+        ("attack --method=pgd,fgsm --eps=0:16/255:8/255 --norm l2 --fail-under robust=0.5", ""),
+        ("attack --method corruptions --corruptions fog,contrast", ""),
+        ("attack --for 20s --model run", ""),
+        ("ensemble --model a --model b --rule max", ""),
+        ("ensemble --members 3 --adversarial pgd:0.1:0.5 --bootstrap 0.2", ""),
+        ("probe-gradients --model resnet-8 --wrt layer:fc", ""),
     ],
 )
-def test_words_are_read_as_the_shell_reads_them(words: list[str], expected: dict[str, object]) -> None:
-    assert given_values(EvalConfig, words) == expected
+def test_the_words_of_a_record_are_what_the_command_line_reads(
+    typed: str, normal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However options were typed, the words of the record give the same ones."""
+    found: list[Any] = []
+    monkeypatch.setattr(execute, "execute", lambda command, config, run: found.append(config) or 0)
 
+    def read(words: list[str]) -> list[str]:
+        assert app._invoke(words) == 0
+        return normal_form(words[0], plain(found[-1], words[0]))
 
-def test_a_value_may_look_like_an_option() -> None:
-    assert given_values(TrainConfig, ["--versus", "--lr 0.1", "--epochs", "2"]) == {"versus": "--lr 0.1", "epochs": 2}
-
-
-@pytest.mark.parametrize("words", [["--no-such", "1"], ["run", "data", "more"], ["--limit", "many"]])
-def test_other_words_are_refused(words: list[str]) -> None:
-    with pytest.raises(ValueError, match="many|not an option|of an option"):
-        given_values(EvalConfig, words)
+    words = read(shlex.split(typed))
+    assert read(words) == words and (not normal or shlex.join(words) == normal)
+    for item in fields(found[0]):
+        assert getattr(found[0], item.name) == getattr(found[1], item.name), item.name

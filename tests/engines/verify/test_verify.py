@@ -39,7 +39,7 @@ def do(name: str, **options: Any) -> Path:
     config = command.config(**{"device": "cpu", **options})
     started = Start(datetime.now(UTC), time.monotonic())
     result = import_module(command.engine).run(config)
-    record(command, config, result, started, int(bool(result.failed)), [])
+    record(command, config, result, started, int(bool(result.failed)))
     return Path(options["output"])
 
 
