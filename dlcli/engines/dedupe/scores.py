@@ -66,12 +66,8 @@ def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int, earlier: ND
         return scored
     found = others(scored.pairs, scored.probability, texts)
     traits = how.traits(scored.pairs, scored.probability, found, texts)
-    probability = how.corrected(scored.probability, found, traits)
-    if earlier is not None:
-        not_raised = replace(how, clear=0.0).corrected(scored.probability, found, traits)
-        across = earlier[scored.pairs.first] | earlier[scored.pairs.second]
-        probability = np.where(across, not_raised, probability)
-    return ScoredPairs(scored.pairs, probability)
+    across = None if earlier is None else earlier[scored.pairs.first] | earlier[scored.pairs.second]
+    return ScoredPairs(scored.pairs, how.corrected(scored.probability, found, traits, across))
 
 
 def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:

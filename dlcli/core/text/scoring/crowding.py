@@ -118,19 +118,23 @@ class Crowding:
     look_alikes: float
     clear: float
 
-    def corrected(self, probability: Floats, others: Others, traits: Traits) -> Floats:
+    def corrected(
+        self, probability: Floats, others: Others, traits: Traits, not_raised: NDArray[np.bool_] | None = None
+    ) -> Floats:
         """Correct probabilities.
 
         Args:
             probability: That of each pair, (pairs,); 0 and 1 are certain and stay.
             others: What the others tell of each.
             traits: Those of the table.
+            not_raised: The pairs that a separation above 0 does not raise, (pairs,); None for none.
 
         Returns:
             The corrected probabilities, (pairs,).
         """
         weights = self.few.towards(self.many, traits.density)
-        shift = self.look_alikes * min(0.0, traits.separation) + self.clear * max(0.0, traits.separation) * others.alone
+        alone = others.alone if not_raised is None else np.where(not_raised, 0.0, others.alone)
+        shift = self.look_alikes * min(0.0, traits.separation) + self.clear * max(0.0, traits.separation) * alone
         return _corrected(weights, probability, others, shift)
 
     def traits(self, pairs: Pairs, probability: Floats, others: Others, texts: int) -> Traits:

@@ -148,6 +148,18 @@ def test_where_duplicates_stand_apart_a_pair_that_is_alone_is_raised_and_one_amo
     assert gain[0] > 0.05 and 0 <= gain[1] < gain[0] / 5 and 0 <= gain[2] < gain[0] / 5
 
 
+@given(some_pairs, st.data(), st.sampled_from([-0.6, 0.0, 0.8]))
+def test_pairs_that_are_not_raised_are_corrected_as_if_nothing_stood_apart(probability, data, apart):
+    pairs, p = as_arrays(probability)
+    told = others(pairs, p, TEXTS)
+    not_raised = np.array([data.draw(st.booleans()) for _ in p])
+    found, raised, lowered = (
+        HOW.corrected(p, told, Traits(0.5, x), some)
+        for x, some in ((apart, not_raised), (apart, None), (min(apart, 0.0), None))
+    )
+    assert found.tolist() == np.where(not_raised, lowered, raised).tolist()
+
+
 @given(some_pairs, st.sampled_from(ALL), st.floats(LIKELY, 0.99))
 def test_a_pair_more_that_is_likely_never_lowers_the_separation(probability, pair, p):
     less = {other: q for other, q in probability.items() if other != pair}
