@@ -1,13 +1,18 @@
 """Whether the parts of a record agree with each other, and list what such a run reads and leaves."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from dlcli.engines.verify.claims import RECORD, RunRecord, same
+from dlcli.core.model_io import ensemble_dir
+from dlcli.core.model_io.run_dir import METADATA, WEIGHTS
+from dlcli.engines.eval.against import FLIPS
+from dlcli.engines.train.report import PAGE, RUNS
+from dlcli.engines.verify.claims import RunRecord, same
+from dlcli.engines.verify.repeat_attack import ADVERSARIAL, CORRUPTED
 from dlcli.specs.attack import AttackConfig, AttackResult
 from dlcli.specs.command_line import normal_form
 from dlcli.specs.corruption_attack import CorruptionResult
@@ -18,6 +23,7 @@ from dlcli.specs.masks import MaskEvalResult, MaskTrainResult
 from dlcli.specs.next_step import NextEvalResult, NextTrainResult
 from dlcli.specs.option import declared
 from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult
+from dlcli.specs.predictions import PREDICTIONS, is_prediction_file
 from dlcli.specs.probe_gradients import ProbeGradientsConfig, ProbeGradientsResult
 from dlcli.specs.score_attack import ScoreAttackResult
 from dlcli.specs.score_ensemble import ScoreEnsembleResult
@@ -27,7 +33,7 @@ from dlcli.specs.task_attack import TaskAttackResult
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.train_result import TrainResult
 from dlcli.specs.verify import Check
-from dlcli.support.fingerprints import SEAL, files_in
+from dlcli.support.fingerprints import SEAL
 
 CONFIGS = {
     "eval": EvalConfig,
@@ -47,6 +53,13 @@ RESULTS = {
 }
 """What the record of a command has as result."""
 
+_LEFT = {
+    **dict.fromkeys((AttackResult, ScoreAttackResult, TaskAttackResult), (ADVERSARIAL,)),
+    **dict.fromkeys((EnsembleResult, MaskEnsembleResult, ScoreEnsembleResult), (ensemble_dir.METADATA,)),
+    CorruptionResult: (CORRUPTED,),
+}
+"""The files beside the page that a run with such a result leaves whatever its options."""
+
 _ENTRIES = {
     *("command", "arguments", "config", "directory", "inputs", "files", "code", "started", "seconds", "environment", "status"),
     *("result", SEAL),
@@ -65,18 +78,32 @@ def agreement(record: RunRecord) -> Iterator[Check]:
     content, command = record.content, record.command
     yield same("entries that a record does not have", "none", ", ".join(sorted(content.keys() - _ENTRIES)) or "none")
     yield same("exit status", content["status"], int(bool(record.result["failed"])))
-    if not content["files"]:
-        beside = [path.name for path in files_in(record.folder) if path != record.folder / RECORD]
-        yield same("files beside a record that lists none", "none", ", ".join(beside) or "none")
     if command not in CONFIGS:
         return
     options = sorted(one.name for one in fields(CONFIGS[command]))
     yield same("options are those of the command", sorted(content["config"]) == options, True)
-    shaped = any(_has_shape(record.result, kind) for kind in RESULTS[command])
-    yield same("entries of the result are those of the command", shaped, True)
+    shapes = [kind for kind in RESULTS[command] if _has_shape(record.result, kind)]
+    yield same("entries of the result are those of the command", bool(shapes), True)
+    unlisted = sorted(name for name in _left(record, shapes) if name not in content["files"])
+    yield same("files that are not listed", "none", ", ".join(unlisted) or "none")
     unread = sorted(_unread(record))
     yield same("inputs that are not listed", "none", ", ".join(unread) or "none")
     yield same("arguments", shlex.join(content["arguments"]), shlex.join(normal_form(command, content["config"])))
+
+
+def _left(record: RunRecord, shapes: Sequence[type[Any]]) -> Iterator[str]:
+    """The files that a run with such a result leaves: the page, and those from which figures are computed again."""
+    config, result = record.content["config"], record.result
+    yield from (name for shape in shapes for name in _LEFT.get(shape, ()))
+    if record.command == "train":
+        several = bool(result.get("comparisons"))
+        yield from (WEIGHTS,) if config["pretrain_only"] else (PAGE, RUNS) if several else (PAGE, METADATA, WEIGHTS)
+        return
+    yield PAGE
+    if EvalResult in shapes and not (config["summary"] or config["diagnose_input"] or is_prediction_file(str(config["model"]))):
+        yield PREDICTIONS
+        if result["comparison"] and not is_prediction_file(config["against"]):
+            yield FLIPS
 
 
 def _has_shape(value: Any, kind: Any) -> bool:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
+from dlcli.engines.anytime import random_order
+from dlcli.specs.estimates import Estimate
 from dlcli.specs.verify import Check, Verdict
 from dlcli.support.errors import InputError
 from dlcli.support.fingerprints import SEAL
@@ -56,15 +58,22 @@ class RunRecord:
         found: Mapping[str, Any] = self.content["result"]
         return found
 
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options that have a value, as a configuration takes them; JSON has lists in place of tuples."""
+        given = {name: value for name, value in self.content["config"].items() if value is not None}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
     def config(self, cls: type[Any], **changed: Any) -> Any:
         """The configuration of the run, without outputs; raises the kinds of errors of configurations."""
         known = {item.name for item in fields(cls)}
-        given = {name: value for name, value in self.content["config"].items() if name in known and value is not None}
-        return cls(**{**given, **{name: value for name, value in _NO_OUTPUTS.items() if name in known}, **changed})
+        given = {name: value for name, value in {**self.options, **NO_OUTPUTS}.items() if name in known}
+        return cls(**{**given, **changed})
 
 
-_NO_OUTPUTS: dict[str, Any] = {"output": None, "save": None, "resume": False, "export": None, "log": (), "fail_under": None}
-_NO_OUTPUTS |= {"stop_when_sure": False, "time_limit": None, "explain": None}
+NO_OUTPUTS: dict[str, Any] = {"output": None, "save": None, "resume": False, "export": None, "log": (), "fail_under": None}
+NO_OUTPUTS |= {"stop_when_sure": False, "time_limit": None, "explain": None}
+"""The options of a run that is repeated which write, or end it early."""
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -105,11 +114,6 @@ def same(what: str, claimed: object, found: object) -> Check:
     """A claim that holds only if both are equal."""
     verdict = Verdict.SAME if claimed == found else Verdict.REFUSED
     return Check(what=what, claimed=str(claimed), found=str(found), verdict=verdict)
-
-
-def hashed(record: RunRecord, name: str) -> Check:
-    """That a file from which figures are computed again is among those of which the record has the hash."""
-    return same(f"hash of {name}", "recorded", "recorded" if name in record.content["files"] else MISSING)
 
 
 def number(what: str, claimed: float, found: float) -> Check:
@@ -159,6 +163,21 @@ def repeated_labels(
     other = mine != np.asarray(found)
     verdict = Verdict.SAME if not other.any() else Verdict.CLOSE if (below[other] < tie).all() else Verdict.REFUSED
     return Check(what=what, claimed=count(len(other), "label"), found=f"{int((~other).sum()):,} of them equal", verdict=verdict)
+
+
+def estimate(what: str, claimed: Mapping[str, Any], found: Estimate) -> Check:
+    """A share that is computed again from all that it is made of, with the ends of its interval and the number of examples."""
+    pairs = [(claimed[name], getattr(found, name)) for name in ("value", "low", "high", "n")]
+    near = all(math.isclose(mine, theirs, rel_tol=_NEAR, abs_tol=_NEAR) for mine, theirs in pairs)
+    verdict = Verdict.REFUSED if not near else Verdict.SAME if all(mine == theirs for mine, theirs in pairs) else Verdict.CLOSE
+    shown = ["{:.6g} [{:.6g}, {:.6g}] of {}".format(*one) for one in zip(*pairs, strict=True)]
+    return Check(what=what, claimed=shown[0], found=shown[1], verdict=verdict)
+
+
+def examined(record: RunRecord, n: int) -> NDArray[np.int64]:
+    """Which of the n examples of a set a run saw, in their order: all, unless it stopped early."""
+    stopped = record.result.get("stopped")
+    return np.sort(random_order(n, record.content["config"]["seed"])[: stopped["seen"] if stopped else n])
 
 
 def skipped(what: str, why: str) -> Check:

@@ -16,7 +16,7 @@ from dlcli.engines.eval.against import FLIPS
 from dlcli.engines.eval.opened_predictions import OpenedPredictions
 from dlcli.engines.eval.prediction_file import eval_prediction_file
 from dlcli.engines.leaks import MOST_LISTED, without_duplicates
-from dlcli.engines.verify.claims import RunRecord, hashed, same, skipped
+from dlcli.engines.verify.claims import RunRecord, same, skipped
 from dlcli.engines.verify.ties import TIED, undecided_threshold
 from dlcli.specs.abstention import Abstention
 from dlcli.specs.eval import EvalConfig, EvalResult
@@ -46,10 +46,8 @@ def evaluated_again(record: RunRecord, path: Path, given: Mapping[str, Any], ope
     Raises:
         DlcliError: If the table cannot be evaluated.
     """
-    config, result, predictions = record.content["config"], record.result, opened.predictions
-    asked = {name: config[name] for name in _ASKED if config.get(name) is not None}
-    if "fail_under" in asked:
-        asked["fail_under"] = tuple(asked["fail_under"])  # JSON has lists
+    config, result, predictions = record.options, record.result, opened.predictions
+    asked = {name: value for name, value in config.items() if name in _ASKED}
     asked |= {"suspects": True} if result.get("suspects") and predictions.log_p is not None else {}
     with TemporaryDirectory() as folder:
         if result.get("comparison") is not None:
@@ -121,8 +119,6 @@ def _comparison(record: RunRecord, found: EvalResult) -> Iterator[Check]:
     if claimed is None or found.comparison is None:
         return
     of_table = is_prediction_file(record.content["config"]["against"])
-    if not of_table:
-        yield hashed(record, FLIPS)
     both = [dict(_plain(one)) for one in (claimed, found.comparison)]
     for one in both:
         one["parts"] = _by_name(one["parts"])

@@ -74,7 +74,7 @@ def _held(checks: Iterator[Check]) -> list[Check]:
     found: list[Check] = []
     try:
         found.extend(checks)
-    except (DlcliError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (DlcliError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         what = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         found.append(Check(what="what the record names", claimed="can be repeated", found=what, verdict=Verdict.REFUSED))
     return found

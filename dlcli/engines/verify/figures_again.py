@@ -31,8 +31,8 @@ def figures_again(record: RunRecord, path: Path) -> Iterator[Check]:
     Yields:
         A check of the figures of the whole, one of those of classes, and those of all that is derived from predictions.
     """
-    config = record.content["config"]
-    given = {name: config[name] for name in (*_OF_PREDICTIONS, *FIELDS) if config.get(name) is not None}
+    config = record.options
+    given = {name: value for name, value in config.items() if name in (*_OF_PREDICTIONS, *FIELDS)}
     if path.parent == record.folder:  # the table that a run leaves has only what it saw, in the usual format
         given = {name: value for name, value in given.items() if name != "limit" and name not in FIELDS}
     if record.result.get("n_groups") is not None and "group" not in given:

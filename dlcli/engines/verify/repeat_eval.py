@@ -9,9 +9,8 @@ import numpy as np
 
 from dlcli.core.data.base import Split
 from dlcli.core.evaluation.metrics import Floats, Labels, log_probabilities
-from dlcli.engines.anytime import random_order
 from dlcli.engines.model_and_data import open_model_and_data
-from dlcli.engines.verify.claims import MISSING, RunRecord, a_tenth, hashed, number, repeated_labels, same, skipped
+from dlcli.engines.verify.claims import RunRecord, a_tenth, examined, number, repeated_labels, same, skipped
 from dlcli.engines.verify.figures_again import figures_again
 from dlcli.specs.calibration import CALIBRATORS
 from dlcli.specs.eval import EvalConfig
@@ -39,10 +38,6 @@ def repeat_eval(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     if is_prediction_file(str(record.content["config"].get("model"))):
         yield from figures_again(record, Path(record.content["config"]["model"]))
         return
-    if not path.is_file():
-        yield same(f"file {PREDICTIONS}", "the predictions", MISSING)
-        return
-    yield hashed(record, PREDICTIONS)
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     right = [row["label"] == row["truth"] for row in rows]
@@ -121,10 +116,9 @@ def _probabilities_again(rows: list[dict[str, Any]], names: Sequence[str], y: La
 
 def _seen(split: Split, record: RunRecord) -> Split:
     """The examples that a run saw that stopped early, else all."""
-    stopped = record.result.get("stopped")
-    if not stopped:
+    if not record.result.get("stopped"):
         return split
-    seen = np.sort(random_order(len(split.y), record.content["config"]["seed"])[: stopped["seen"]])
+    seen = examined(record, len(split.y))
     return Split(split.x[seen], split.y[seen], {name: column[seen] for name, column in split.metadata.items()})
 
 

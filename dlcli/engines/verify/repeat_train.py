@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.layers.multi_clip import for_clips
-from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
+from dlcli.core.model_io.run_dir import METADATA, load_model
 from dlcli.engines.train.sets import prepared
 from dlcli.engines.train.sides import open_sets
-from dlcli.engines.verify.claims import RunRecord, a_tenth, hashed, same, sampled_share, skipped
+from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
 from dlcli.support.reporter import SILENT
@@ -30,8 +29,6 @@ def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
         yield skipped("figures", "only a run of one network that predicts classes leaves what can be evaluated")
         return
     claimed = rows[0]
-    for name in (METADATA, WEIGHTS):
-        yield hashed(record, name)
     recorded = json.loads(card.read_text(encoding="utf-8")).get("weights_sha256")
     yield same(f"SHA-256 of the weights, in {METADATA}", claimed["weights_sha256"], recorded)
     given = TrainConfig(**_data_options(record), trust_code=config.trust_code)
@@ -48,6 +45,4 @@ def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
 
 def _data_options(record: RunRecord) -> dict[str, Any]:
     """The options on which the test set depends, and how its images are prepared."""
-    config = record.content["config"]
-    given = {name: config[name] for name in _OF_THE_TEST_SET if config.get(name) is not None}
-    return given | ({"weights": Path(given["weights"])} if "weights" in given else {})
+    return {name: value for name, value in record.options.items() if name in _OF_THE_TEST_SET}

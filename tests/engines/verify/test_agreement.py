@@ -1,8 +1,10 @@
 """What a record says twice: options as words of a command line, and results by command."""
 
+import json
 import shlex
 from dataclasses import fields
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -12,6 +14,7 @@ import dlcli.specs
 from dlcli.cli import app, execute
 from dlcli.cli.output import plain
 from dlcli.engines.verify.agreement import CONFIGS, RESULTS
+from dlcli.engines.verify.claims import NO_OUTPUTS, RunRecord
 from dlcli.specs.command_line import normal_form
 from dlcli.specs.result import Result
 
@@ -50,10 +53,8 @@ def test_all_results_of_a_command_are_known() -> None:
         ("probe-gradients --model resnet-8 --wrt layer:fc", ""),
     ],
 )
-def test_the_words_of_a_record_are_what_the_command_line_reads(
-    typed: str, normal: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However options were typed, the words of the record give the same ones."""
+def test_options_of_a_record_are_those_that_were_typed(typed: str, normal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However they were typed, the command line reads the words of the record as the same ones, and so does verify as JSON."""
     found: list[Any] = []
     monkeypatch.setattr(execute, "execute", lambda command, config, run: found.append(config) or 0)
 
@@ -65,3 +66,7 @@ def test_the_words_of_a_record_are_what_the_command_line_reads(
     assert read(words) == words and (not normal or shlex.join(words) == normal)
     for item in fields(found[0]):
         assert getattr(found[0], item.name) == getattr(found[1], item.name), item.name
+    values = json.loads(json.dumps(plain(found[0], words[0])))
+    again = RunRecord(Path(), {"config": values}).config(CONFIGS[words[0]])
+    for item in fields(again):
+        assert item.name in NO_OUTPUTS or getattr(again, item.name) == getattr(found[0], item.name), item.name

@@ -7,7 +7,7 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from dlcli.cli.command import Command
 from dlcli.cli.execute import record
+from dlcli.core.grouped import share_of
 from dlcli.engines import eval as eval_engine
 from dlcli.engines import verify
 from dlcli.engines.verify.claims import a_tenth, repeated_labels, sampled_share
@@ -202,6 +203,35 @@ def fewer_corrupted(runs: Path) -> None:
     np.savez_compressed(path, **arrays)
 
 
+def arrays_of(path: Path, **changed: Callable[[dict[str, np.ndarray]], np.ndarray]) -> None:
+    """Write a file of arrays again, some of them changed."""
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez_compressed(path, **(arrays | {name: change(arrays) for name, change in changed.items()}))
+
+
+def better_labels(runs: Path) -> None:
+    arrays_of(runs / "attack" / "adversarial.npz", y=lambda arrays: arrays["predicted_0.2"])
+
+
+def better_when_clean(runs: Path) -> None:
+    arrays_of(runs / "attack" / "adversarial.npz", predicted_clean=lambda arrays: (arrays["y"] + 1) % 4)
+
+
+def fewer_images(runs: Path) -> None:
+    kinds = ("x_clean", "y", "predicted_clean", "x_0.2", "predicted_0.2")
+    arrays_of(runs / "attack" / "adversarial.npz", **{name: lambda arrays, name=name: arrays[name][1:] for name in kinds})
+
+
+def better_at_a_severity(runs: Path) -> None:
+    def change(arrays: dict[str, np.ndarray]) -> np.ndarray:
+        found = arrays["predicted"].copy()
+        found[0, 4] = (arrays["predicted"][0, 4] + 1) % 4
+        return found
+
+    arrays_of(runs / "corruptions" / "corruptions.npz", predicted=change)
+
+
 def better_loss(runs: Path) -> None:
     rows = _rows(runs / "eval")
     rows[3]["loss"] = "0.0001"
@@ -273,6 +303,10 @@ BESIDE = {
     "corrupted": ("corruptions", fewer_corrupted),
     "loss of a row": ("eval", better_loss),
     "an image beyond eps": ("attack", one_image_beyond),
+    "labels of attacked images": ("attack", better_labels),
+    "predictions of clean images": ("attack", better_when_clean),
+    "attacked images removed": ("attack", fewer_images),
+    "predictions at a severity": ("corruptions", better_at_a_severity),
 }
 INSIDE = {
     "accuracy": ("eval", at("result", "metrics", 0, "estimate", "value", to=0.999)),
@@ -350,6 +384,13 @@ INSIDE = {
     "no inputs": ("eval", at("inputs", to={})),
     "no inputs of a table": ("table", at("inputs", to={})),
     "no inputs of a training": ("train", at("inputs", to={})),
+    "end of an interval": ("attack", at("result", "headline", "adversarial", "high", to=0.99)),
+    "end of an interval of a class": ("methods", at("result", "per_class", 1, "clean", "low", to=0.0)),
+    "end of an interval of a corruption": ("corruptions", at("result", "by_corruption", 1, "error", "low", to=0.0)),
+    "end of an interval at a severity": ("corruptions", at("result", "rows", 1, "accuracy", "high", to=1.0)),
+    "end of the interval of the mean error": ("corruptions", at("result", "mean_error", "high", to=0.01)),
+    "number of a share": ("attack", at("result", "rows", 0, "adversarial", "n", to=100_000)),
+    "corruptions of the options": ("corruptions", at("config", "corruptions", to=["fog"])),
     "arguments of another network": ("eval", at("arguments", to=["eval", "resnet50"])),
     "arguments of another command": ("eval", at("arguments", to=["attack"])),
     "arguments of another gate": ("gate", at("arguments", to=["eval", "--fail-under", "top-1=0.5"])),
@@ -378,22 +419,54 @@ def test_what_is_changed_in_a_record_is_refused(runs: Path, kind: str, resealed:
     assert result.failed and result.refused
 
 
+def follow_images(content: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Make all figures of an attack those of its arrays."""
+    result, y = content["result"], arrays["y"]
+    right = {kind: arrays[f"predicted_{name}"] == y for kind, name in (("clean", "clean"), ("adversarial", "0.2"))}
+    for row in (result["headline"], *result["rows"]):
+        row |= {kind: vars(share_of(one)) for kind, one in right.items()}
+    for row in result["per_class"]:
+        row |= {kind: vars(share_of(one[y == int(row["name"])])) for kind, one in right.items()}
+    result["by_method"][0]["adversarial"] = vars(share_of(right["adversarial"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [(better_labels, "labels that are those of the data"), (better_when_clean, "labels of a tenth of the clean images")],
+)
+def test_an_attack_whose_figures_follow_what_was_changed_is_refused(
+    runs: Path, change: Callable[[Path], None], refused: str
+) -> None:
+    change(runs)
+    with np.load(runs / "attack" / "adversarial.npz") as arrays:
+        edit(runs / "attack", lambda content: follow_images(content, arrays), resealed=True)
+    assert refused in [one.what for one in checked(runs / "attack").refused]
+
+
 def test_a_missing_file_is_refused(runs: Path) -> None:
     removed_file(runs)
     assert any(one.found == "missing" for one in checked(runs / "eval").refused)
 
 
-@pytest.mark.parametrize("name", [*RUNS, "hashes of the opened alone"])
-def test_a_record_that_lists_no_files_is_refused(runs: Path, name: str) -> None:
-    opened = ("predictions.csv", "flips.csv", "adversarial.npz", "corruptions.npz", "weights.safetensors")
+LEFT = [
+    *((name, "report.html") for name in RUNS),
+    *(("train", name) for name in ("model.json", "weights.safetensors")),
+    *((name, "predictions.csv") for name in ("eval", "gate", "stopped", "compared")),
+    ("compared", "flips.csv"),
+    ("attack", "adversarial.npz"),
+    ("corruptions", "corruptions.npz"),
+]
 
-    def emptied(content: dict[str, Any]) -> None:
-        every = name in RUNS
-        content["files"] = {} if every else {one: sha for one, sha in content["files"].items() if one not in opened}
 
-    for folder in (name,) if name in RUNS else ("train", "eval", "attack", "corruptions", "compared"):
-        edit(runs / folder, emptied, resealed=True)
-        assert checked(runs / folder).refused, folder
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(("name", "file"), LEFT)
+def test_what_such_a_run_leaves_has_a_hash(runs: Path, name: str, file: str, there: bool) -> None:
+    """Without the file as well, which is then gone without a trace."""
+    if not there:
+        (runs / name / file).unlink()
+    edit(runs / name, lambda content: content["files"].pop(file) and None, resealed=True)
+    refused = {one.what: one.found for one in checked(runs / name).refused}
+    assert refused["files that are not listed"] == file
 
 
 def test_other_versions_of_packages_are_noted_but_hold(runs: Path) -> None:
