@@ -60,6 +60,9 @@ _LEFT = {
 }
 """The files beside the page that a run with such a result leaves whatever its options."""
 
+_WITHOUT_FILES = ("summary", "diagnose_input", "prove_causal")
+"""The options of evaluations that leave the record alone."""
+
 _ENTRIES = {
     *("command", "arguments", "config", "directory", "inputs", "files", "code", "started", "seconds", "environment", "status"),
     *("result", SEAL),
@@ -99,8 +102,10 @@ def _left(record: RunRecord, shapes: Sequence[type[Any]]) -> Iterator[str]:
         several = bool(result.get("comparisons"))
         yield from (WEIGHTS,) if config["pretrain_only"] else (PAGE, RUNS) if several else (PAGE, METADATA, WEIGHTS)
         return
+    if any(config.get(name) for name in _WITHOUT_FILES):
+        return
     yield PAGE
-    if EvalResult in shapes and not (config["summary"] or config["diagnose_input"] or is_prediction_file(str(config["model"]))):
+    if EvalResult in shapes and not is_prediction_file(str(config["model"])):
         yield PREDICTIONS
         if result["comparison"] and not is_prediction_file(config["against"]):
             yield FLIPS

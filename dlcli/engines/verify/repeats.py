@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
+from dlcli.engines.verify.agreement import CONFIGS
 from dlcli.engines.verify.claims import RunRecord, skipped
 from dlcli.engines.verify.repeat_attack import repeat_attack
 from dlcli.engines.verify.repeat_ensemble import repeat_ensemble
 from dlcli.engines.verify.repeat_eval import repeat_eval
 from dlcli.engines.verify.repeat_pairs import is_of_pairs, repeat_pairs
 from dlcli.engines.verify.repeat_train import repeat_train
+from dlcli.specs.option import declared
 from dlcli.specs.predictions import is_prediction_file
 from dlcli.specs.verify import Check, VerifyConfig
 
@@ -21,6 +23,8 @@ REPEATS: dict[str, Repeat] = {
 }
 """The commands whose work can be repeated in part."""
 
+_STDIN = "-"
+
 DESCRIPTIONS = {
     "eval": "a random tenth of the predictions was made again",
     "attack": "a random tenth of the changed images was classified again",
@@ -32,10 +36,18 @@ DESCRIPTIONS = {
 def repeat(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     """The checks of the repeated work."""
     found = repeat_pairs if is_of_pairs(record) else REPEATS.get(record.command)
-    if found is None:
+    if found is not None and _from_a_pipe(record):
+        yield skipped("figures", "what came through standard input is gone")
+    elif found is None:
         yield skipped("figures", f"of dlcli {record.command} only hashes are checked")
     else:
         yield from found(record, config)
+
+
+def _from_a_pipe(record: RunRecord) -> bool:
+    """Whether a run read standard input, of which nothing is left to look at."""
+    read = (item.name for item, details in declared(CONFIGS[record.command]) if details.reads)
+    return any(record.content["config"][name] == _STDIN for name in read)
 
 
 def description(record: RunRecord) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from dlcli.support.fingerprints import seal
@@ -85,6 +86,26 @@ def test_what_is_not_repeated_is_not_said_to_be(ran, dlcli):
         and b"from the table of predictions, which was not" in done.stderr
         and b"tenth of" not in done.stderr
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--summary", "--arch", "mlp"),
+        ("run", "--diagnose", "input"),
+        ("--prove-causal", "--arch", "tcn", "--data", "seq.npz"),
+        ("-",),
+    ],
+)
+def test_an_honest_record_of_what_cannot_be_repeated_holds(ran, dlcli, words):
+    """Of an evaluation without figures, and of a table that came through a pipe, which verify does not read again."""
+    np.savez(ran / "seq.npz", x=np.random.default_rng(0).normal(size=(40, 1, 12)).astype("f4"), y=np.arange(40) % 2)
+    table = (ran / "eval" / "predictions.csv").read_bytes()
+    done = dlcli("eval", *words, "-o", "other", cwd=ran, stdin=table)
+    assert done.returncode == 0, done.stderr
+    done = dlcli("verify", "other", cwd=ran, stdin=table)
+    assert done.returncode == 0, done.stdout
+    assert b"nothing was repeated, only hashes were compared" in done.stderr and b"not checked" in done.stdout
 
 
 @pytest.mark.parametrize(
