@@ -30,6 +30,7 @@ from dlcli.specs.verify import Verdict, VerifyConfig, VerifyResult
 from dlcli.support.errors import InputError
 from dlcli.support.fingerprints import SEAL, file_sha256, path_sha256, seal
 from dlcli.support.record import Start
+from tests.conftest import ROOT
 
 RUNS = ("train", "eval", "gate", "stopped", "attack", "corruptions", "compared", "methods", "table")
 
@@ -397,6 +398,11 @@ INSIDE = {
     "arguments that are none": ("eval", at("arguments", to=["eval", "--best-of", "9"])),
     "arguments of a switch": ("eval", at("arguments", to=["eval", "-q", "--suspects"])),
 }
+
+
+def test_the_page_tells_how_many_changes_these_are() -> None:
+    page = (ROOT / "docs" / "verifying.md").read_text(encoding="utf-8")
+    assert f"changes {len(BESIDE) + len(INSIDE)} things" in page
 
 
 @pytest.mark.parametrize("resealed", [False, True])
