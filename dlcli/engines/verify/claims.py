@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
+from dlcli.core.proportion import proportion
 from dlcli.engines.anytime import random_order
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.verify import Check, Verdict
@@ -172,6 +173,11 @@ def estimate(what: str, claimed: Mapping[str, Any], found: Estimate) -> Check:
     verdict = Verdict.REFUSED if not near else Verdict.SAME if all(mine == theirs for mine, theirs in pairs) else Verdict.CLOSE
     shown = ["{:.6g} [{:.6g}, {:.6g}] of {}".format(*one) for one in zip(*pairs, strict=True)]
     return Check(what=what, claimed=shown[0], found=shown[1], verdict=verdict)
+
+
+def whole_share(what: str, claimed: Mapping[str, Any]) -> Check:
+    """That a share is one of its number of independent examples, and its interval that of such a share."""
+    return estimate(what, claimed, proportion(round(claimed["value"] * claimed["n"]), claimed["n"]))
 
 
 def examined(record: RunRecord, n: int) -> NDArray[np.int64]:

@@ -22,6 +22,8 @@ from dlcli.engines.attack.setup import AttackSetup, open_setup
 from dlcli.engines.verify.claims import RunRecord, a_tenth, estimate, examined, repeated_labels, same, skipped
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.corruptions import METHOD, SEVERITIES
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.gate import FailUnder, gate
 from dlcli.specs.verify import Check, Verdict, VerifyConfig
 from dlcli.support.reporter import SILENT
 
@@ -57,7 +59,11 @@ def repeat_attack(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     model = RuleModel(loaded.members, rule) if of_rule else _of(loaded.baseline)
     clean = setup.x[seen][work.picked]
     yield _again("labels of a tenth of the clean images", model, clean, arrays["predicted_clean"][work.picked], setup)
-    yield from (_corrupted if METHOD in setup.config.methods else _adversarial)(work, model)
+    if METHOD in setup.config.methods:
+        yield from _corrupted(work, model)
+    else:
+        yield from _adversarial(work, model)
+        yield from _gate(record.result, record.options.get("fail_under"))
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,18 @@ def _adversarial(work: _Work, model: nn.Module) -> Iterator[Check]:
         yield _changes(f"changes at eps {name}", work.arrays[f"x_{name}"], clean, result["norm"], value)
         images = torch.from_numpy(work.arrays[f"x_{name}"][work.picked])
         yield _again(f"labels of a tenth at eps {name}", model, images, work.arrays[f"predicted_{name}"][work.picked], setup)
+
+
+def _gate(result: Mapping[str, Any], fail_under: FailUnder | None) -> Iterator[Check]:
+    """Whether the gate fails by the headline, or since the attack was weak; of a run that stopped early that is not known."""
+    wanted, stopped = gate(fail_under), result["stopped"]
+    if stopped and stopped["seen"] < stopped["total"]:
+        return
+    fails = wanted is not None and (
+        wanted.fails(Estimate(**result["headline"]["clean" if wanted.metric == "clean" else "adversarial"]))
+        or (wanted.metric == "robust" and bool(result["findings"]))
+    )
+    yield same("gate", "failed" if result["failed"] else "passed", "failed" if fails else "passed")
 
 
 def _figures(work: _Work) -> Iterator[Check]:

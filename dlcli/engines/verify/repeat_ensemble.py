@@ -6,7 +6,7 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.trained import open_trained
 from dlcli.engines.ensemble.members import open_setup
-from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped
+from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped, whole_share
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.verify import Check, VerifyConfig
 from dlcli.support.reporter import SILENT
@@ -26,6 +26,8 @@ def repeat_ensemble(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     yield same("number of members", claimed["members"], len(saved.members))
     yield same("SHA-256 of the members", record.result["model_sha256"], saved.sha256)
     yield same("number of test images", claimed["accuracy"]["n"], len(data.y_test))
+    if given.group is None:
+        yield whole_share("interval of the test accuracy", claimed["accuracy"])
     picked = a_tenth(len(data.y_test), config.seed)
     right = predict_logits(saved.model, data.x_test[picked], device=device).argmax(-1) == data.y_test[picked]
     yield sampled_share("test accuracy", claimed["accuracy"]["value"], len(data.y_test), int(right.sum()), len(picked))

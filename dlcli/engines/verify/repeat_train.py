@@ -10,7 +10,7 @@ from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.run_dir import METADATA, load_model
 from dlcli.engines.train.sets import prepared
 from dlcli.engines.train.sides import open_sets
-from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped
+from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped, whole_share
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
 from dlcli.support.reporter import SILENT
@@ -37,6 +37,8 @@ def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
     saved = load_model(record.folder, device)
     split, share = data.splits["test"], claimed["accuracy"]
     yield same("number of test images", share["n"], len(split.y))
+    if given.group is None:
+        yield whole_share("interval of the test accuracy", share)
     picked = a_tenth(len(split.y), config.seed)
     logits = predict_logits(for_clips(saved.model, data.clips), split.x[picked], device=device)
     right = logits.argmax(-1) == split.y[picked]

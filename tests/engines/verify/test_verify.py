@@ -282,6 +282,10 @@ def other_gate(content: dict[str, Any]) -> None:
     content["result"]["failed"] = "" if content["result"]["failed"] else "top-1 is too low"
 
 
+def failed_attack(content: dict[str, Any]) -> None:
+    content["result"]["failed"], content["status"] = "robust accuracy is too low", 1
+
+
 def fewer_flips(runs: Path) -> None:
     path = runs / "compared" / "flips.csv"
     lines = path.read_text().splitlines(keepends=True)
@@ -390,6 +394,8 @@ INSIDE = {
     "end of an interval of a corruption": ("corruptions", at("result", "by_corruption", 1, "error", "low", to=0.0)),
     "end of an interval at a severity": ("corruptions", at("result", "rows", 1, "accuracy", "high", to=1.0)),
     "end of the interval of the mean error": ("corruptions", at("result", "mean_error", "high", to=0.01)),
+    "gate of an attack": ("attack", failed_attack),
+    "end of the interval of a training": ("train", at("result", "rows", 0, "accuracy", "low", to=0.99)),
     "number of a share": ("attack", at("result", "rows", 0, "adversarial", "n", to=100_000)),
     "corruptions of the options": ("corruptions", at("config", "corruptions", to=["fog"])),
     "arguments of another network": ("eval", at("arguments", to=["eval", "resnet50"])),
