@@ -71,7 +71,7 @@ def _as_made_for(config: ModelAndDataOptions, task: RunTask, report: Reporter, *
         size=size if how is None else None,
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
-        label_column=getattr(config, "score_column", None) or config.label_column or _recorded_column(config, task),
+        label_column=getattr(config, "score_column", None) or config.label_column or recorded_column(config.data, task),
         target=SCORE if task.scores is not None else MASK if task.masks is not None else CLASS,
         masks=None if task.masks is None else task.masks.reading(),
         raters=_raters(config, task),
@@ -92,22 +92,24 @@ def _as_made_for(config: ModelAndDataOptions, task: RunTask, report: Reporter, *
     return fitted
 
 
-def _recorded_column(config: ModelAndDataOptions, task: RunTask) -> str | None:
-    """The column of scores that the run was trained on, for data that are a table or have one."""
-    return task.scores.column if task.scores is not None and _has_columns(config) else None
+def recorded_column(data: str, task: RunTask) -> str | None:
+    """The column of scores or classes that the run was trained on, for data that are a table or have one."""
+    column = task.label_column if task.scores is None else task.scores.column
+    return column if _has_columns(data) else None
 
 
 def _raters(config: ModelAndDataOptions, task: RunTask) -> tuple[str, ...]:
     """The columns of raters: those of the options, or those that the run was trained on, unless a column of scores is named."""
     given: tuple[str, ...] = getattr(config, "raters", ())
-    if given or task.scores is None or getattr(config, "score_column", None) or not _has_columns(config):
+    if given or task.scores is None or getattr(config, "score_column", None) or not _has_columns(config.data):
         return given
     return task.scores.raters
 
 
-def _has_columns(config: ModelAndDataOptions) -> bool:
+def _has_columns(data: str) -> bool:
     """Whether the data are a table or have one."""
-    return table_in(Path(config.data)) is not None or Path(config.data).is_file()
+    path = Path(data)
+    return table_in(path) is not None or (path.is_file() and path.suffix.lower() not in (".npz", ".npy"))
 
 
 def _sampling(config: ModelAndDataOptions, shape: InputShape | None) -> Sampling:

@@ -23,6 +23,7 @@ _STYLES = {
 """How the names of columns are made from those of classes."""
 _ROUNDED, _MOST_ROUNDED = 0.01, 0.05
 """How far the sum of probabilities may be from 1 in any case, and at most, where they have few digits."""
+_LIST = re.compile(r"\[[-+0-9.eE]+(, *[-+0-9.eE]+)+\]")
 _NOTED = 1e-4
 """From here on it is said."""
 
@@ -205,7 +206,7 @@ def _by_style(columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
-    """That columns look like probabilities of classes, but are called like none; empty if there are no such columns.
+    """That columns look like probabilities, but are called like no class, or are lists; empty if there are no such columns.
 
     Args:
         cells: The columns in which none were found, (n,) each.
@@ -218,7 +219,8 @@ def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
                 there = ", ".join(list(columns)[:3]) + (" ..." if len(columns) > 3 else "")
                 labels = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
                 return f"the columns {there} look like probabilities, but are not called like the labels {labels}"
-    return ""
+    lists = next((column for column, texts in cells.items() if all(map(_LIST.fullmatch, texts))), None)
+    return "" if lists is None else f"the column {lists} holds lists of numbers, not one column for each class"
 
 
 def _are_shares(texts: Texts) -> bool:

@@ -7,6 +7,7 @@ or one of probabilities per class; all other columns are metadata.
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ LOSS = "loss"
 INDEX = "index"
 DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
+_ORDERS = 20
+"""From this many orders of the rows on, a threshold between both predicted classes is no chance: the usual level of 5%."""
 WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
 """A whole number, which other programs write as 7.0 or 007."""
 Texts = NDArray[np.object_]
@@ -232,7 +235,7 @@ def _predictions(
 ) -> tuple[Predictions, tuple[str, ...]]:
     if found is None:
         sure = None if roles.sure is None else numbers(table.name, roles.sure, cells[roles.sure])
-        return _of_labels(table, truth, label, sure, seen)
+        return _of_labels(table, truth, label, sure, seen, roles.sure or "")
     outputs, p, notes = found.classes, found.p, list(found.notes)
     y = _numbered(table, truth, outputs, roles.truth)
     best = p.argmax(1)
@@ -277,9 +280,9 @@ def _loss(
 
 
 def _of_labels(
-    table: Table, truth: Texts, label: Texts | None, sure: Floats | None, seen: list[str]
+    table: Table, truth: Texts, label: Texts | None, sure: Floats | None, seen: list[str], column: str
 ) -> tuple[Predictions, tuple[str, ...]]:
-    """Predictions without a column of probabilities per class."""
+    """Predictions without a column of probabilities per class; `column` is the name of that of the only one."""
     positive = known_pair(seen)
     lower = {one.lower(): one for one in seen}
     outputs = tuple(lower.get(one, one) for one in positive) if positive else tuple(seen)
@@ -294,18 +297,46 @@ def _of_labels(
     y, predicted = (_numbered(table, labels, outputs, "label") for labels in (truth, label))
     if sure is None or len(outputs) != 2:
         return Predictions(y, predicted, outputs, None, sure), ()
-    if (sure >= 0.5).all():
-        p = np.stack([np.where(predicted == 0, sure, 1 - sure), np.where(predicted == 1, sure, 1 - sure)], axis=1)
-        return _with_both(y, predicted, outputs, p), ()
-    if positive is None:
-        row = int(np.flatnonzero(sure < 0.5)[0])
+    return _of_two(table, y, predicted, outputs, sure, known=positive is not None, of_label=plain_name(column) == "confidence")
+
+
+def _of_two(
+    table: Table,
+    y: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    outputs: tuple[str, ...],
+    sure: Floats,
+    *,
+    known: bool,
+    of_label: bool,
+) -> tuple[Predictions, tuple[str, ...]]:
+    """Predictions of two classes, with one probability each: that of the predicted class, or of the second one.
+
+    `known`: whether the second class is the positive one. `of_label`: whether the column is called like the former.
+    """
+    below = np.flatnonzero(sure < 0.5)
+    if len(below) and not known:
+        row = int(below[0])
         message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
         raise InputError(message, hint="give a column of probabilities for each class")
-    note, p = (
-        f"The probability is that of '{outputs[1]}', since it is below one half in some rows.",
-        np.stack([1 - sure, sure], 1),
-    )
-    return _with_both(y, predicted, outputs, p), (note, *_less_probable(p, predicted))
+    if len(below) or (known and not of_label and _follows_from(predicted, sure)):
+        why = "it is below one half in some rows" if len(below) else "the predicted labels are those from a threshold on"
+        note, p = f"The probability is that of '{outputs[1]}', since {why}.", np.stack([1 - sure, sure], axis=1)
+        return _with_both(y, predicted, outputs, p), (note, *_less_probable(p, predicted))
+    note = "The probability is that of the predicted label, since it is at least one half in every row."
+    p = np.where(predicted[:, None] == [0, 1], sure[:, None], 1 - sure[:, None])
+    return _with_both(y, predicted, outputs, p), (note,)
+
+
+def _follows_from(predicted: NDArray[np.int64], sure: Floats) -> bool:
+    """Whether the second class is predicted from a threshold on, which few tables would show by chance.
+
+    If `sure` is the probability of the predicted class, that of the second one is above all others in one of C(n, k) orders.
+    """
+    first, second = sure[predicted == 0], sure[predicted == 1]
+    if not len(first) or not len(second):
+        return False
+    return bool(second.min() > first.max()) and comb(len(sure), len(second)) >= _ORDERS
 
 
 def _with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:

@@ -51,6 +51,7 @@ _MORE = {
     "converted": mapping_of(lambda value: ""),
     "task": text(),
     "group": text(),
+    "label_column": text(),
     "scores": mapping_of(lambda value: ""),
     "sequences": mapping_of(lambda value: ""),
     "masks": mapping_of(lambda value: ""),

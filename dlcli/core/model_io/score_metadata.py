@@ -120,7 +120,10 @@ def saved_scores(
 
 @dataclass(frozen=True)
 class RunTask:
-    """What a run directory was trained for: the task, by its name, and what is recorded of it, of groups and of its dev set."""
+    """What a run directory was trained for: the task, by its name, and what is recorded of it, of groups and of its dev set.
+
+    `label_column` is the column of classes that was named for the training; None for a usual name.
+    """
 
     name: str
     scores: SavedScores | None = None
@@ -128,6 +131,7 @@ class RunTask:
     sequences: SavedSequences | None = None
     masks: SavedMasks | None = None
     dev: SavedDevSet | None = None
+    label_column: str | None = None
 
     @property
     def predicts_next(self) -> bool:
@@ -158,14 +162,14 @@ def task_of(model: str | None, rule: str | None = None) -> RunTask:
     if recorded is None:
         return RunTask("images")
     path, found = recorded
-    name, group = found.get("task", "images"), found.get("group")
-    if not isinstance(name, str) or not (group is None or isinstance(group, str)):
-        raise InputError(f"{path}: task and group must be text", hint="dlcli train writes this file")
+    name, group, column = found.get("task", "images"), found.get("group"), found.get("label_column")
+    if not isinstance(name, str) or not all(one is None or isinstance(one, str) for one in (group, column)):
+        raise InputError(f"{path}: task, group and label_column must be text", hint="dlcli train writes this file")
     dev = SavedDevSet.from_json(found[DEV], path) if DEV in found else None
     if name != "score":
         sequences = SavedSequences.from_json(found.get("sequences", {}), path) if name == SEQUENCES else None
         masks = SavedMasks.from_json(found, path) if name == "segment" else None
-        return RunTask(name, None, group, sequences, masks, dev)
+        return RunTask(name, None, group, sequences, masks, dev, column)
     if rule is None:
         return RunTask(name, SavedScores.from_json(found.get("scores", {}), path), group, dev=dev)
     by_rule = found.get(BY_RULE)

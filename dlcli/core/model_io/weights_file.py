@@ -112,7 +112,10 @@ def _zip_kind(path: Path) -> tuple[str, str] | None:
     if any(end.startswith("models/") or end == "archive_format" for end in ends):
         return "is a program of torch.export, not a file of weights", _HINT
     if names and all(name.endswith(".npy") for name in names):
-        return "is a .npz archive of arrays, not a file of weights", "give it as `data`"
+        return (
+            "is a .npz archive of arrays, not a file of weights",
+            "give images as `data`, predictions as .csv or .parquet",
+        )
     return "is a zip archive, not a file of weights", _HINT
 
 

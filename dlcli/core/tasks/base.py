@@ -207,7 +207,7 @@ class ImageTask(ABC):
             predicted: What the network predicts for the test set.
             config: The options.
         """
-        return {}
+        return {} if config.label_column is None else {"label_column": config.label_column}
 
     def with_outputs(self, data: ImageData, objective: TaskObjective | None) -> ImageData:
         """The data as a network for this objective sees them: their classes are the names of its outputs."""

@@ -23,6 +23,7 @@ from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.models.hubs import hub_name
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
+from dlcli.engines.model_and_data import recorded_column
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.in_memory import InMemory
@@ -106,7 +107,7 @@ class Networks:
 def read_images(config: AttackConfig, report: Reporter) -> ImageData:
     """The data, its images resized and cropped as the network wants them where that is recorded."""
     refuse_places(config.model, "attack")
-    how = preparation_for(config.model, config.size, report)
+    how, task = preparation_for(config.model, config.size, report), task_of(config.model)
     load = partial(
         open_data,
         config.data,
@@ -115,9 +116,9 @@ def read_images(config: AttackConfig, report: Reporter) -> ImageData:
         size=config.size,
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
-        label_column=config.label_column,
+        label_column=config.label_column or recorded_column(config.data, task),
     )
-    return load_by_group(lambda group: load(group=group), task_of(config.model).group, report)
+    return load_by_group(lambda group: load(group=group), task.group, report)
 
 
 def open_networks(config: AttackConfig, data: ImageData, device: torch.device, report: Reporter = SILENT) -> Networks:

@@ -1,23 +1,22 @@
 """Compare a classifier with another one on the same examples: `dlcli eval NEW --against OLD`. Needs torch for networks only."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.comparison import LEVEL, compare_parts, gate_power, no_worse, p_of_pairs
-from dlcli.core.evaluation.prediction_files import whole_or_text
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.slices import CLASS, ExampleSlice
 from dlcli.core.grouped import difference_of, share_of
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.table_input import check_tables
+from dlcli.engines.eval.matching import Side, check_truth, matched
 from dlcli.engines.eval.opened_predictions import open_predictions
-from dlcli.specs.comparison import BROKEN, FIXED, ClassifierComparison, ComparedPart, Flip
+from dlcli.specs.comparison import BROKEN, DIFFERENCE, FIXED, ClassifierComparison, ComparedPart, Flip
 from dlcli.specs.estimates import apart_from
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predictions import is_prediction_file
@@ -32,32 +31,6 @@ from dlcli.support.tables import Table, write_csv
 FLIPS = "flips.csv"
 _MOST_FLIPS = 24
 """Of each kind, in a result and on its page; the table has all."""
-
-Names = Sequence[str]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of both classifiers.
-
-    Attributes:
-        name: What it is called.
-        sha256: Of its weights, or of the table.
-        predictions: Its predictions.
-        files: The file of each example, (n,); None without files.
-        pictures: Makes pictures (m, c, h, w) of examples by their indices; None for a table.
-        ids: What the column `index` of a table calls each example, (n,), no two alike; None without one. A network has the
-            examples of the data in their order, which are called by their numbers.
-        source: The table without its rows; None for a network.
-    """
-
-    name: str
-    sha256: str
-    predictions: Predictions
-    files: Names | None
-    pictures: Callable[[list[int]], NDArray[np.floating]] | None = None
-    ids: Names | None = None
-    source: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -102,13 +75,14 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     if config.against is None:
         return None
     old = _opened(config, new, config.against, report)
-    rows, notes = _matched(new, old)
-    itself = _itself(new, old, rows)
-    for warning in itself:
-        report.warn(warning)
-    notes = (*itself, *notes, *(() if old.source is None else old.source.warnings))
+    rows, left, doubt, note = matched(new, old)
     mine, theirs = new.predictions, old.predictions
-    _check_truth(new, old, rows)
+    check_truth(new, old, rows)
+    _check_left(config, new, left)
+    warnings = (*_itself(new, old, rows), *([f"Not compared: {left}."] if left else []), *filter(None, [doubt]))
+    for warning in warnings:
+        report.warn(warning)
+    notes = (*warnings, *filter(None, [note]), *(() if old.source is None else old.source.warnings))
     right, before = mine.correct, theirs.correct[rows]
     seed = derive(config.seed, "comparison")
     parts = compare_parts(_all_cuts(mine, cuts), right, before, mine.group, seed=seed)
@@ -133,6 +107,14 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     )
     pictures = None if config.output is None or not shown else _pictures(new, old, rows, [one.index for one in shown])
     return ComparedClassifiers(comparison, flips, (*notes, *_notes(comparison, config)), pictures)
+
+
+def _check_left(config: EvalConfig, new: Side, left: str) -> None:
+    """Refuse a gate on the difference where the new classifier lacks examples of the old one: those it fails on, maybe."""
+    gated = config.no_worse is not None or (config.fail_under is not None and config.fail_under[0] == DIFFERENCE)
+    if left and gated and config.limit is None:
+        message = f"{new.name}: has no prediction for {left}"
+        raise InputError(message, hint="a gate on the difference needs predictions of both for the same examples")
 
 
 def _itself(new: Side, old: Side, rows: NDArray[np.intp]) -> tuple[str, ...]:
@@ -187,109 +169,11 @@ def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Sid
             report.warn(warning)
         save_bad_rows(config.skip_bad, *read)
         files = None if opened.table.files is None else [str(one) for one in opened.table.files]
-        return Side(source, opened.sha256, opened.predictions, files, ids=opened.ids, source=opened.source)
+        columns = opened.table.metadata
+        return Side(source, opened.sha256, opened.predictions, files, ids=opened.ids, columns=columns, source=opened.source)
     from dlcli.engines.eval.images import side_of_network  # here, since it imports torch
 
     return side_of_network(config, source, report)
-
-
-def _matched(new: Side, old: Side) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The row of the old classifier for each example of the new one, and what is to be said about it."""
-    if new.files is not None and old.files is not None and _each_once(new.files) and _each_once(old.files):
-        return _matched_by_name(new, old, _ends_of_paths(new.files, old.files), "{}")
-    if new.ids is not None and old.ids is not None:
-        return _matched_by_name(new, old, _numbers_or_names(new.ids, old.ids), "index {}")
-    n, m = len(new.predictions.y), len(old.predictions.y)
-    if n != m:
-        raise InputError(
-            f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
-            hint="both need predictions for the same examples",
-        )
-    _check_order(new, old)
-    return np.arange(n), ("Examples are matched by their order: not both have names of files, or an index, each once.",)
-
-
-def _check_order(new: Side, old: Side) -> None:
-    """Refuse rows in another order, where both name files that are not each named once."""
-    if new.files is None or old.files is None:
-        return
-    above = [_folders_above(mine, theirs) for mine, theirs in zip(new.files, old.files, strict=True)]
-    roots = min((one for one in above if one is not None), key=lambda one: len(one[0]), default=None)
-    other = next((k for k, one in enumerate(above) if one is None or one != roots), None)
-    if other is None:
-        return
-    message = f"{old.name}: row {other + 1:,} is {old.files[other]}, and {new.files[other]} in {new.name}"
-    hint = "files that several rows name are matched in their order: sort both alike, or give each row its own index"
-    raise InputError(message, hint=hint)
-
-
-def _folders_above(mine: str, theirs: str) -> tuple[list[str], list[str]] | None:
-    """The folders of two paths above the longest end that they share; None if they share none."""
-    parts = _parts(mine), _parts(theirs)
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*map(reversed, parts), strict=False)))
-    return (parts[0][:-shared], parts[1][:-shared]) if shared else None
-
-
-def _matched_by_name(new: Side, old: Side, names: tuple[Names, Names], said: str) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The same, by what both call each example.
-
-    Args:
-        new: The new classifier.
-        old: The old one.
-        names: Of the examples of the new one, and of the old one, each once.
-        said: How a message has a name, as a format.
-
-    Raises:
-        InputError: If the old one lacks an example.
-    """
-    mine, theirs = names
-    place = {name: row for row, name in enumerate(theirs)}
-    missing = next((name for name in mine if name not in place), None)
-    if missing is not None:
-        hint = "both need predictions for the same examples"
-        raise InputError(f"{old.name}: has no prediction for {said.format(missing)}", hint=hint)
-    more = len(theirs) - len(mine)
-    left = (f"Not compared: {count(more, 'more example')} of {old.name}.",) if more else ()
-    return np.array([place[name] for name in mine], dtype=np.intp), left
-
-
-def _parts(file: str) -> list[str]:
-    return file.replace("\\", "/").strip("/").split("/")
-
-
-def _each_once(names: Names) -> bool:
-    return len(set(names)) == len(names)
-
-
-def _ends_of_paths(mine: Names, theirs: Names) -> tuple[Names, Names]:
-    """Names of files, cut to the longest ends of their paths by which all of the first are among the second, each once.
-
-    Whole paths where there are no such ends: the same files may lie in other folders.
-    """
-    parts = [[_parts(file) for file in files] for files in (mine, theirs)]
-    deepest = max((len(one) for files in parts for one in files), default=1)
-    for kept in range(deepest, 0, -1):
-        ends = [["/".join(one[-kept:]) for one in files] for files in parts]
-        if all(map(_each_once, ends)) and set(ends[0]) <= set(ends[1]):
-            return ends[0], ends[1]
-    return mine, theirs
-
-
-def _numbers_or_names(mine: Names, theirs: Names) -> tuple[Names, Names]:
-    """What two tables call their examples; whole numbers without the zeros before or behind them that programs add."""
-    plain = [[whole_or_text(name) for name in names] for names in (mine, theirs)]
-    return (plain[0], plain[1]) if all(map(_each_once, plain)) else (mine, theirs)
-
-
-def _check_truth(new: Side, old: Side, rows: NDArray[np.intp]) -> None:
-    mine, theirs = (np.array(one.predictions.outputs, dtype=object)[one.predictions.y] for one in (new, old))
-    other = np.flatnonzero(mine != theirs[rows])
-    if not len(other):
-        return
-    k = int(other[0])
-    what = new.files[k] if new.files is not None else f"row {k + 1:,}"
-    message = f"{old.name}: the true class of {what} is '{theirs[rows][k]}', and '{mine[k]}' in {new.name}"
-    raise InputError(message, hint="are these the same examples, in the same order?")
 
 
 def _all_cuts(predictions: Predictions, cuts: Sequence[ExampleSlice]) -> list[ExampleSlice]:

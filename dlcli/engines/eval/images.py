@@ -27,8 +27,9 @@ from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.engines.anytime import describe_stop, failed_when_sure, settled, whole_set_shares
 from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
-from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
+from dlcli.engines.eval.against import compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
+from dlcli.engines.eval.matching import Side
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
@@ -80,7 +81,7 @@ def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
     suspects = _suspects(config, predictions, files)
     leaks = None if stopped and not config.leaks else _leaks(config, loaded, predictions, report)
     shown = partial(_pictures_of, loaded, split.x)
-    mine = Side(loaded.trained.name, loaded.trained.sha256, predictions, files, shown, _numbers(predictions))
+    mine = Side(config.model or loaded.trained.name, loaded.trained.sha256, predictions, files, shown, _numbers(predictions))
     compared = compare_with(config, mine, cuts, report)
     found = None if compared is None else compared.comparison
     needed = needed_images(config, predictions, compared)

@@ -9,7 +9,8 @@ from dlcli.core.data.frame_names import file_notes
 from dlcli.core.evaluation import slices
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.text.bad_rows import save_bad_rows
-from dlcli.engines.eval.against import Side, compare_with, failed_margin, write_flips
+from dlcli.engines.eval.against import compare_with, failed_margin, write_flips
+from dlcli.engines.eval.matching import Side
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.mixed_sets import mixed_sets_note
 from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
@@ -56,7 +57,9 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     files = _as_list(table.files)
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     mistakes = tuple(replace(one, index=int(table.numbers[one.index])) for one in measured.mistakes)
-    side = Side(str(config.model), opened.sha256, predictions, files, ids=opened.ids, source=opened.source)
+    side = Side(
+        str(config.model), opened.sha256, predictions, files, ids=opened.ids, columns=table.metadata, source=opened.source
+    )
     compared = compare_with(config, side, cuts, report)
     needed = needed_images(config, predictions, compared)
     compared = None if compared is None else compared.numbered(table.numbers)

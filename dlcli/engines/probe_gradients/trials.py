@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dlcli.core.model_io.score_metadata import task_of
+from dlcli.engines.model_and_data import recorded_column
 from dlcli.engines.train.surgeries import compare_surgeries
 from dlcli.specs.probe_gradients import ProbeGradientsConfig, ProbeGradientsResult, Trial
 from dlcli.specs.train import IMAGES, TrainConfig
@@ -49,7 +51,7 @@ def _trials(
         group=group,
         size=config.size,
         limit=config.limit,
-        label_column=config.label_column,
+        label_column=config.label_column or recorded_column(config.data, task_of(config.model)),
         strict=config.strict,
         model=spec,
         normalise=config.normalise,

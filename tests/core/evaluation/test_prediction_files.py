@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from dlcli.core.evaluation.prediction_files import prediction_columns, read_predictions
 from dlcli.core.evaluation.predictions import of_logits
@@ -231,6 +232,44 @@ def test_probabilities_of_classes_of_other_names_are_told(names: tuple[str, str]
     assert found.predictions.log_p is None
     assert [note for note in found.notes if "Not used" in note and names[0] in note and "a, b" in note]
     assert not [note for note in read_predictions(table(text.replace("0.3", "3"))).notes if "Not used" in note]
+
+
+@pytest.mark.parametrize("first", ["[0.25, 0.75]", "[1e-05, 0.99999]", "[1,0]"])
+def test_lists_of_probabilities_are_told(first: str):
+    text = f'{{"truth": 1, "probs": {first}}}\n{{"truth": 0, "probs": [0.5, 0.5]}}\n'.encode()
+    with pytest.raises(InputError, match="the column probs holds lists of numbers"):
+        read_predictions(parse_table("given.jsonl", text))
+    with_label = parse_table("given.jsonl", text.replace(b'"probs"', b'"label": 0, "probs"'))
+    assert [note for note in read_predictions(with_label).notes if "Not used: the column probs" in note]
+
+
+@pytest.mark.parametrize("name", ["y_score", "score", "probability", "p", "prob"])
+@pytest.mark.parametrize("cut", [0.6, 0.75, 0.9])
+def test_one_probability_from_half_on_is_that_of_the_positive_class_if_the_labels_follow_from_it(name: str, cut: float):
+    """scikit-learn's area under the curve of the column, whatever threshold the labels were made by."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 60)
+    score = (0.5 + 0.5 * rng.beta(2 + 2 * truth, 3, 60)).round(6)
+    rows = [f"{y},{int(s >= cut)},{s}" for y, s in zip(truth, score, strict=True)]
+    found = read_predictions(table(f"y_true,y_pred,{name}\n" + "\n".join(rows) + "\n"))
+    areas = roc_auc_score(truth, np.exp(found.predictions.log_p[:, 1])), roc_auc_score(truth, score)
+    assert areas[0] == pytest.approx(areas[1]) and "The probability is that of '1'" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "rows"),
+    [
+        ("y_score", [(1, 0.9), (0, 0.95), (1, 0.6), (0, 0.7), (1, 0.8), (0, 0.55), (1, 0.99), (0, 0.8)]),  # no threshold
+        ("score", [(1, 0.9), (0, 0.6), (1, 0.95), (0, 0.7)]),  # one in six orders
+        ("confidence", [(1, 0.9 + k / 100) for k in range(8)] + [(0, 0.6 + k / 100) for k in range(8)]),  # by its name
+        ("p", [(0, 0.9), (0, 0.6), (0, 0.95)]),  # one class only
+    ],
+)
+def test_else_it_is_that_of_the_predicted_label(column: str, rows: list[tuple[int, float]]):
+    text = f"y_true,y_pred,{column}\n0,0,0.9\n" + "".join(f"1,{label},{p}\n" for label, p in rows)
+    found = read_predictions(table(text))
+    assert found.predictions.confidence.tolist() == pytest.approx([0.9, *(p for _, p in rows)])
+    assert "The probability is that of the predicted label" in found.notes[0]
 
 
 def test_several_columns_of_a_name_that_is_not_used_are_no_matter():

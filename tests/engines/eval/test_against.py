@@ -10,6 +10,7 @@ from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.engines import eval
 from dlcli.specs.eval import EvalConfig
 from dlcli.support.errors import InputError, NumericError, UsageError
+from tests.engines.dedupe.test_engine import RecordingReporter
 from tests.engines.eval.test_engine import READER, images
 
 SWAPPED = """
@@ -146,7 +147,73 @@ def test_tables_are_matched_by_files(tmp_path: Path):
         ("c.png", "broken", "cat", "dog"),
         ("b.png", "fixed", "cat", "dog"),
     ]
-    assert f"Not compared: 1 more example of {old}." in result.notes
+    assert f"Not compared: 1 example of {old}, first d.png." in result.notes
+
+
+def keyed(path: Path, columns: list[str], rows: list[tuple]) -> str:
+    path.write_text("\n".join(",".join(map(str, row)) for row in [[*columns, "truth", "label"], *rows]) + "\n")
+    return str(path)
+
+
+def of_forty() -> tuple[list[tuple], list[tuple]]:
+    """Two networks on 40 examples of one class: the new one fixes 3 and breaks 1."""
+    right = [k not in (0, 1, 2, 3, 4) for k in range(40)]
+    after = [k not in (3, 4, 7) for k in range(40)]
+    new, old = ([(f"s{k:02}", k % 6, "a", "a" if one else "b") for k, one in enumerate(side)] for side in (after, right))
+    return new, old
+
+
+@pytest.mark.parametrize("name", ["sample", "uid", "url", "question_id", "doc", "Row"])
+@pytest.mark.parametrize("gap", [0, 3])
+def test_a_column_that_tells_examples_apart_matches_tables_in_any_order(tmp_path: Path, name: str, gap: int):
+    """Rows of one class, sorted by correctness, do not show that they are in another order."""
+    new, old = of_forty()
+    old = sorted(old, key=lambda row: (row[3], row[0]))
+    paths = keyed(tmp_path / "new.csv", [name, "site"], new[gap:]), keyed(tmp_path / "old.csv", [name, "site"], old)
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1])).comparison
+    assert (found.fixed, found.broken) == (3 - min(gap, 3), 1)
+    with pytest.raises(InputError, match="has no prediction for .*s00"):
+        eval.run(EvalConfig(model=paths[1], against=keyed(tmp_path / "less.csv", [name, "site"], new[1:])))
+
+
+def test_columns_that_match_examples_in_two_ways_are_refused(tmp_path: Path):
+    new, old = of_forty()
+    ranked = [(k, *row) for k, row in enumerate(new)], [(k, *row) for k, row in enumerate(sorted(old, key=lambda row: row[3]))]
+    paths = [keyed(tmp_path / f"{k}.csv", ["rank", "sample", "site"], rows) for k, rows in enumerate(ranked)]
+    with pytest.raises(InputError, match="both tell examples apart"):
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1], columns=("file=sample",))).comparison
+    assert (found.fixed, found.broken) == (3, 1)
+
+
+def test_where_only_the_order_can_tell_it_is_told_what_speaks_for_it(tmp_path: Path):
+    """Figures of the networks, each once, are no keys; a column that repeats shows the order, or that it is another one."""
+    new, old = of_forty()
+    logits = [[(k + 0.1 * side, *row[1:]) for k, row in enumerate(rows)] for side, rows in enumerate((new, old))]
+    paths = [keyed(tmp_path / f"{k}.csv", ["logit", "site"], rows) for k, rows in enumerate(logits)]
+    bare = [keyed(tmp_path / f"bare{k}.csv", [], [row[2:] for row in rows]) for k, rows in enumerate((new, old))]
+    for (first, second), warned in ((paths, False), (bare, True)):
+        recorder = RecordingReporter()
+        result = eval.run(EvalConfig(model=first, against=second), report=recorder)
+        assert (result.comparison.fixed, result.comparison.broken) == (3, 1)
+        assert any("matched by their order" in one for one in result.notes)
+        assert any("matched by their order" in one for one in recorder.warnings) == warned
+    moved = keyed(tmp_path / "moved.csv", ["logit", "site"], sorted(logits[1], key=lambda row: row[3]))
+    with pytest.raises(InputError, match="row [0-9]+, column 'site'"):
+        eval.run(EvalConfig(model=paths[0], against=moved))
+
+
+def test_a_gate_wants_all_examples_of_the_other_network(tmp_path: Path):
+    """Without its mistakes a network is better than it is."""
+    new, old = of_forty()
+    paths = keyed(tmp_path / "new.csv", ["sample", "site"], new[5:]), keyed(tmp_path / "old.csv", ["sample", "site"], old)
+    recorder = RecordingReporter()
+    result = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
+    said = f"Not compared: 5 examples of {paths[1]}, first sample s00."
+    assert said in result.notes and said in recorder.warnings
+    for gate in ({"no_worse": 0.5}, {"fail_under": ("difference", -0.5)}):
+        with pytest.raises(InputError, match="has no prediction for 5 examples of .*first sample s00"):
+            eval.run(EvalConfig(model=paths[0], against=paths[1], **gate))
 
 
 def test_other_examples_are_refused(tmp_path: Path, both: dict[str, str]):
