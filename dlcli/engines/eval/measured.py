@@ -181,6 +181,9 @@ def abstention_note(found: Abstention | None, unit: str) -> str:
     )
 
 
+_ALL_OTHERS = f"{slices.OTHER} has all others; a column of numbers without units is cut at its quartiles"
+
+
 def slice_notes(measured: ClassifierFigures, *, unit: str, group: str | None) -> tuple[str, ...]:
     """How slices were compared; nothing without slices.
 
@@ -192,7 +195,9 @@ def slice_notes(measured: ClassifierFigures, *, unit: str, group: str | None) ->
     if not measured.slices:
         return ()
     test = "Fisher's exact test" if group is None else f"a permutation of '{group}'"
+    many = dict.fromkeys(one.column for one in measured.slices if one.name == slices.OTHER)
     return (
+        *(f"Of '{name}' the {slices.MOST_VALUES} most frequent values are slices, and {_ALL_OTHERS}." for name in many),
         f"A slice is worse or better if {test} against all other {unit}s is significant at 5% after "
         f"Holm's correction for {count(len(measured.slices), 'slice')}; each interval is 95%. The worst slice is the one whose "
         "interval has the lowest upper end; the interval of worst-slice holds for all slices at once.",

@@ -376,3 +376,12 @@ def test_a_single_example_has_no_plural(tmp_path: Path):
         shown = " ".join([EVAL.answer(result), *result.notes])
         assert "1 example" in EVAL.answer(result)
         assert not re.search(r"\b1 (?:examples|classes|groups|labels|slices|points)\b|are 1 group", shown), shown
+
+
+@pytest.mark.parametrize(("unit", "told"), [(" km", True), ("%", True), ("", False)])
+def test_a_column_of_many_values_is_told_how_it_is_cut(tmp_path: Path, unit: str, told: bool):
+    path = tmp_path / "t.csv"
+    path.write_text("truth,label,dist\n" + "".join(f"{'ab'[k % 2]},a,{k % 50}{unit}\n" for k in range(200)))
+    notes = eval.run(EvalConfig(model=str(path), slices=("dist",))).notes
+    said = [note for note in notes if note.startswith("Of 'dist' the 20 most frequent values are slices, and (other) has all")]
+    assert len(said) == told
