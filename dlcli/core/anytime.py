@@ -54,18 +54,19 @@ def _log_posterior(numbers: NDArray[np.int64], successes: int, seen: int, total:
     return found
 
 
-def anytime_share(successes: int, seen: int, total: int) -> Estimate:
+def anytime_share(successes: int, seen: int, total: int, *, level: float = LEVEL) -> Estimate:
     """The share of successes in the whole set, estimated by that of the examples seen, with its interval at any moment.
 
     Args:
         successes: Successes among the examples that were seen, at least one.
         seen: Number of these.
         total: Number of examples of the whole set.
+        level: The probability that the interval ever misses the truth, at most.
 
     Returns:
         The estimate; once all are seen it is exact.
     """
-    low, high = possible_successes(successes, seen, total)
+    low, high = possible_successes(successes, seen, total, level=level)
     return Estimate(successes / seen, low / total, high / total, seen)
 
 

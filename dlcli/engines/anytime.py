@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.anytime import anytime_share, decided
+from dlcli.core.anytime import LEVEL, anytime_share, decided
 from dlcli.core.proportion import proportion
 from dlcli.specs.anytime import Stopped
-from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import Metric
 from dlcli.specs.figures import percent
 from dlcli.specs.gate import Gate, gate
@@ -45,6 +44,8 @@ class Watch:
         limit: Seconds after which to stop, None for no limit.
         by_group: Whether examples come in groups. The interval of the whole set is then wider than that of as many independent
             examples, by how much is not known before its end.
+        passes_surely: Whether, besides its share, whatever else makes the gate pass or not is decided at a level; None if there
+            is nothing else. Both are then decided at half of `LEVEL` (Bonferroni).
         clock: The time in seconds.
     """
 
@@ -54,6 +55,7 @@ class Watch:
     when_sure: bool
     limit: float | None
     by_group: bool = False
+    passes_surely: Callable[[float], bool] | None = None
     clock: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
@@ -75,12 +77,12 @@ class Watch:
         wanted = self.wanted
         if wanted is None:
             return None
-        fails = decided(self._share, lambda share: wanted.fails(proportion(min(share, 1.0) * self.total, self.total)))
+        level = LEVEL if self.passes_surely is None else LEVEL / 2
+        share = anytime_share(self._hits, self._seen, self.total, level=level)
+        fails = decided(share, lambda one: wanted.fails(proportion(min(one, 1.0) * self.total, self.total)))
+        if fails is False and self.passes_surely is not None and not self.passes_surely(level):
+            return None
         return None if fails and wanted.established and self.by_group else fails
-
-    @property
-    def _share(self) -> Estimate:
-        return anytime_share(self._hits, self._seen, self.total)
 
     def stopped(self) -> Stopped:
         """What is known of the whole set."""
@@ -90,7 +92,7 @@ class Watch:
             seen=self._seen,
             total=self.total,
             metric=self.metric,
-            share=self._share,
+            share=anytime_share(self._hits, self._seen, self.total),
             decided=None if self.wanted is None else fails is not None,
             fails=fails,
             seconds_saved=pace * (self.total - self._seen),
@@ -132,7 +134,7 @@ def describe_stop(stopped: Stopped, unit: str, others: str) -> str:
     """
     what = f"{percent(stopped.share, '%')} of all {stopped.total:,}, an interval that holds whenever the run stops"
     if stopped.decided:
-        verdict = f", so that the gate is decided: it {'fails' if stopped.fails else 'passes'}"
+        verdict = f", so that the gate on it is decided: it {'fails' if stopped.fails else 'passes'}"
     else:
         verdict = "" if stopped.decided is None else "; the gate is not decided"
     saved = f" The other {stopped.total - stopped.seen:,} would have taken about {stopped.seconds_saved:.3g} s more."

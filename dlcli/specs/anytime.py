@@ -23,12 +23,12 @@ def time_limit_option(what: str) -> Any:
     )
 
 
-def stop_when_sure_option(what: str) -> Any:
-    """`stop_when_sure`: stop once the gate is decided."""
+def stop_when_sure_option(what: str, also: str = "") -> Any:
+    """`stop_when_sure`: stop once the gate is decided; `also` says what a run waits for besides."""
     return option(
         False,
         f"{what} in random order, and stop once `fail_under` is decided for the whole set; the decision is wrong in at "
-        "most one of twenty runs.",
+        f"most one of twenty runs.{also}",
     )
 
 

@@ -144,7 +144,11 @@ class AttackConfig:
         "robust also if a sanity check fails."
     )
     time_limit: float | None = time_limit_option("Attack images")
-    stop_when_sure: bool = stop_when_sure_option("Attack images")
+    stop_when_sure: bool = stop_when_sure_option(
+        "Attack images",
+        " Robust accuracy that passes also waits until it is decided whether twice the steps fool 1% more of the images; the "
+        "other sanity checks see only the images attacked.",
+    )
     save: Path | None = option(
         None,
         "Write the clean and the adversarial images, their labels and the predictions to this file.",

@@ -12,7 +12,7 @@ def watched(
     """The watch at the end of a run in which each part takes a second."""
     ticks = iter(range(10_000))
     gate = Gate("robust", bound, established)
-    watch = Watch(len(right), "robust accuracy", gate, limit is None, limit, by_group, lambda: float(next(ticks)))
+    watch = Watch(len(right), "robust accuracy", gate, limit is None, limit, by_group, clock=lambda: float(next(ticks)))
     for part in parts(len(right)):
         watch.add(right[part])
         if watch.over:

@@ -80,14 +80,8 @@ class ReferenceChecks:
         some = np.arange(min(_FEW, len(self.setup.x)))
         return self.attempt(load_attack("pgd"), self.setup.max_eps, some).robust
 
-    def doubled_steps(self, by_eps: Mapping[float, Bools], attack: Attack) -> DoubledSteps:
-        """Attack the images that are robust once more with twice the steps, at the eps where half of the images are.
-
-        There the most images are close to being fooled. Where nearly all or none are robust, more steps would change little
-        whether the attack has converged or not.
-        """
-        eps = min(by_eps, key=lambda one: (abs(float(by_eps[one].mean()) - 0.5), one))
-        once = by_eps[eps]
+    def doubled_steps(self, once: Bools, eps: float, attack: Attack) -> DoubledSteps:
+        """Attack the images that are robust at `eps`, `once` (n,), once more with twice the steps."""
         still, twice = np.flatnonzero(once), once.copy()
         if eps > 0 and len(still):
             steps: int = 2 * getattr(attack, "steps")  # noqa: B009 - not every attack has steps
@@ -102,8 +96,31 @@ class ReferenceChecks:
         return LogitCheck(sums_to_1(first), differing(first, second))
 
 
-def check_inputs(attack_run: AttackRun, clean: Evaluation, sets: Sequence[AdversarialSet]) -> CheckInputs:
-    """Collect what the checks compare, and run what is missing; `sets` are all adversarial images of the run."""
+def eps_near_half(by_eps: Mapping[float, Bools]) -> float:
+    """The eps where about half of the images are robust.
+
+    There the most images are close to being fooled. Where nearly all or none are robust, more steps would change little
+    whether the attack has converged or not.
+    """
+    return min(by_eps, key=lambda one: (abs(float(by_eps[one].mean()) - 0.5), one))
+
+
+def stepped_attack(setup: AttackSetup) -> Attack | None:
+    """The first attack by gradients that takes steps, which has to converge; None if there is none."""
+    return next((one for one in setup.attacks if one.knowledge == "gradients" and has_setting(one, "steps")), None)
+
+
+def check_inputs(
+    attack_run: AttackRun, clean: Evaluation, sets: Sequence[AdversarialSet], doubled: DoubledSteps | None = None
+) -> CheckInputs:
+    """Collect what the checks compare, and run what is missing.
+
+    Args:
+        attack_run: The networks and the images.
+        clean: What the networks answer on the clean images.
+        sets: All adversarial images of the run.
+        doubled: The effect of twice the steps, None if that was not measured yet.
+    """
     setup, targets = attack_run.setup, attack_run.targets
     checks = ReferenceChecks(setup, attack_run.network(attack_run.reference), targets)
     correct = clean.correctness.of(attack_run.reference)
@@ -112,15 +129,17 @@ def check_inputs(attack_run: AttackRun, clean: Evaluation, sets: Sequence[Advers
     robust = _robust(sets)
     white_box = [one for one in setup.attacks if one.knowledge == "gradients"]
     iterative: tuple[str, ...] = ()
-    at_max_eps, doubled, zero = None, None, 0
+    at_max_eps, zero, stepped = None, 0, stepped_attack(setup)
     if white_box:
         iterative = tuple(one.name for one in white_box if isinstance(one, IterativeAttack))
         references = ("noise", "fgsm") if iterative else ("noise",)
         robust |= checks.references([name for name in references if name not in robust])
         zero = checks.zero_gradients(correct if targets is None else clean.predicted != targets.numpy())
         at_max_eps = checks.at_max_eps()
-        stepped = [one for one in white_box if has_setting(one, "steps")]
-        doubled = checks.doubled_steps(_robust_to_all(robust, methods), stepped[0]) if stepped else None
+    if doubled is None and stepped is not None:
+        by_eps = robust_by_eps(sets, methods)
+        eps = eps_near_half(by_eps)
+        doubled = checks.doubled_steps(by_eps[eps], eps, stepped)
     return CheckInputs(
         classes=len(setup.data.classes),
         clean=correct,
@@ -146,8 +165,9 @@ def _robust(sets: Sequence[AdversarialSet]) -> dict[str, dict[float, Bools]]:
     return found
 
 
-def _robust_to_all(robust: Mapping[str, Mapping[float, Bools]], methods: tuple[str, ...]) -> dict[float, Bools]:
-    """Which images are robust against all methods, by eps."""
+def robust_by_eps(sets: Sequence[AdversarialSet], methods: tuple[str, ...]) -> dict[float, Bools]:
+    """Which images are robust against all `methods`, by eps."""
+    robust = _robust(sets)
     return {eps: np.logical_and.reduce([robust[name][eps] for name in methods]) for eps in robust[methods[0]]}
 
 

@@ -180,7 +180,7 @@ def _run(setup: AttackSetup) -> AttackResult:
     attacked = _attack(setup, _attack_run(setup, loaded), threat)
     attack_run, setup = attacked.attack_run, attacked.attack_run.setup
     outcome = _outcome(setup, attacked, threat)
-    found = failed_checks(check_inputs(attack_run, outcome.clean, outcome.sets))
+    found = failed_checks(check_inputs(attack_run, outcome.clean, outcome.sets, attacked.doubled))
     methods = _methods(setup, attacked, outcome)
     if loaded.reused:
         setup.report.note(f"reused {count(loaded.reused, 'network')} from the cache")

@@ -8,6 +8,9 @@ import torch
 
 from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.engines.anytime import Watch, describe_stop, parts, random_order, settled
+from dlcli.engines.attack.check_runs import ReferenceChecks, robust_by_eps, stepped_attack
+from dlcli.engines.attack.checks import DoubledSteps
+from dlcli.engines.attack.convergence import Convergence
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation
 from dlcli.engines.attack.intervals import Intervals
 from dlcli.engines.attack.rows import PerImage
@@ -18,23 +21,30 @@ Sets = list[AdversarialSet]
 Headline = Callable[[Correctness, Sets], PerImage]
 """How right the classifier of the headline is on each image of a part, at the largest eps."""
 CLEAN = "clean"
+_CHECKS_SAW = "The sanity checks saw only these {:,} images."
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """What was attacked until the run stopped: the run of these images alone, their evaluation, and the sets of each eps."""
+    """What was attacked until the run stopped: the run of these images alone, their evaluation, and the sets of each eps.
+
+    Attributes:
+        doubled: The effect of twice the steps on them, None if it was not measured on the way.
+    """
 
     attack_run: AttackRun
     clean: Evaluation
     by_eps: dict[float, Sets]
     stopped: Stopped | None = None
+    doubled: DoubledSteps | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Where the run stopped, and what intervals are by; nothing of a run of all images that are independent."""
         others = "classes and means over networks" if len(self.clean.correctness.members) else "classes"
         setup, stopped = self.attack_run.setup, self.stopped
-        found = () if stopped is None else (describe_stop(stopped, "image", others),)
+        saw = () if stopped is None or not stopped.early else (_CHECKS_SAW.format(stopped.seen),)
+        found = () if stopped is None else (describe_stop(stopped, "image", others), *saw)
         if setup.groups is None or (stopped is not None and stopped.early):
             return found
         return (*found, *setup.groups.notes(setup.data))
@@ -67,13 +77,18 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
     setup, config = attack_run.setup, attack_run.setup.config
     wanted = gate(config.fail_under)
     metric = CLEAN if wanted is not None and wanted.metric == CLEAN else "robust"
-    watch = Watch(len(setup.x), f"{metric} accuracy", wanted, config.stop_when_sure, config.time_limit, setup.group is not None)
+    convergence = _convergence(attack_run) if metric != CLEAN else None
+    sure = None if convergence is None else convergence.decided
+    by_group = setup.group is not None
+    watch = Watch(len(setup.x), f"{metric} accuracy", wanted, config.stop_when_sure, config.time_limit, by_group, sure)
     order, done, taken, shares = random_order(len(setup.x), config.seed), [], [], []
     for part in parts(len(order)):
         taken.append(np.sort(order[part]))
         one = attack_all(_only(attack_run, taken[-1]))
         done.append(one)
         right = headline(one.clean.correctness, one.by_eps[max(setup.eps)])
+        if convergence is not None:
+            convergence.add(taken[-1], robust_by_eps(sum(one.by_eps.values(), []), config.methods))
         shares.append(right.clean if metric == CLEAN else right.adversarial)
         watch.add(shares[-1] == 1)
         if watch.over:
@@ -86,8 +101,19 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
     )
     seen = _only(attack_run, picked[back])
     figure = Intervals(group=seen.setup.group).share(np.concatenate(shares)[back])
-    fails = wanted is not None and wanted.fails(figure)
-    return Attacked(seen, clean, by_eps, settled(watch.stopped(), fails=fails))
+    stopped = settled(watch.stopped(), fails=wanted is not None and wanted.fails(figure))
+    return Attacked(seen, clean, by_eps, stopped, None if convergence is None else convergence.measured(back))
+
+
+def _convergence(attack_run: AttackRun) -> Convergence | None:
+    """Whether the attack has converged, which makes a gate that passes count; None if it takes no steps."""
+    attack = stepped_attack(attack_run.setup)
+
+    def checks_of(picked: np.ndarray) -> ReferenceChecks:
+        some = _only(attack_run, picked)
+        return ReferenceChecks(some.setup, some.network(some.reference), some.targets)
+
+    return None if attack is None else Convergence(attack, len(attack_run.setup.x), checks_of)
 
 
 def _only(attack_run: AttackRun, picked: np.ndarray) -> AttackRun:

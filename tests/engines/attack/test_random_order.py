@@ -30,12 +30,13 @@ def test_images_are_attacked_as_in_a_whole_run(ensemble: str | None, tmp_path: P
     options = {"method": "pgd,noise", "steps": 4, "eps": "0.05,0.1", "epochs": 2, "limit": 100, "device": "cpu"}
     options |= {"ensemble": ensemble, "members": 2} if ensemble else {}
     whole = attack.run(AttackConfig(**options, output=tmp_path / "whole"))
-    some = attack.run(AttackConfig(**options, output=tmp_path / "some", fail_under="robust=0.02", stop_when_sure=True))
+    some = attack.run(AttackConfig(**options, output=tmp_path / "some", fail_under="robust=0.98", stop_when_sure=True))
     assert isinstance(whole, AttackResult) and isinstance(some, AttackResult)
     stopped = some.stopped
     assert whole.stopped is None and stopped is not None
     assert stopped.seen == some.n_images < stopped.total == whole.n_images == 100
-    assert stopped.fails is False and not some.failed
+    assert stopped.fails is True and "below 0.98" in some.failed
+    assert any("sanity checks saw only" in note for note in some.notes)
     assert stopped.share.low <= whole.headline.adversarial.value <= stopped.share.high
     assert f"{percent(stopped.share, '%')} of 100 images right, by {stopped.seen} of them" in ATTACK.answer(some)
     assert "of 100 images right, clean" in ATTACK.answer(whole)
@@ -52,6 +53,16 @@ def test_images_are_attacked_as_in_a_whole_run(ensemble: str | None, tmp_path: P
     found, expected = images(tmp_path / "some"), images(tmp_path / "whole")
     assert len(found) == stopped.seen
     assert found.items() <= expected.items()
+
+
+@pytest.mark.parametrize(("steps", "converged"), [(5, False), (20, True)])
+def test_a_pass_is_as_trusted_as_that_of_a_whole_run(steps: int, *, converged: bool) -> None:
+    options = {"method": "bim", "steps": steps, "step_size": 0.02, "eps": "0.1", "epochs": 2, "limit": 300, "device": "cpu"}
+    whole = attack.run(AttackConfig(**options, fail_under="robust=0.2"))
+    some = attack.run(AttackConfig(**options, fail_under="robust=0.2", stop_when_sure=True))
+    assert isinstance(whole, AttackResult) and isinstance(some, AttackResult)
+    assert some.stopped is not None and some.stopped.fails is False
+    assert [bool(one.failed) for one in (whole, some)] == [not converged] * 2
 
 
 def test_a_decided_failure_is_a_failure() -> None:
