@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from dlcli.core.text.index_checks import check_card, check_ends, check_index
+from dlcli.core.text.index_checks import check_card, check_ends, check_first_rows, check_index
 from dlcli.core.text.index_rows import NO_ROWS, IndexedRows, rows_from_texts
 from dlcli.support.atomic import atomic_path, remove_stale
 from dlcli.support.errors import InputError
@@ -168,7 +168,9 @@ def _rows(path: Path, arrays: Mapping[str, NDArray[Any]]) -> IndexedRows:
 
 def _rows_of_version_1(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """The first row of each text, and how many others it has."""
-    listed = rows_from_texts(_list(path, arrays, "texts"), arrays["source"], arrays["row"])
+    texts = _list(path, arrays, "texts")
+    check_first_rows(path, len(texts), _FRESH, **{name: arrays[name] for name in ("source", "row", "rows")})
+    listed = rows_from_texts(texts, arrays["source"], arrays["row"])
     return {"listed": listed, "unlisted": arrays["rows"] - 1}
 
 

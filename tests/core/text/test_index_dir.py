@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
@@ -24,12 +24,13 @@ SETTINGS = {"vectors": "tfidf", "threshold": 0.7, "model": ""}
 def index_of(texts, seed=0):
     texts = sorted(set(texts))
     rng, n = np.random.default_rng(seed), len(texts)
-    pairs = rng.integers(0, max(n, 1), (n, 2)).astype(np.int32)
+    every = np.stack(np.triu_indices(n, 1), axis=1).astype(np.int32)
+    pairs = every[np.sort(rng.choice(len(every), min(n, len(every)), replace=False))]
     numbers = np.sort(rng.integers(0, 9, n)).astype(np.int32), np.arange(n), rng.permutation(n).astype(np.int32)
     listed = IndexedRows(*numbers, [f"key {k}" for k in range(n)], texts[::-1], np.arange(n, dtype=np.int32))
     group = rng.integers(0, 2, n).astype(np.int32)
     tables, log = [(f"t{k}.csv", "0" * 64) for k in range(9)], [{"event": "merged", "group": "a", "into": "b"}]
-    scores = rng.random(n).astype(np.float32), rng.random(n)
+    scores = rng.random(len(pairs)).astype(np.float32), rng.random(len(pairs))
     return StoredIndex(
         SETTINGS, tables, log, texts, ["a", "b"], listed, np.zeros(n, np.int64), group, pairs, *scores, np.ones((n, 3), "f4")
     )
@@ -82,6 +83,124 @@ def test_any_changed_byte_is_noticed(tmp_path):
             assert str(path) in error.message and error.hint and "\n" not in error.message
         else:  # a blank of the padding, which means nothing
             assert same(found, index_of(["one", "two", "three"]))
+
+
+def rewritten(folder, change):
+    """Change the arrays of an index, with a right SHA-256 in the end; whether that changed anything."""
+    about, arrays = index_dir._opened(folder / FILE)
+    arrays = {name: np.array(array) for name, array in arrays.items()}
+    before = index_dir._digest(about["card"], arrays)
+    change(arrays)
+    digest = index_dir._digest(about["card"], arrays)
+    (folder / FILE).unlink()
+    save_file(arrays, folder / FILE, metadata={**about, "sha256": digest})
+    return digest != before
+
+
+def other_kind(array):
+    """The same bytes as numbers of another kind."""
+    return array.view({"i": "f", "f": "i"}[array.dtype.kind] + str(array.dtype.itemsize))
+
+
+NUMBERS = {  # what an array holds, and below which number; None where any is right
+    "unlisted": None,
+    "group": lambda index: len(index.ids),
+    "pairs": lambda index: len(index.keys),
+    "listed.table": lambda index: len(index.tables),
+    "listed.number": None,
+    "listed.spelling": lambda index: len(index.listed.spellings),
+    "listed.text": lambda index: len(index.keys),
+    **{f"{name}.ends": None for name in ("keys", "ids", "listed.keys", "listed.spellings")},
+}
+SHARES = ("cosine", "probability", "vectors")
+SORTED = ("pairs", "listed.number", "keys.ends")  # the last by its texts
+
+
+def damages(name, index, place):
+    """How an array may be damaged, by what is wrong then."""
+    yield "shorter", lambda array: array[:-1]
+    yield "longer", lambda array: np.concatenate([array, array[-1:]])
+    yield "one axis more", lambda array: array[None]
+    yield "without axes", lambda array: array.reshape(-1)[0].reshape(())
+    yield "another kind", other_kind
+    if name in SHARES:
+        yield "NaN", lambda array: put(array, place, np.nan)
+        yield "infinite", lambda array: put(array, place, np.inf)
+        return
+    yield "unsigned", lambda array: array.astype(np.uint8)
+    yield "negative", lambda array: put(array, place, -1)
+    if NUMBERS[name] is not None:
+        yield "out of range", lambda array: put(array, place, NUMBERS[name](index))
+        yield "far out of range", lambda array: put(array, place, np.iinfo(array.dtype).max)
+    if name.endswith(".ends"):
+        yield "falling", lambda array: array[::-1]
+    if name in ("pairs", "listed.number"):
+        yield "not sorted", lambda array: array[::-1]
+        yield "all the same", lambda array: np.repeat(array[:1], len(array), 0)
+    if name in ("listed.spelling", "listed.text"):
+        yield "of one alone", lambda array: np.zeros_like(array)
+
+
+def put(array, place, value):
+    changed = array.copy()
+    changed.reshape(-1)[place % changed.size] = value
+    return changed
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, *SHARES])
+@settings(max_examples=10, deadline=None)
+@given(place=st.integers(0, 50), seed=st.integers(0, 50))
+def test_each_damaged_array_is_refused_with_a_right_hash_too(tmp_path_factory, name, place, seed):
+    folder, index = tmp_path_factory.mktemp("index"), index_of(["one", "two", "three", "four", "five"], seed)
+    index = replace(index, listed=replace(index.listed, table=np.zeros(5, np.int32)))
+    for what, damage in damages(name, index, place):
+        write_index(folder, index)
+        if rewritten(folder, lambda arrays, damage=damage: arrays.__setitem__(name, np.array(damage(arrays[name]), order="C"))):
+            with pytest.raises(InputError, match="damaged") as caught:
+                read_index(folder, SETTINGS)
+                pytest.fail(what)
+            assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, *SHARES])
+def test_an_index_without_an_array_is_refused(tmp_path, name):
+    write_index(tmp_path, index_of(["one", "two", "three"]))
+    assert rewritten(tmp_path, lambda arrays: arrays.pop(name))
+    with pytest.raises(InputError, match="damaged"):
+        read_index(tmp_path, SETTINGS)
+
+
+def as_version_1(folder, index):
+    """Write an index as the first version did: one row of each text, and in how many rows it is."""
+    write_index(folder, index)
+    about, arrays = index_dir._opened(folder / FILE)
+    kept = {name: np.array(array) for name, array in arrays.items() if not name.startswith(("listed.", "unlisted"))}
+    kept |= {f"texts.{part}": np.array(arrays[f"keys.{part}"]) for part in ("bytes", "ends")}
+    n = len(index.keys)
+    kept |= {"source": np.zeros(n, np.int32), "row": np.arange(n)[::-1].copy(), "rows": np.full(n, 2)}
+    (folder / FILE).unlink()
+    digest = index_dir._digest(about["card"], kept)
+    save_file(kept, folder / FILE, metadata={**about, "version": "1", "sha256": digest})
+
+
+@pytest.mark.parametrize("name", ["source", "row", "rows"])
+def test_damaged_rows_of_version_1_are_refused(tmp_path, name):
+    index = index_of(["one", "two", "three"])
+    as_version_1(tmp_path, index)
+    assert read_index(tmp_path, SETTINGS).rows.tolist() == [2, 2, 2]
+    for damage in (
+        lambda a: a[:-1],
+        lambda a: a[None],
+        other_kind,
+        lambda a: put(a, 1, -1),
+        lambda a: put(a.astype(int), 0, 2**32),
+    ):
+        as_version_1(tmp_path, index)
+        assert rewritten(
+            tmp_path, lambda arrays, damage=damage: arrays.__setitem__(name, np.array(damage(arrays[name]), order="C"))
+        )
+        with pytest.raises(InputError, match="damaged"):
+            read_index(tmp_path, SETTINGS)
 
 
 def test_a_file_that_was_cut_is_noticed(tmp_path):
