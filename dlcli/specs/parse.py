@@ -124,14 +124,14 @@ ESTABLISHED = "established"
 
 
 def condition(value: Any) -> tuple[str, float] | tuple[str, float, str] | None:
-    """Parse a condition on a metric.
+    """Parse a condition on a metric, whose name may hold `=` and `:` itself: what it ends in is the bound.
 
     Returns:
         The metric and its bound: `robust=0.5` gives ("robust", 0.5), and `robust=0.5:established` that word as well.
     """
     if value is None or isinstance(value, tuple):
         return value
-    name, equals, given = str(value).partition("=")
+    name, equals, given = str(value).rpartition("=")
     if not equals:
         raise ValueError(f"'{value}' is not a condition; write METRIC=VALUE, e.g. robust=0.5")
     bound, colon, word = given.partition(":")

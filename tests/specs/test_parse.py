@@ -69,6 +69,12 @@ def test_condition():
             parse.condition(wrong)
 
 
+@given(st.text(alphabet="ab:= 0.", min_size=1).map(str.strip).filter(bool), st.floats(0, 1), st.booleans())
+def test_a_metric_of_a_class_may_hold_signs_of_a_condition(name: str, bound: float, established: bool):  # noqa: FBT001
+    meant = (f"f1:{name}", bound, *(["established"] * established))
+    assert parse.condition(parse.show_condition(meant)) == meant
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("1,2", (1, 2)), ("3", (3,)), (3, (3,)), ([1, 4], (1, 4)), (None, None)])
 def test_whole_numbers(typed: object, meant: tuple[int, ...] | None):
     assert parse.whole_numbers(typed) == meant
