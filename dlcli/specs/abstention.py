@@ -13,7 +13,7 @@ class Abstention:
 
     Attributes:
         risk: The largest share of errors among them.
-        threshold: The network answers where its probability is at least this; None if no threshold is good enough.
+        threshold: The network answers where its probability is at least this; None if the search ends without one.
         answered: The share of the examples that it answers; None without a threshold.
         errors: Of these, the share that is wrong; the upper end holds for the choice among all thresholds tried.
     """
@@ -28,8 +28,9 @@ def abstain_option() -> Any:
     """`abstain`: how many errors there may be among the answers."""
     return option(
         None,
-        "Find the probability from which on at most this share of the answers is wrong, with a bound that holds for further "
-        "examples of the same kind; the page of `output` shows errors by the share of examples that are answered.",
+        "Find by bisection a probability from which on at most this share of the answers is wrong, with a bound that holds for "
+        "further examples of the same kind; a lower one may do too. The page of `output` shows errors by the share of examples "
+        "that are answered.",
         above=0,
         below=1,
         metavar="RISK",

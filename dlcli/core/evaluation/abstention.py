@@ -18,7 +18,10 @@ Bools = NDArray[np.bool_]
 
 
 def abstention(confidence: Floats, correct: Bools, risk: float, group: Labels | None = None) -> Abstention:
-    """Find the lowest threshold whose errors are bounded by `risk`.
+    """Find by bisection a threshold whose errors are bounded by `risk`.
+
+    It is bounded there and not at the next lower confidence. The share of errors need not fall as the threshold rises, so a
+    lower threshold may be bounded too, or one where none is found; trying them all would cost a wider bound at each.
 
     Args:
         confidence: The probability of the predicted class, (n,).

@@ -174,7 +174,7 @@ def abstention_note(found: Abstention | None, unit: str) -> str:
         return ""
     errors = f"at most {100 * found.risk:g}% of the answers are wrong"
     if found.threshold is None or found.errors is None:
-        return f"No threshold is established from which on {errors}: it takes more {unit}s, or a better network."
+        return f"Bisection finds no threshold from which on {errors}: it takes more {unit}s, or a better network."
     return (
         f"From a probability of {found.threshold:.4f} on {errors}, by a bound that fails in at most 2.5% of test sets: "
         f"{percent(found.answered, '%')} of the {unit}s are answered, {percent(found.errors, '%')} of these wrong."

@@ -4,7 +4,10 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit
+from scipy.stats import beta
 
 from dlcli.core.evaluation.abstention import abstention, risk_by_coverage
 
@@ -27,6 +30,34 @@ def test_what_is_always_right_is_always_answered_and_what_is_not_never():
     assert (found.threshold, found.answered.value, found.errors.value) == (0.5, 1, 0) and 0 < found.errors.high <= 0.01
     assert abstention(confidence, np.arange(2000) % 2 == 0, 0.01).threshold is None
     assert abstention(np.full(50, 0.9), np.ones(50, dtype=bool), 0.01).threshold is None  # too few examples to tell
+
+
+def bounds(confidence: np.ndarray, correct: np.ndarray) -> dict[float, float]:
+    """By confidence, the upper bound of Clopper and Pearson of the errors from it on, at 2.5% over the tries of a bisection."""
+    levels = sorted(set(confidence.tolist()))
+    level = 0.025 / max(1, (len(levels)).bit_length())
+    above = [(one, ~correct[confidence >= one]) for one in levels]
+    return {one: float(beta.ppf(1 - level, e.sum() + 1, (~e).sum())) if (~e).any() else 1.0 for one, e in above}
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 300), risk=st.sampled_from([0.05, 0.2, 0.5]))
+def test_the_bound_holds_at_what_is_found_and_not_at_the_next_lower_confidence(seed: int, n: int, risk: float):
+    random = np.random.default_rng(seed)
+    confidence = random.integers(50, 100, size=n) / 100
+    correct = random.random(n) < random.uniform(0.5, 1, size=50)[(100 * confidence).round().astype(int) - 50]
+    found, bound = abstention(confidence, correct, risk), bounds(confidence, correct)
+    levels = sorted(bound)
+    place = len(levels) if found.threshold is None else levels.index(found.threshold)
+    assert place == len(levels) or bound[levels[place]] <= risk * (1 + 1e-9)
+    assert place == 0 or bound[levels[place - 1]] > risk * (1 - 1e-9)
+
+
+def test_a_lower_threshold_may_hold_too():
+    """All is bounded, but in the middle are the errors, and bisection asks there first."""
+    confidence = np.linspace(0.5, 0.999, 500)
+    correct = np.abs(np.arange(500) - 270) > 14
+    found, bound = abstention(confidence, correct, 0.1), bounds(confidence, correct)
+    assert found.threshold is not None and found.threshold > 0.75 and bound[0.5] <= 0.1
 
 
 @pytest.mark.parametrize("risk", [0.05, 0.1])
