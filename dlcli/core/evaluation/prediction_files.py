@@ -38,7 +38,7 @@ INDEX = "index"
 DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
 _ORDERS = 20
-"""From this many orders of the rows on, a threshold between both predicted classes is no chance: the usual level of 5%."""
+"""From this many orders of the rows on, few tables show a threshold between both predicted classes by chance: 5%."""
 WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
 """A whole number, which other programs write as 7.0 or 007."""
 Texts = NDArray[np.object_]
