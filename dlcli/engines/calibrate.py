@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.core.data.column_names import LABEL_COLUMNS, plain_name
 from dlcli.core.evaluation.calibration_gain import calibration_gain
 from dlcli.core.evaluation.calibrators import KINDS
 from dlcli.core.evaluation.predictions import Predictions
@@ -18,7 +19,7 @@ from dlcli.specs.calibration import CALIBRATORS, Calibration
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.usual_data import RUN_FILES
+from dlcli.specs.usual_data import RUN_FILES, usual_data
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 
@@ -43,6 +44,7 @@ def calibrated(config: EvalConfig, loaded: LoadedModel, report: Reporter) -> Loa
         return loaded
     if config.model is None or not any(Path(config.model, name).is_file() for name in RUN_FILES):
         raise UsageError("`calibrate` needs a directory written by dlcli train or dlcli ensemble, where it is kept")
+    _check_column(config, config.model)
     own = config.calibrate in SPLITS
     other = loaded if own else open_to_predict(_of_other_data(config, config.calibrate), report)
     has_dev = "dev" in other.data.splits and len(other.data.splits["dev"].y) > 0
@@ -72,6 +74,17 @@ def calibrated(config: EvalConfig, loaded: LoadedModel, report: Reporter) -> Loa
     _check_apart(config, loaded, saved)
     trained = replace(loaded.trained, notes=(*loaded.trained.notes, saved.describe()))
     return replace(loaded, calibration=saved, trained=trained)
+
+
+def _check_column(config: EvalConfig, model: str) -> None:
+    """Raise UsageError if the labels of the training data are to be those of a column that the network has not learned."""
+    named, learned = config.label_column, task_of(model).label_column
+    same = named == learned if learned is not None else named is None or plain_name(named) in LABEL_COLUMNS
+    if named is None or same or config.data != usual_data(model):
+        return
+    what = "a column of a usual name" if learned is None else f"the column '{learned}'"
+    message = f"`calibrate` keeps what it fits in {model}, which has learned {what}, not '{named}'"
+    raise UsageError(message, hint="omit `label_column`")
 
 
 def keep_calibration(config: EvalConfig, loaded: LoadedModel, before: Predictions, after: Predictions) -> Calibration | None:

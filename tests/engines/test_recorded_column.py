@@ -16,7 +16,7 @@ from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 
 LABELS = {"device": "cpu", "model": "lenet", "label_column": "kind", "epochs": 24, "seed": 0}
 
@@ -65,6 +65,14 @@ def test_other_commands_take_that_column_too(run: Path, photos: Path):
     assert len(rows) == 160
     if (run / "model.json").exists():
         assert probe_gradients.run(ProbeGradientsConfig(model=str(run), device="cpu")).rows
+
+
+def test_a_calibration_by_another_column_is_not_kept(run: Path, photos: Path):
+    """Its names of classes are the same, so that later evaluations would be by the wrong probabilities."""
+    given = {"model": str(run), "device": "cpu", "calibrate": str(photos)}
+    with pytest.raises(UsageError, match="which has learned the column 'kind', not 'label'"):
+        eval.run(EvalConfig(**given, label_column="label"))
+    assert not (run / "calibration.json").exists()
 
 
 def test_data_without_that_column_are_refused(run: Path, photos: Path, tmp_path: Path):

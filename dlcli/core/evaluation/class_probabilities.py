@@ -205,6 +205,20 @@ def _by_style(columns: Sequence[str]) -> list[dict[str, str]]:
     return list(styles.values())
 
 
+def summing_columns(cells: Mapping[str, Texts]) -> list[list[str]]:
+    """The columns of one style that hold shares which sum to 1 in each row, as `p_red` and `p_blue`: probabilities of classes.
+
+    Args:
+        cells: The columns, (n,) each.
+    """
+    found = []
+    for columns in map(list, _by_style(list(cells))):
+        if len(columns) > 1 and all(_are_shares(cells[column]) for column in columns):
+            sums = sum(np.array([_number(text) for text in cells[column]]) for column in columns)
+            found += [columns] if (np.abs(sums - 1) <= _MOST_ROUNDED).all() else []
+    return found
+
+
 def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
     """That columns look like probabilities, but are called like no class, or are lists; empty if there are no such columns.
 
@@ -212,13 +226,10 @@ def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
         cells: The columns in which none were found, (n,) each.
         seen: The labels that occur.
     """
-    for columns in _by_style(list(cells)):
-        if len(columns) > 1 and all(_are_shares(cells[column]) for column in columns):
-            sums = sum(np.array([_number(text) for text in cells[column]]) for column in columns)
-            if (np.abs(sums - 1) <= _MOST_ROUNDED).all():
-                there = ", ".join(list(columns)[:3]) + (" ..." if len(columns) > 3 else "")
-                labels = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
-                return f"the columns {there} look like probabilities, but are not called like the labels {labels}"
+    for columns in summing_columns(cells):
+        there = ", ".join(columns[:3]) + (" ..." if len(columns) > 3 else "")
+        labels = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
+        return f"the columns {there} look like probabilities, but are not called like the labels {labels}"
     lists = next((column for column, texts in cells.items() if all(map(_LIST.fullmatch, texts))), None)
     return "" if lists is None else f"the column {lists} holds lists of numbers, not one column for each class"
 

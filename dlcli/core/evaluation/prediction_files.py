@@ -21,6 +21,7 @@ from dlcli.core.evaluation.class_probabilities import (
     class_columns,
     numbers,
     second_column,
+    summing_columns,
     unlike_notes,
     unused_columns,
 )
@@ -87,7 +88,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     check_headers(table)
     given = named_columns(table, named)
     cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
-    roles = find_roles(table, given)
+    roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
     truth, label = label_cells(table, roles, cells)
     taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
     free = {name: column for name, column in cells.items() if name not in taken and plain_name(name) not in DERIVED}
@@ -319,24 +320,31 @@ def _of_two(
         row = int(below[0])
         message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
         raise InputError(message, hint="give a column of probabilities for each class")
-    if len(below) or (known and not of_label and _follows_from(predicted, sure)):
-        why = "it is below one half in some rows" if len(below) else "the predicted labels are those from a threshold on"
-        note, p = f"The probability is that of '{outputs[1]}', since {why}.", np.stack([1 - sure, sure], axis=1)
-        return _with_both(y, predicted, outputs, p), (note, *_less_probable(p, predicted))
-    note = "The probability is that of the predicted label, since it is at least one half in every row."
-    p = np.where(predicted[:, None] == [0, 1], sure[:, None], 1 - sure[:, None])
-    return _with_both(y, predicted, outputs, p), (note,)
+    of_predicted = np.where(predicted == 1, sure, 1 - sure)
+    first, second = (f"The probability is that of '{name}', since" for name in outputs)
+    by_label = "The probability is that of the predicted label, since"
+    readings = [
+        (sure, len(below) > 0 and _follow_from(predicted, sure, 1), f"{second} it is below one half in some rows."),
+        (sure, known and not of_label and _follow_from(predicted, sure), f"{second} the labels are those from a threshold on."),
+        (of_predicted, not len(below), f"{by_label} it is at least one half in every row."),
+        (of_predicted, _follow_from(predicted, of_predicted, 1), f"{by_label} the labels follow from it at a threshold."),
+        (1 - sure, _follow_from(predicted, 1 - sure, 1), f"{first} the labels are those up to a threshold."),
+        (sure, True, f"{second} it is below one half in some rows."),
+    ]
+    p, note = next((p, note) for p, found, note in readings if found)
+    both = np.stack([1 - p, p], axis=1)
+    return _with_both(y, predicted, outputs, both), (note, *_less_probable(both, predicted))
 
 
-def _follows_from(predicted: NDArray[np.int64], sure: Floats) -> bool:
-    """Whether the second class is predicted from a threshold on, which few tables would show by chance.
+def _follow_from(predicted: NDArray[np.int64], p: Floats, orders: int = _ORDERS) -> bool:
+    """Whether the second class is predicted from a threshold of `p` on, and few tables would show that by chance.
 
-    If `sure` is the probability of the predicted class, that of the second one is above all others in one of C(n, k) orders.
+    If `p` is something else, the rows of the second class are above all others in one of C(n, k) `orders`.
     """
-    first, second = sure[predicted == 0], sure[predicted == 1]
+    first, second = p[predicted == 0], p[predicted == 1]
     if not len(first) or not len(second):
         return False
-    return bool(second.min() > first.max()) and comb(len(sure), len(second)) >= _ORDERS
+    return bool(second.min() > first.max()) and comb(len(p), len(second)) >= orders
 
 
 def _with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:

@@ -1,6 +1,6 @@
 """Which columns of a table of predictions hold the true and the predicted labels, found by their names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,19 +60,21 @@ def named_columns(table: Table, named: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def find_roles(table: Table, given: Mapping[str, str]) -> Roles:
+def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[str] = ()) -> Roles:
     """The columns by what they hold: as the user names them, or else the most telling names.
 
     Args:
         table: The table.
         given: What `named_columns` returns.
+        of_classes: Columns of probabilities of classes, whatever their names: `p_red` is not `pred`.
 
     Raises:
         InputError: If there is no column of true labels.
     """
+    free = [name for name in table.columns if name not in of_classes]
 
     def first(role: str, known: Sequence[str]) -> str | None:
-        return given.get(role) or next(iter(known_columns(table.columns, known)), None)
+        return given.get(role) or next(iter(known_columns(free, known)), None)
 
     truth, label, other = first("truth", TRUTH), first("label", PREDICTED), first("label", LABEL)
     label = label or (first("label", ALSO_PREDICTED) if truth is None or other is None else None)
@@ -84,11 +86,9 @@ def find_roles(table: Table, given: Mapping[str, str]) -> Roles:
         there = ", ".join(table.columns[:12])
         hint = f"name it by `columns` as truth=NAME; there are: {there}"
         raise InputError(f"{table.name}: has no column of true labels (truth, y_true, target ...)", hint=hint)
-    file = given.get("file") or next(
-        (name for name in known_columns(table.columns, FILE_COLUMNS) if name not in (truth, label)), None
-    )
+    file = given.get("file") or next((name for name in known_columns(free, FILE_COLUMNS) if name not in (truth, label)), None)
     names = (*SURE, *(ALSO_SURE if label is None else ()))
-    sure = given.get("probability") or next((n for n in known_columns(table.columns, names) if n not in (truth, label)), None)
+    sure = given.get("probability") or next((n for n in known_columns(free, names) if n not in (truth, label)), None)
     rivals = {
         role: tuple(name for name in _alike(table, taken) if name not in (truth, label))
         for role, taken in (("truth", truth), ("label", label))

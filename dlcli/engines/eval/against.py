@@ -75,7 +75,7 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     if config.against is None:
         return None
     old = _opened(config, new, config.against, report)
-    rows, left, doubt, note = matched(new, old)
+    rows, left, doubt, note = matched(new, old, named=any(one.startswith("file=") for one in config.columns))
     mine, theirs = new.predictions, old.predictions
     check_truth(new, old, rows)
     _check_left(config, new, left)

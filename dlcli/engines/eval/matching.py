@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.evaluation.prediction_files import whole_or_text
+from dlcli.core.evaluation.prediction_files import WHOLE, whole_or_text
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -16,6 +16,8 @@ from dlcli.support.tables import Table
 
 _TELLING = 5
 """Two networks hardly give a column of this many values the same numbers of each by chance, in another order."""
+
+_FILES, _INDEX = "file", "index"
 
 Names = Sequence[str]
 
@@ -62,18 +64,34 @@ class Matching(NamedTuple):
     note: str = ""
 
 
-def matched(new: Side, old: Side) -> Matching:
+class _Key(NamedTuple):
+    """What both classifiers call their examples, each once; how a message has a name, as a format; and a note on the column."""
+
+    mine: Names
+    theirs: Names
+    said: str
+    note: str = ""
+
+
+def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
     """Match the examples of two classifiers: by their files, by their index, by another column, or else by their order.
+
+    Names that only number the rows of both tables tell no more than their order, so that any other one goes first.
+
+    Args:
+        new: The new classifier.
+        old: The old one.
+        named: Whether the user names the column of files, which decides then.
 
     Raises:
         InputError: If the old one lacks an example, or columns contradict each other or the order.
     """
-    if new.files is not None and old.files is not None and _each_once(new.files) and _each_once(old.files):
-        return _matched_by_name(new, old, _ends_of_paths(new.files, old.files), "{}")
-    if new.ids is not None and old.ids is not None:
-        return _matched_by_name(new, old, _numbers_or_names(new.ids, old.ids), "index {}")
-    if keys := _matched_by_columns(new, old):
-        return _of_one_mind(keys, old)
+    keys = _keys(new, old)
+    if named and _FILES in keys:
+        return _matched_by(new, old, keys[_FILES])
+    telling = {name: key for name, key in keys.items() if not (_numbers_rows(key.mine) and _numbers_rows(key.theirs))}
+    if found := {name: _matched_by(new, old, key) for name, key in (telling or keys).items()}:
+        return _of_one_mind(found, old)
     n, m = len(new.predictions.y), len(old.predictions.y)
     if n != m:
         raise InputError(
@@ -81,51 +99,81 @@ def matched(new: Side, old: Side) -> Matching:
             hint="both need predictions for the same examples",
         )
     _check_order(new, old)
-    said = "Examples are matched by their order: not both have names of files, or an index or another column, each value once."
+    said = "Examples are matched by their order: no column of both tables names each example once."
     return Matching(np.arange(n), **{"note" if _in_one_order(new, old) else "doubt": said})
 
 
-def _matched_by_columns(new: Side, old: Side) -> dict[str, Matching]:
-    """The matching by each column that both tables have and that tells the examples of both apart.
+def _keys(new: Side, old: Side) -> dict[str, _Key]:
+    """What tells the examples of both apart, most telling first: their files, their index, and columns that both tables have.
 
-    A column that most values of the new table share with the old one tells them apart too, so a missing one is refused. Figures
-    of the networks themselves, such as logits, have no values in common.
+    Of a column most values have to be shared, so that figures of the networks themselves, such as logits, are none.
     """
     found = {}
-    for name in [name for name in new.columns if name in old.columns]:
-        mine, theirs = _numbers_or_names(*([str(one) for one in side.columns[name]] for side in (new, old)))
-        shared = len({*mine} & {*theirs})
-        if _each_once(mine) and _each_once(theirs) and 2 * shared > len(mine):
-            by_name = _matched_by_name(new, old, (mine, theirs), name + " {}")
-            found[name] = by_name._replace(note=f"Examples are matched by the column '{name}'.")
+    if new.files is not None and old.files is not None and _each_once(new.files) and _each_once(old.files):
+        found[_FILES] = _Key(*_ends_of_paths(new.files, old.files), "{}")
+    if new.ids is not None and old.ids is not None:
+        found[_INDEX] = _Key(*_numbers_or_names(new.ids, old.ids), "index {}")
+    for name in [name for name in new.columns if name in old.columns and name != "file"]:
+        mine, theirs = _plain_column(new, old, name)
+        if _each_once(mine) and _each_once(theirs) and 2 * len({*mine} & {*theirs}) > len(mine):
+            found[name] = _Key(mine, theirs, name + " {}", f"Examples are matched by the column '{name}'.")
     return found
 
 
-def _of_one_mind(keys: dict[str, Matching], old: Side) -> Matching:
-    """The matching by the first column; raises InputError if another one says otherwise."""
-    (first, chosen), *others = keys.items()
+def _plain_column(new: Side, old: Side, name: str) -> tuple[Names, Names]:
+    mine, theirs = ([str(one) for one in side.columns[name]] for side in (new, old))
+    return _numbers_or_names(mine, theirs)
+
+
+def _numbers_rows(names: Names) -> bool:
+    """Whether names are the numbers of the rows, from 0 or from 1."""
+    return list(names) in ([str(k + start) for k in range(len(names))] for start in (0, 1))
+
+
+def _of_one_mind(found: dict[str, Matching], old: Side) -> Matching:
+    """The first matching; raises InputError if another column says otherwise. An index may: each table has its own order."""
+    (first, chosen), *others = found.items()
     for name, one in others:
-        if not np.array_equal(one.rows, chosen.rows):
+        if not (first == _FILES and name == _INDEX) and not np.array_equal(one.rows, chosen.rows):
             message = f"{old.name}: the columns '{first}' and '{name}' both tell examples apart, and match them in two ways"
-            raise InputError(message, hint=f"name the right one by `columns`, as file={first}")
+            raise InputError(message, hint=f"name the right one by `columns`, as file={name}")
     return chosen
 
 
 def _in_one_order(new: Side, old: Side) -> bool:
-    """Whether a column with several values is the same in every row; raises InputError if its values are in another order."""
+    """Whether a column with several values is the same in every row; raises InputError if columns show that rows differ."""
     same = False
     for name in [name for name in new.columns if name in old.columns]:
-        mine, theirs = ([whole_or_text(one) for one in side.columns[name]] for side in (new, old))
-        if len({*mine}) < _TELLING:
-            continue
-        if mine == theirs:
-            same = True
-        elif sorted(mine) == sorted(theirs):
+        mine, theirs = _plain_column(new, old, name)
+        if list(mine) == list(theirs):
+            same |= len({*mine}) >= _TELLING
+        elif _names_others(mine, theirs):
+            other = next(one for one in mine if one not in {*theirs})
+            message = f"{old.name}: column '{name}' has another value in each row, and '{other}' of {new.name} in none"
+            raise InputError(message, hint="give both the same examples, called alike, or drop the column")
+        elif len({*mine}) >= _TELLING and sorted(mine) == sorted(theirs):
             row = next(k for k, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other)
             message = f"{old.name}: row {row + 1:,}, column '{name}': '{theirs[row]}', and '{mine[row]}' in {new.name}"
             hint = "the rows are in another order: sort both alike, or give each example an index"
             raise InputError(message, hint=hint)
     return same
+
+
+def _names_others(mine: Names, theirs: Names) -> bool:
+    """Whether a column names the examples of both tables, which are others: text, or whole numbers of which some agree."""
+    if not (_each_once(mine) and _each_once(theirs) and len(mine) > 1):
+        return False
+    if all(map(_is_number, (*mine, *theirs))):
+        return all(WHOLE.fullmatch(one) for one in (*mine, *theirs)) and not {*mine}.isdisjoint(theirs)
+    return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_order(new: Side, old: Side) -> None:
@@ -149,28 +197,17 @@ def _folders_above(mine: str, theirs: str) -> tuple[list[str], list[str]] | None
     return (parts[0][:-shared], parts[1][:-shared]) if shared else None
 
 
-def _matched_by_name(new: Side, old: Side, names: tuple[Names, Names], said: str) -> Matching:
-    """Match examples by what both call each one.
-
-    Args:
-        new: The new classifier.
-        old: The old one.
-        names: Of the examples of the new one, and of the old one, each once.
-        said: How a message has a name, as a format.
-
-    Raises:
-        InputError: If the old one lacks an example.
-    """
-    mine, theirs = names
-    place = {name: row for row, name in enumerate(theirs)}
-    missing = next((name for name in mine if name not in place), None)
+def _matched_by(new: Side, old: Side, key: _Key) -> Matching:
+    """Match examples by what both call each one; raises InputError if the old classifier lacks one."""
+    place = {name: row for row, name in enumerate(key.theirs)}
+    missing = next((name for name in key.mine if name not in place), None)
     if missing is not None:
         hint = "both need predictions for the same examples"
-        raise InputError(f"{old.name}: has no prediction for {said.format(missing)}", hint=hint)
-    there = set(mine)
-    others = [name for name in theirs if name not in there]
-    left = f"{count(len(others), 'example')} of {old.name}, first {said.format(others[0])}" if others else ""
-    return Matching(np.array([place[name] for name in mine], dtype=np.intp), left)
+        raise InputError(f"{old.name}: has no prediction for {key.said.format(missing)}", hint=hint)
+    there = set(key.mine)
+    others = [name for name in key.theirs if name not in there]
+    left = f"{count(len(others), 'example')} of {old.name}, first {key.said.format(others[0])}" if others else ""
+    return Matching(np.array([place[name] for name in key.mine], dtype=np.intp), left, note=key.note)
 
 
 def _parts(file: str) -> list[str]:

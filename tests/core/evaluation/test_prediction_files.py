@@ -256,6 +256,37 @@ def test_one_probability_from_half_on_is_that_of_the_positive_class_if_the_label
     assert areas[0] == pytest.approx(areas[1]) and "The probability is that of '1'" in found.notes[0]
 
 
+@pytest.mark.parametrize("name", ["probability", "confidence", "score", "prob"])
+@pytest.mark.parametrize("cut", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("of", ["positive", "predicted", "negative"])
+def test_whose_probability_it_is_follows_from_the_labels(name: str, cut: float, of: str):
+    """A network that predicts the positive class from a cut on writes one of three probabilities; the area is one."""
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 150)
+    p = rng.beta(1 + 2 * truth, 3 - 2 * truth * 0.9, 150).round(6)
+    label = (p >= cut).astype(int)
+    written = {"positive": p, "predicted": np.where(label == 1, p, 1 - p), "negative": 1 - p}[of].round(6)
+    rows = [f"{y},{one},{s}" for y, one, s in zip(truth, label, written, strict=True)]
+    found = read_predictions(table(f"y_true,y_pred,{name}\n" + "\n".join(rows) + "\n")).predictions
+    assert roc_auc_score(truth, np.exp(found.log_p[:, 1])) == pytest.approx(roc_auc_score(truth, p))
+
+
+@pytest.mark.parametrize(
+    ("style", "name"),
+    [("p_{}", "red"), ("p_{}", "rob"), ("class_{}", "name"), ("pred_{}", "label"), ("{}", "gold"), ("prediction_{}", "label")],
+)
+def test_a_class_may_be_called_so_that_its_column_has_another_name(style: str, name: str):
+    """`p_red` is not `pred`."""
+    rng = np.random.default_rng(0)
+    classes = ["blue", name, "zoe"]
+    p = rng.dirichlet(np.ones(3), 30).round(6)
+    names = [style.format(one) for one in classes]
+    rows = [",".join([classes[k % 3], classes[row.argmax()], *(f"{one:.6f}" for one in row)]) for k, row in enumerate(p)]
+    found = read_predictions(table(",".join(["truth", "label", *names]) + "\n" + "\n".join(rows) + "\n")).predictions
+    at = [found.outputs.index(one) for one in classes]
+    assert np.exp(found.log_p[:, at]) == pytest.approx(p / p.sum(1, keepdims=True), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("column", "rows"),
     [

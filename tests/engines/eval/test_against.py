@@ -1,6 +1,7 @@
 """`dlcli eval NEW --against OLD`, with networks and tables whose answers are known beforehand."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -178,12 +179,43 @@ def test_a_column_that_tells_examples_apart_matches_tables_in_any_order(tmp_path
 
 def test_columns_that_match_examples_in_two_ways_are_refused(tmp_path: Path):
     new, old = of_forty()
-    ranked = [(k, *row) for k, row in enumerate(new)], [(k, *row) for k, row in enumerate(sorted(old, key=lambda row: row[3]))]
+    ranked = [[(7 * k % 40, *row) for k, row in enumerate(sorted(rows, key=lambda row: row[3]))] for rows in (new, old)]
     paths = [keyed(tmp_path / f"{k}.csv", ["rank", "sample", "site"], rows) for k, rows in enumerate(ranked)]
     with pytest.raises(InputError, match="both tell examples apart"):
         eval.run(EvalConfig(model=paths[0], against=paths[1]))
     found = eval.run(EvalConfig(model=paths[0], against=paths[1], columns=("file=sample",))).comparison
     assert (found.fixed, found.broken) == (3, 1)
+
+
+@pytest.mark.parametrize("number", ["index", "id", "file", "name", "image", "Unnamed: 0"])
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("gap", [0, 4])
+def test_numbers_of_rows_tell_less_than_any_other_column(tmp_path: Path, number: str, start: int, gap: int):
+    """As a data frame has after it was sorted and its index was reset."""
+    new, old = of_forty()
+    numbered = [
+        [(k + start, *row) for k, row in enumerate(sorted(rows, key=lambda row: (row[3], row[0])))] for rows in (new[gap:], old)
+    ]
+    paths = [keyed(tmp_path / f"{k}.csv", [number, "uid", "site"], rows) for k, rows in enumerate(numbered)]
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1])).comparison
+    assert (found.fixed, found.broken) == (0 if gap else 3, 1)  # rows 0, 1 and 2; without the first four none of these
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (lambda k: f"2024-01-{k:02}", lambda k: f"{k}.1.2024"),
+        (lambda k: f"img_{k:03}", lambda k: f"{k:03}"),
+        (lambda k: f"a{k}", lambda k: f"b{k}"),
+        (lambda k: 5 * k, lambda k: 5 * k + 150),  # whole numbers, of which a quarter agree
+    ],
+)
+def test_names_that_do_not_fit_are_refused(tmp_path: Path, mine: Callable[[int], object], theirs: Callable[[int], object]):
+    new, old = of_forty()
+    rows = [[(name(k), *row[1:]) for k, row in enumerate(side)] for name, side in ((mine, new), (theirs, old))]
+    paths = [keyed(tmp_path / f"{k}.csv", ["what", "site"], one) for k, one in enumerate(rows)]
+    with pytest.raises(InputError, match="column 'what' has another value in each row"):
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
 
 
 def test_where_only_the_order_can_tell_it_is_told_what_speaks_for_it(tmp_path: Path):
