@@ -76,8 +76,8 @@ def test_a_suggested_command_is_quoted_and_in_order():
 
 
 def test_positional_arguments_come_first_and_tuples_repeat_the_flag():
-    assert command_line("eval", fail_under=("top-1=0.9", "ece=0.1"), diagnose=True, model="runs/x").split() == [
-        *("dlcli", "eval", "runs/x", "--fail-under", "top-1=0.9", "--fail-under", "ece=0.1", "--diagnose")
+    assert command_line("eval", slices=("class", "site"), diagnose=True, model="runs/x").split() == [
+        *("dlcli", "eval", "runs/x", "--slices", "class", "--slices", "site", "--diagnose")
     ]
 
 

@@ -321,30 +321,29 @@ def _of_two(
         message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
         raise InputError(message, hint="give a column of probabilities for each class")
     of_predicted = np.where(predicted == 1, sure, 1 - sure)
-    first, second = (f"The probability is that of '{name}', since" for name in outputs)
-    by_label = "The probability is that of the predicted label, since"
-    readings = [
-        (sure, len(below) > 0 and _follow_from(predicted, sure, 1), f"{second} it is below one half in some rows."),
-        (sure, known and not of_label and _follow_from(predicted, sure), f"{second} the labels are those from a threshold on."),
-        (of_predicted, not len(below), f"{by_label} it is at least one half in every row."),
-        (of_predicted, _follow_from(predicted, of_predicted, 1), f"{by_label} the labels follow from it at a threshold."),
-        (1 - sure, _follow_from(predicted, 1 - sure, 1), f"{first} the labels are those up to a threshold."),
-        (sure, True, f"{second} it is below one half in some rows."),
-    ]
-    p, note = next((p, note) for p, found, note in readings if found)
+    whose = "The probability is that of {}, since {}.".format
+    if not len(below):
+        if known and not of_label and _follow_from(predicted, sure) and comb(len(sure), int(predicted.sum())) >= _ORDERS:
+            p, note = sure, whose(f"'{outputs[1]}'", "the predicted labels are those from a threshold on")
+        else:
+            p, note = of_predicted, whose("the predicted label", "it is at least one half in every row")
+    else:
+        readings = [(sure, f"'{outputs[1]}'"), (of_predicted, "the predicted label"), (1 - sure, f"'{outputs[0]}'")]
+        p, name = min(readings, key=lambda one: _misfit(predicted, one[0]))
+        note = whose(name, "the predicted labels fit that best")
     both = np.stack([1 - p, p], axis=1)
     return _with_both(y, predicted, outputs, both), (note, *_less_probable(both, predicted))
 
 
-def _follow_from(predicted: NDArray[np.int64], p: Floats, orders: int = _ORDERS) -> bool:
-    """Whether the second class is predicted from a threshold of `p` on, and few tables would show that by chance.
+def _misfit(predicted: NDArray[np.int64], p: Floats) -> tuple[bool, int]:
+    """How badly labels fit probabilities of the second class: if no threshold gives them, and how many one half does not."""
+    return not _follow_from(predicted, p), int(((p >= 0.5) != (predicted == 1)).sum())
 
-    If `p` is something else, the rows of the second class are above all others in one of C(n, k) `orders`.
-    """
+
+def _follow_from(predicted: NDArray[np.int64], p: Floats) -> bool:
+    """Whether both classes are predicted, the second from a threshold of `p` on."""
     first, second = p[predicted == 0], p[predicted == 1]
-    if not len(first) or not len(second):
-        return False
-    return bool(second.min() > first.max()) and comb(len(p), len(second)) >= orders
+    return bool(len(first) and len(second) and second.min() > first.max())
 
 
 def _with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:

@@ -91,7 +91,10 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
         return _matched_by(new, old, keys[_FILES])
     telling = {name: key for name, key in keys.items() if not (_numbers_rows(key.mine) and _numbers_rows(key.theirs))}
     if found := {name: _matched_by(new, old, key) for name, key in (telling or keys).items()}:
-        return _of_one_mind(found, old)
+        chosen = _of_one_mind(found, old)
+        if not telling:
+            _check_columns(new, old, chosen.rows)
+        return chosen
     n, m = len(new.predictions.y), len(old.predictions.y)
     if n != m:
         raise InputError(
@@ -151,12 +154,20 @@ def _in_one_order(new: Side, old: Side) -> bool:
             other = next(one for one in mine if one not in {*theirs})
             message = f"{old.name}: column '{name}' has another value in each row, and '{other}' of {new.name} in none"
             raise InputError(message, hint="give both the same examples, called alike, or drop the column")
-        elif len({*mine}) >= _TELLING and sorted(mine) == sorted(theirs):
+    _check_columns(new, old, np.arange(len(new.predictions.y)))
+    return same
+
+
+def _check_columns(new: Side, old: Side, rows: NDArray[np.intp]) -> None:
+    """Raise InputError if a column has the same values for both classifiers, but not in the same rows."""
+    for name in [name for name in new.columns if name in old.columns]:
+        mine, others = _plain_column(new, old, name)
+        theirs = [others[row] for row in rows]
+        if len({*mine}) >= _TELLING and list(mine) != theirs and sorted(mine) == sorted(theirs):
             row = next(k for k, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other)
             message = f"{old.name}: row {row + 1:,}, column '{name}': '{theirs[row]}', and '{mine[row]}' in {new.name}"
             hint = "the rows are in another order: sort both alike, or give each example an index"
             raise InputError(message, hint=hint)
-    return same
 
 
 def _names_others(mine: Names, theirs: Names) -> bool:

@@ -271,6 +271,17 @@ def test_whose_probability_it_is_follows_from_the_labels(name: str, cut: float, 
     assert roc_auc_score(truth, np.exp(found.log_p[:, 1])) == pytest.approx(roc_auc_score(truth, p))
 
 
+@pytest.mark.parametrize("predicted", [0, 1])
+@pytest.mark.parametrize("of", [0, 1])
+def test_where_one_class_is_predicted_the_reading_that_most_labels_fit_counts(predicted: int, of: int):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 40)
+    p = (0.55 + 0.4 * rng.beta(1 + truth, 2, 40)).round(6) if predicted else (0.45 - 0.4 * rng.beta(2, 1 + truth, 40)).round(6)
+    rows = [f"{y},{predicted},{s:.6f}" for y, s in zip(truth, p if of else 1 - p, strict=True)] + [f"0,{predicted},0.5"]
+    found = read_predictions(table("y_true,y_pred,p\n" + "\n".join(rows) + "\n")).predictions
+    assert roc_auc_score(truth, np.exp(found.log_p[:40, 1])) == pytest.approx(roc_auc_score(truth, p))
+
+
 @pytest.mark.parametrize(
     ("style", "name"),
     [("p_{}", "red"), ("p_{}", "rob"), ("class_{}", "name"), ("pred_{}", "label"), ("{}", "gold"), ("prediction_{}", "label")],

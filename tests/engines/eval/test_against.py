@@ -218,6 +218,18 @@ def test_names_that_do_not_fit_are_refused(tmp_path: Path, mine: Callable[[int],
         eval.run(EvalConfig(model=paths[0], against=paths[1]))
 
 
+@pytest.mark.parametrize("number", ["index", "id", "no", "row"])
+def test_numbers_of_rows_do_not_hide_that_rows_are_in_another_order(tmp_path: Path, number: str):
+    """The key is two columns, patient and frame, and the index was reset after a sort."""
+    new, old = of_forty()
+    paths = []
+    for name, rows in (("new.csv", new), ("old.csv", old)):
+        moved = sorted(((int(key[1:]) // 4, int(key[1:]) % 4, *rest[1:]) for key, *rest in rows), key=lambda row: row[3])
+        paths.append(keyed(tmp_path / name, [number, "patient", "frame"], [(k, *row) for k, row in enumerate(moved)]))
+    with pytest.raises(InputError, match="column 'patient'"):
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
+
+
 def test_where_only_the_order_can_tell_it_is_told_what_speaks_for_it(tmp_path: Path):
     """Figures of the networks, each once, are no keys; a column that repeats shows the order, or that it is another one."""
     new, old = of_forty()
