@@ -27,7 +27,7 @@ from dlcli.core.evaluation.class_probabilities import (
 )
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.positive_class import known_pair
-from dlcli.core.evaluation.prediction_labels import check_headers, label_cells
+from dlcli.core.evaluation.prediction_labels import check_headers, label_cells, without_point
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
@@ -97,6 +97,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
     if found is None and roles.sure is None:
         found = second_column(table.name, free, seen)
+    _check_classes(table, () if found is None else found.classes)
     _check_once(table, {*taken, *(found.columns if found else ())})
     unused = unused_columns({name: free[name] for name in table.columns if name in free}, seen) if found is None else ""
     if unused and label is None and roles.sure is None:
@@ -113,6 +114,15 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         metadata["file"] = cells[roles.file]
     ids = _ids(table, cells)
     return PredictionTable(predictions, files, ids, metadata, (*_file_notes(files, ids), *notes))
+
+
+def _check_classes(table: Table, classes: Sequence[str]) -> None:
+    """Raise InputError if two classes are one number: labels with and without a point count as the same class."""
+    if (pair := first_repeated([without_point(name) for name in classes])) is not None:
+        names = " and ".join(f"'{classes[k]}'" for k in pair)
+        raise InputError(
+            f"{table.name}: has probabilities of the classes {names}, which are one number", hint="rename one of them"
+        )
 
 
 def _check_once(table: Table, used: Collection[str]) -> None:

@@ -46,9 +46,9 @@ def label_cells(table: Table, roles: Roles, cells: dict[str, Texts]) -> tuple[Te
         raise ValueError("there are no true labels")
     found = {name: _labels(table, name, cells[name]) for name in (roles.truth, roles.label) if name is not None}
     both = {text for column in found.values() for text in column}
-    if any(text != _whole(text) and _whole(text) in both for text in both):
+    if any(text != without_point(text) and without_point(text) in both for text in both):
         for column in found.values():
-            column[:] = [_whole(text) for text in column]
+            column[:] = [without_point(text) for text in column]
     return found[roles.truth], None if roles.label is None else found[roles.label]
 
 
@@ -66,10 +66,10 @@ def _labels(table: Table, name: str, column: Texts) -> Texts:
         if isinstance(table.rows[row][place], list | dict):
             raise InputError(f"{where}: holds several labels", hint="write one row for each example")
     if all(map(_WITH_POINT.fullmatch, found)):
-        found[:] = [_whole(text) for text in found]
+        found[:] = [without_point(text) for text in found]
     return found
 
 
-def _whole(text: str) -> str:
+def without_point(text: str) -> str:
     """A whole number without point and zeros behind it; other texts as they are."""
     return found[1] if (found := _WITH_POINT.fullmatch(text)) else text

@@ -448,6 +448,13 @@ def test_whole_numbers_with_and_without_a_point_are_one_class(mixed: list[str], 
     assert found.predictions.correct.all() and set(found.predictions.outputs) == set(plain) and found.notes == ()
 
 
+def test_classes_that_are_one_number_have_no_probabilities_each():
+    with pytest.raises(InputError, match=r"the classes '1' and '1\.0', which are one number"):
+        read_predictions(table("truth,label,p_1,p_1.0,p_red\n1,1,.8,.1,.1\n1,1.0,.1,.8,.1\nred,red,.1,.1,.8\n"))
+    both = read_predictions(table("truth,label,p_1,p_01\n1,1,.8,.2\n01,01,.2,.8\n")).predictions
+    assert both.correct.all() and len(both.outputs) == 2
+
+
 def test_lists_are_no_labels():
     """As the columns of a data frame that was written as one object."""
     found = parse_table("given.json", b'{"y_true": [1, 0, 1], "y_pred": [1, 1, 1]}')
