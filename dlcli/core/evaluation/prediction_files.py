@@ -7,7 +7,6 @@ or one of probabilities per class; all other columns are metadata.
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from dlcli.core.evaluation.class_probabilities import (
     unused_columns,
 )
 from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.one_probability import less_probable_notes, of_two_classes, with_both
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_labels import check_headers, label_cells, without_point
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
@@ -38,8 +38,6 @@ LOSS = "loss"
 INDEX = "index"
 DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
-_ORDERS = 20
-"""From this many orders of the rows on, few tables show a threshold between both predicted classes by chance: 5%."""
 WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
 """A whole number, which other programs write as 7.0 or 007."""
 Texts = NDArray[np.object_]
@@ -251,19 +249,12 @@ def _predictions(
     y = _numbered(table, truth, outputs, roles.truth)
     best = p.argmax(1)
     predicted = best if label is None else _numbered(table, label, outputs, str(roles.label))
-    notes += _less_probable(p, predicted)
+    notes += less_probable_notes(p, predicted)
     notes += [] if roles.sure is None else unlike_notes(roles.sure, cells[roles.sure], p, predicted)
     with np.errstate(divide="ignore"):
         log_p = np.log(p)
     loss, more = _loss(table, p, y, cells, roles)
     return Predictions(y, predicted, outputs, log_p, p[np.arange(len(y)), predicted], loss=loss), (*notes, *more)
-
-
-def _less_probable(p: Floats, predicted: NDArray[np.int64]) -> list[str]:
-    """In how many rows the predicted label is not the most probable one."""
-    other = int((p[np.arange(len(p)), predicted] < p.max(1) - 1e-9).sum())
-    said = f"In {count(other, 'row')} the predicted label is not the most probable class; accuracy goes by the label."
-    return [said] if other else []
 
 
 def _numbered(table: Table, labels: Texts, outputs: tuple[str, ...], column: str) -> NDArray[np.int64]:
@@ -304,61 +295,13 @@ def _of_labels(
         p = np.stack([1 - sure, sure], axis=1)
         y, predicted = _numbered(table, truth, outputs, "truth"), (sure >= 0.5).astype(np.int64)
         note = f"The probability is that of '{outputs[1]}', which is predicted from one half on."
-        return _with_both(y, predicted, outputs, p), (note,)
+        return with_both(y, predicted, outputs, p), (note,)
     y, predicted = (_numbered(table, labels, outputs, "label") for labels in (truth, label))
     if sure is None or len(outputs) != 2:
         return Predictions(y, predicted, outputs, None, sure), ()
-    return _of_two(table, y, predicted, outputs, sure, known=positive is not None, of_label=plain_name(column) == "confidence")
-
-
-def _of_two(
-    table: Table,
-    y: NDArray[np.int64],
-    predicted: NDArray[np.int64],
-    outputs: tuple[str, ...],
-    sure: Floats,
-    *,
-    known: bool,
-    of_label: bool,
-) -> tuple[Predictions, tuple[str, ...]]:
-    """Predictions of two classes, with one probability each: that of the predicted class, or of the second one.
-
-    `known`: whether the second class is the positive one. `of_label`: whether the column is called like the former.
-    """
-    below = np.flatnonzero(sure < 0.5)
-    if len(below) and not known:
-        row = int(below[0])
-        message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
-        raise InputError(message, hint="give a column of probabilities for each class")
-    of_predicted = np.where(predicted == 1, sure, 1 - sure)
-    whose = "The probability is that of {}, since {}.".format
-    if not len(below):
-        if known and not of_label and _follow_from(predicted, sure) and comb(len(sure), int(predicted.sum())) >= _ORDERS:
-            p, note = sure, whose(f"'{outputs[1]}'", "the predicted labels are those from a threshold on")
-        else:
-            p, note = of_predicted, whose("the predicted label", "it is at least one half in every row")
-    else:
-        readings = [(sure, f"'{outputs[1]}'"), (of_predicted, "the predicted label"), (1 - sure, f"'{outputs[0]}'")]
-        p, name = min(readings, key=lambda one: _misfit(predicted, one[0]))
-        note = whose(name, "the predicted labels fit that best")
-    both = np.stack([1 - p, p], axis=1)
-    return _with_both(y, predicted, outputs, both), (note, *_less_probable(both, predicted))
-
-
-def _misfit(predicted: NDArray[np.int64], p: Floats) -> tuple[bool, int]:
-    """How badly labels fit probabilities of the second class: if no threshold gives them, and how many one half does not."""
-    return not _follow_from(predicted, p), int(((p >= 0.5) != (predicted == 1)).sum())
-
-
-def _follow_from(predicted: NDArray[np.int64], p: Floats) -> bool:
-    """Whether both classes are predicted, the second from a threshold of `p` on."""
-    first, second = p[predicted == 0], p[predicted == 1]
-    return bool(len(first) and len(second) and second.min() > first.max())
-
-
-def _with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:
-    with np.errstate(divide="ignore"):
-        return Predictions(y, predicted, outputs, np.log(p), p[np.arange(len(y)), predicted])
+    return of_two_classes(
+        table, y, predicted, outputs, sure, known=positive is not None, of_label=plain_name(column) == "confidence"
+    )
 
 
 def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictions) -> None:
