@@ -38,6 +38,8 @@ from dlcli.support.reporter import SILENT, Reporter
 _BASELINE = "baseline"
 J = TypeVar("J")
 T = TypeVar("T")
+_ARRAYS = (".npz", ".npy")
+"""Files whose classes are in an array of a fixed name, not in a column."""
 
 
 def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: bool = False) -> ImageData:
@@ -94,8 +96,9 @@ def _as_made_for(config: ModelAndDataOptions, task: RunTask, report: Reporter, *
 
 def recorded_column(data: str, task: RunTask) -> str | None:
     """The column of scores or classes that the run was trained on, for data that are a table or have one."""
-    column = task.label_column if task.scores is None else task.scores.column
-    return column if _has_columns(data) else None
+    if task.scores is not None:
+        return task.scores.column if _has_columns(data) else None
+    return task.label_column if _has_columns(data) and Path(data).suffix.lower() not in _ARRAYS else None
 
 
 def _raters(config: ModelAndDataOptions, task: RunTask) -> tuple[str, ...]:
@@ -108,8 +111,7 @@ def _raters(config: ModelAndDataOptions, task: RunTask) -> tuple[str, ...]:
 
 def _has_columns(data: str) -> bool:
     """Whether the data are a table or have one."""
-    path = Path(data)
-    return table_in(path) is not None or (path.is_file() and path.suffix.lower() not in (".npz", ".npy"))
+    return table_in(Path(data)) is not None or Path(data).is_file()
 
 
 def _sampling(config: ModelAndDataOptions, shape: InputShape | None) -> Sampling:
