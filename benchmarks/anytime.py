@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from dlcli.core.anytime import LEVEL, possible_successes
 from dlcli.engines import attack
 from dlcli.engines.anytime import Watch, parts, random_order
-from dlcli.engines.attack.checks import MAX_CHANGE
+from dlcli.engines.attack.convergence import least_to_pass
 from dlcli.specs.attack import AttackConfig, AttackResult
 from dlcli.specs.gate import Gate
 
@@ -62,7 +62,10 @@ def main() -> None:
         found = followed(right, bound, options.orders)
         print(f"| {away(bound, robust)} | {found.wrong:.4f} | {found.seen:.1%} |", flush=True)
     for n in (len(right), 2000, 10_000):
-        print(f"\nA pass where twice the steps fool none takes at least {converged_after(n):,} of {n:,} images.", flush=True)
+        print(
+            f"\nA pass where twice the steps fool none takes at least {least_to_pass(0, 0, n, LEVEL / 2):,} of {n:,} images.",
+            flush=True,
+        )
     if seconds is not None:
         print(f"\nPGD-{STEPS} at eps {EPS} on all images: {seconds:.1f} CPU seconds; until a gate is decided:", flush=True)
         for bound in (bounds[0], bounds[-1]):
@@ -104,12 +107,6 @@ def followed(right: NDArray[np.bool_], bound: float, orders: int) -> Followed:
         stopped = watch.stopped()
         wrong, seen = wrong + (stopped.fails is not fails), seen + stopped.seen
     return Followed(wrong / orders, seen / orders / len(right))
-
-
-def converged_after(total: int) -> int:
-    """The images after which it is decided that the attack has converged, if twice the steps fool none."""
-    bounds = ((part.stop, possible_successes(0, part.stop, total, level=LEVEL / 2)[1]) for part in parts(total))
-    return next(seen for seen, most in bounds if most / total < MAX_CHANGE)
 
 
 def missed(right: NDArray[np.bool_], orders: int) -> float:

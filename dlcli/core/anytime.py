@@ -16,20 +16,27 @@ from scipy.special import betaln, gammaln
 from dlcli.specs.estimates import Difference, Estimate
 
 LEVEL = 0.05
+Prior = tuple[float, float]
+"""The parameters of a beta-binomial prior of the number of successes. The interval holds with any that is chosen beforehand; it
+is narrow soon where the prior has most of its probability."""
+UNIFORM: Prior = (1.0, 1.0)
 
 
 @lru_cache(maxsize=1 << 16)
-def possible_successes(successes: int, seen: int, total: int, *, level: float = LEVEL) -> tuple[int, int]:
+def possible_successes(
+    successes: int, seen: int, total: int, *, level: float = LEVEL, prior: Prior = UNIFORM
+) -> tuple[int, int]:
     """The interval of the number of successes in the whole set.
 
     If the order is random, the truth is in the interval at every moment with probability 1 - `level` at least, whatever the
-    rule to stop. The prior is uniform.
+    rule to stop.
 
     Args:
         successes: Successes among the examples that were seen.
         seen: Number of these.
         total: Number of examples of the whole set.
         level: The probability of an error at any moment, at most.
+        prior: What is thought of the number before any example is seen.
 
     Returns:
         The least and the greatest number of successes.
@@ -41,20 +48,22 @@ def possible_successes(successes: int, seen: int, total: int, *, level: float = 
         raise ValueError(f"{successes} successes of {seen} of {total}")
     rest = total - seen
     numbers = successes + np.arange(rest + 1)
-    kept = -np.log(total + 1.0) - _log_posterior(numbers, successes, seen, total) < -np.log(level)
+    a, b = prior
+    after = _log_probability(numbers - successes, rest, (a + successes, b + seen - successes))
+    kept = _log_probability(numbers, total, prior) - after < -np.log(level)
     found = numbers[kept]
     return int(found[0]), int(found[-1])
 
 
-def _log_posterior(numbers: NDArray[np.int64], successes: int, seen: int, total: int) -> NDArray[np.float64]:
-    """The logarithm of the probability of each total number of successes, beta-binomial."""
-    rest, more = total - seen, numbers - successes
-    ways = gammaln(rest + 1) - gammaln(more + 1) - gammaln(rest - more + 1)
-    found: NDArray[np.float64] = ways + betaln(numbers + 1, total - numbers + 1) - betaln(successes + 1, seen - successes + 1)
+def _log_probability(numbers: NDArray[np.int64], total: int, parameters: Prior) -> NDArray[np.float64]:
+    """The logarithm of the beta-binomial probability of each number of successes out of a total."""
+    a, b = parameters
+    ways = gammaln(total + 1) - gammaln(numbers + 1) - gammaln(total - numbers + 1)
+    found: NDArray[np.float64] = ways + betaln(numbers + a, total - numbers + b) - betaln(a, b)
     return found
 
 
-def anytime_share(successes: int, seen: int, total: int, *, level: float = LEVEL) -> Estimate:
+def anytime_share(successes: int, seen: int, total: int, *, level: float = LEVEL, prior: Prior = UNIFORM) -> Estimate:
     """The share of successes in the whole set, estimated by that of the examples seen, with its interval at any moment.
 
     Args:
@@ -62,11 +71,12 @@ def anytime_share(successes: int, seen: int, total: int, *, level: float = LEVEL
         seen: Number of these.
         total: Number of examples of the whole set.
         level: The probability that the interval ever misses the truth, at most.
+        prior: What is thought of the number of successes before any example is seen.
 
     Returns:
         The estimate; once all are seen it is exact.
     """
-    low, high = possible_successes(successes, seen, total, level=level)
+    low, high = possible_successes(successes, seen, total, level=level, prior=prior)
     return Estimate(successes / seen, low / total, high / total, seen)
 
 

@@ -26,9 +26,14 @@ def random_order(n: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(derive(seed, "order of examples")).permutation(n)
 
 
+def part_size(n: int) -> int:
+    """Examples of a part of n."""
+    return min(max(_LEAST, -(-n // _PARTS)), _MOST)
+
+
 def parts(n: int) -> Iterator[slice]:
     """The parts of n examples."""
-    size = min(max(_LEAST, -(-n // _PARTS)), _MOST)
+    size = part_size(n)
     return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))
 
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import betabinom
 
-from dlcli.core.anytime import anytime_difference, anytime_share, decided, possible_successes
+from dlcli.core.anytime import UNIFORM, Prior, anytime_difference, anytime_share, decided, possible_successes
 
 
-def chance_of_an_error(total: int, truth: int) -> float:
+def chance_of_an_error(total: int, truth: int, prior: Prior = UNIFORM) -> float:
     """The probability that the interval ever excludes the truth in a random order, over all orders."""
     # The probabilities of each count of successes among the orders that have not failed so far.
     alive = np.zeros(truth + 1)
@@ -23,7 +23,7 @@ def chance_of_an_error(total: int, truth: int) -> float:
                 if hits < truth:
                     after[hits + 1] += chance * success
         for hits in np.flatnonzero(after > 0):
-            low, high = possible_successes(int(hits), seen, total)
+            low, high = possible_successes(int(hits), seen, total, prior=prior)
             if not low <= truth <= high:
                 after[hits] = 0
         alive = after
@@ -38,17 +38,24 @@ def test_the_chance_of_any_error_is_at_most_a_twentieth(total: int) -> None:
         assert max(chances) > 0.01
 
 
+@pytest.mark.parametrize("prior", [(0.5, 100.0), (0.5, 5.0), (30.0, 2.0)])
+def test_the_chance_of_any_error_does_not_depend_on_the_prior(prior: Prior) -> None:
+    chances = [chance_of_an_error(30, truth, prior) for truth in range(31)]
+    assert 0 < max(chances) <= 0.05
+
+
+@pytest.mark.parametrize("prior", [UNIFORM, (0.5, 100.0), (3.0, 0.25)])
 @given(total=st.integers(1, 400), data=st.data())
-def test_the_interval_is_that_of_the_ratio(total: int, data: st.DataObject) -> None:
+def test_the_interval_is_that_of_the_ratio(prior: Prior, total: int, data: st.DataObject) -> None:
     seen = data.draw(st.integers(1, total))
     hits = data.draw(st.integers(0, seen))
     numbers = np.arange(hits, hits + total - seen + 1)
     # The posterior of what is not seen yet is beta-binomial: scipy's.
-    posterior = betabinom(total - seen, hits + 1, seen - hits + 1).pmf(numbers - hits)
-    kept = numbers[1 / (total + 1) < 20 * posterior * (1 + 1e-9)]
-    low, high = possible_successes(hits, seen, total)
+    posterior = betabinom(total - seen, hits + prior[0], seen - hits + prior[1]).pmf(numbers - hits)
+    kept = numbers[betabinom(total, *prior).pmf(numbers) < 20 * posterior * (1 + 1e-9)]
+    low, high = possible_successes(hits, seen, total, prior=prior)
     assert abs(low - kept[0]) <= 1 and abs(high - kept[-1]) <= 1  # a tie may round either way
-    assert low / total <= hits / seen <= high / total
+    assert prior != UNIFORM or low / total <= hits / seen <= high / total
 
 
 def test_once_all_are_seen_it_is_exact() -> None:

@@ -1,13 +1,13 @@
 """Attacks part after part of the images in random order, until the gate is decided or the time is over."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from dlcli.core.attacks.methods.transfer import Transfer
-from dlcli.engines.anytime import Watch, describe_stop, parts, random_order, settled
+from dlcli.engines.anytime import Watch, describe_stop, part_size, random_order, settled
 from dlcli.engines.attack.check_runs import ReferenceChecks, robust_by_eps, stepped_attack
 from dlcli.engines.attack.checks import DoubledSteps
 from dlcli.engines.attack.convergence import Convergence
@@ -82,7 +82,7 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
     by_group = setup.group is not None
     watch = Watch(len(setup.x), f"{metric} accuracy", wanted, config.stop_when_sure, config.time_limit, by_group, sure)
     order, done, taken, shares = random_order(len(setup.x), config.seed), [], [], []
-    for part in parts(len(order)):
+    for part in parts_until_sure(watch, convergence):
         taken.append(np.sort(order[part]))
         one = attack_all(_only(attack_run, taken[-1]))
         done.append(one)
@@ -91,8 +91,6 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
             convergence.add(taken[-1], robust_by_eps(sum(one.by_eps.values(), []), config.methods))
         shares.append(right.clean if metric == CLEAN else right.adversarial)
         watch.add(shares[-1] == 1)
-        if watch.over:
-            break
     picked = np.concatenate(taken)
     back = np.argsort(picked)
     by_eps = {eps: [_joined(sets, back) for sets in zip(*(one.by_eps[eps] for one in done), strict=True)] for eps in setup.eps}
@@ -103,6 +101,27 @@ def attack_until_sure(attack_run: AttackRun, headline: Headline) -> Attacked:
     figure = Intervals(group=seen.setup.group).share(np.concatenate(shares)[back])
     stopped = settled(watch.stopped(), fails=wanted is not None and wanted.fails(figure))
     return Attacked(seen, clean, by_eps, stopped, None if convergence is None else convergence.measured(back))
+
+
+def parts_until_sure(watch: Watch, convergence: Convergence | None) -> Iterator[slice]:
+    """The parts of the images until the run may stop.
+
+    Once only convergence is waited for, the images up to where it can be decided are one part: many at once use a processor
+    well. With a limit of time parts stay small, since a run can only end between them.
+
+    Args:
+        watch: Counts the images of each part before the next one.
+        convergence: Gets them too; None if it does not count.
+
+    Yields:
+        The places in the random order.
+    """
+    size, begin = part_size(watch.total), 0
+    while not (begin and watch.over):
+        at_once = 0 if convergence is None or watch.limit is not None else convergence.next_look
+        end = at_once if at_once > begin else min(begin + size, watch.total)
+        yield slice(begin, end)
+        begin = end
 
 
 def _convergence(attack_run: AttackRun) -> Convergence | None:
