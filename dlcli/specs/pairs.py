@@ -50,9 +50,13 @@ def parse_names(value: Any, *, example: str) -> tuple[str, ...]:
 
 
 def check_applicable(config: Any, allowed: Iterable[str], what: str) -> None:
-    """Raise UsageError, naming the first field that is set but not `allowed`; `what` completes "does not apply to ..."."""
+    """Raise UsageError, naming the first field that is set but not `allowed`; `what` completes "does not apply to ...".
+
+    `device=cpu` applies to all: the environment or a config file sets it for every run of a machine.
+    """
     for item, _ in declared(config):
-        if item.name not in allowed and getattr(config, item.name) != item.default:
+        value = getattr(config, item.name)
+        if item.name not in allowed and value != item.default and (item.name, value) != ("device", "cpu"):
             raise UsageError(f"`{item.name}` does not apply to {what}", hint=f"omit `{item.name}`")
 
 

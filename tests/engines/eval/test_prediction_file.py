@@ -116,6 +116,11 @@ def test_gates_and_refusals(tmp_path: Path):
         eval.run(EvalConfig(model=str(path), slices=("camera",)))
     with pytest.raises(UsageError, match="`tta` does not apply to predictions in a file"):
         eval.run(EvalConfig(model=str(path), tta=True))
+    with pytest.raises(UsageError, match="`device` does not apply to predictions in a file"):
+        eval.run(EvalConfig(model=str(path), device="cuda"))
+    assert not eval.run(
+        EvalConfig(model=str(path), device="cpu")
+    ).failed  # as the environment of a machine may say for all runs
     for data in ("mnist", "digits"):
         with pytest.raises(UsageError, match="`data` does not apply"):
             EvalConfig(model=str(path), data=data)
