@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData, Sampling, Split, check_trainable
 from dlcli.core.data.channels import with_channels
+from dlcli.core.data.column_names import plain_name
 from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.labels_table import table_in
 from dlcli.core.layers.flipped import Flipped, MeanOfMirrored
@@ -73,7 +74,7 @@ def _as_made_for(config: ModelAndDataOptions, task: RunTask, report: Reporter, *
         size=size if how is None else None,
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
-        label_column=getattr(config, "score_column", None) or config.label_column or recorded_column(config.data, task),
+        label_column=column_of_labels(config, task, report),
         target=SCORE if task.scores is not None else MASK if task.masks is not None else CLASS,
         masks=None if task.masks is None else task.masks.reading(),
         raters=_raters(config, task),
@@ -92,6 +93,23 @@ def _as_made_for(config: ModelAndDataOptions, task: RunTask, report: Reporter, *
         return fitted
     _note_conversion(config, data, fitted, shape, report)
     return fitted
+
+
+def column_of_labels(config: Any, task: RunTask, report: Reporter) -> str | None:
+    """The column of the labels: the one that is named, with a note if the run has learned another one, or that of the run.
+
+    Args:
+        config: Options with `model`, `data` and `label_column`, and perhaps `score_column`.
+        task: What the run has learned.
+        report: Gets the note.
+
+    Returns:
+        Its name; None for the usual one.
+    """
+    named, learned = getattr(config, "score_column", None) or config.label_column, recorded_column(config.data, task)
+    if named is not None and learned is not None and plain_name(named) != plain_name(learned):
+        report.note(f"the labels are those of the column '{named}'; {config.model} has learned those of '{learned}'")
+    return named or learned
 
 
 def recorded_column(data: str, task: RunTask) -> str | None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
+from tests.recording import RecordingReporter
 
 LABELS = {"device": "cpu", "model": "lenet", "label_column": "kind", "epochs": 24, "seed": 0}
 
@@ -65,6 +67,21 @@ def test_other_commands_take_that_column_too(run: Path, photos: Path):
     assert len(rows) == 160
     if (run / "model.json").exists():
         assert probe_gradients.run(ProbeGradientsConfig(model=str(run), device="cpu")).rows
+
+
+def test_labels_of_another_column_than_was_learned_are_noted(run: Path, photos: Path, tmp_path: Path):
+    runs: list[tuple[Callable[..., Any], Any, type]] = [
+        (eval.run, {}, EvalConfig),
+        (eval.run, {"against": run}, EvalConfig),
+        (attack.run, {"method": "noise", "eps": (0.01,)}, AttackConfig),
+    ]
+    if (run / "model.json").exists():
+        runs.append((probe_gradients.run, {}, ProbeGradientsConfig))
+    for command, options, config in runs:
+        for column, noted in (("label", True), ("kind", False), (None, False)):
+            report = RecordingReporter()
+            command(config(model=str(run), data=str(photos), device="cpu", label_column=column, **options), report=report)
+            assert any(f"'label'; {run} has learned those of 'kind'" in note for note in report.notes) is noted
 
 
 def test_a_calibration_by_another_column_is_not_kept(run: Path, photos: Path):

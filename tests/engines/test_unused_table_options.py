@@ -17,7 +17,7 @@ from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.table_format import TableFormat
-from tests.engines.dedupe.test_engine import RecordingReporter
+from tests.recording import RecordingReporter
 
 ROWS = [{"id": str(k), "question": text} for k, text in enumerate(["Who is it?", "who is it", "Where is the caf\u00e9?"])]
 VALUES = {

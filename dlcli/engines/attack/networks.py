@@ -23,7 +23,7 @@ from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.models.hubs import hub_name
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
-from dlcli.engines.model_and_data import recorded_column
+from dlcli.engines.model_and_data import column_of_labels
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.in_memory import InMemory
@@ -116,7 +116,7 @@ def read_images(config: AttackConfig, report: Reporter) -> ImageData:
         size=config.size,
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
-        label_column=config.label_column or recorded_column(config.data, task),
+        label_column=column_of_labels(config, task, report),
     )
     return load_by_group(lambda group: load(group=group), task.group, report)
 

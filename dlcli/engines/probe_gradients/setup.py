@@ -26,7 +26,7 @@ from dlcli.core.models.base import normalised_architecture
 from dlcli.core.models.hubs import hub_name, resolve_weights
 from dlcli.core.objectives.base import ScoreObjective
 from dlcli.core.surgery import apply_surgery
-from dlcli.engines.model_and_data import recorded_column
+from dlcli.engines.model_and_data import column_of_labels
 from dlcli.engines.probe_gradients.path_gradients import derivative_at
 from dlcli.engines.probe_gradients.scored import open_scored, score_derivative
 from dlcli.engines.run_groups import RunGroups, groups_of_run
@@ -93,7 +93,7 @@ def open_probe(config: ProbeGradientsConfig, device: torch.device, report: Repor
         preparation=preparation_for(spec, config.size, report),
         mixed_sizes=None if config.size is not None else preparation_of_mixed(spec, None, weights),
         limit=config.limit,
-        label_column=config.label_column or recorded_column(config.data, task),
+        label_column=column_of_labels(config, task, report),
     )
     data = load_by_group(lambda group: load(group=group), task.group, report)
     known = pretrained or weights is not None or Path(spec).is_dir() or is_video_network(Path(spec))

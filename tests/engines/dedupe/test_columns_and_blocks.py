@@ -12,7 +12,7 @@ from dlcli.core.text.tokens import fold
 from dlcli.engines.dedupe.engine import plan, run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
-from tests.engines.dedupe.test_engine import RecordingReporter
+from tests.recording import RecordingReporter
 
 HEADER = ("id", "title", "body", "customer", "language")
 ASKED = (

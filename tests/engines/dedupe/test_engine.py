@@ -21,17 +21,8 @@ from dlcli.engines.dedupe.engine import plan, run
 from dlcli.engines.dedupe.scores import corrected
 from dlcli.specs.dedupe import ADDED_COLUMNS, PAIR_COLUMNS, THRESHOLD, DedupeConfig, parse_masks
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import SILENT
 from dlcli.support.tables import write_csv, write_jsonl
-
-
-class RecordingReporter:
-    """A reporter that records notes and warnings."""
-
-    def __init__(self):
-        self.notes, self.warnings = [], []
-        self.note, self.warn, self.task = self.notes.append, self.warnings.append, SILENT.task
-        self.stoppable, self.log = SILENT.stoppable, SILENT.log
+from tests.recording import RecordingReporter
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from dlcli.engines.dedupe.engine import plan, run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, LockedError, UsageError
 from dlcli.support.lock import locked
-from tests.engines.dedupe.test_engine import RecordingReporter
 from tests.engines.dedupe.test_index import TEXTS, hashed
+from tests.recording import RecordingReporter
 
 KEYS = [str(k) for k in range(8)]
 NAMES = ["a.jsonl", "b.jsonl"]

@@ -13,7 +13,7 @@ from dlcli.engines.dedupe import plan, run
 from dlcli.specs.dedupe import ADDED_COLUMNS, DedupeConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.tables import write_jsonl
-from tests.engines.dedupe.test_engine import RecordingReporter
+from tests.recording import RecordingReporter
 
 OURS = "id,question\n1,How do I reset my password?\n2,Where is the invoice?\n"
 

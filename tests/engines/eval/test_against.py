@@ -11,8 +11,8 @@ from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.engines import eval
 from dlcli.specs.eval import EvalConfig
 from dlcli.support.errors import InputError, NumericError, UsageError
-from tests.engines.dedupe.test_engine import RecordingReporter
 from tests.engines.eval.test_engine import READER, images
+from tests.recording import RecordingReporter
 
 SWAPPED = """
 class Careless(Reader):
