@@ -40,7 +40,7 @@ def of_two_classes(
         The predictions, and how the column was read.
 
     Raises:
-        InputError: If the probabilities can be those of neither.
+        InputError: If the probabilities can be those of neither, or the labels do not show whose they are.
     """
     below = np.flatnonzero(sure < 0.5)
     if len(below) and not known:
@@ -56,7 +56,12 @@ def of_two_classes(
             p, note = of_predicted, whose("the predicted label", "it is at least one half in every row")
     else:
         readings = [(sure, f"'{outputs[1]}'"), (of_predicted, "the predicted label"), (1 - sure, f"'{outputs[0]}'")]
-        p, name = min(readings, key=lambda one: _misfit(predicted, one[0]))
+        fits = [_misfit(predicted, one) for one, _ in readings]
+        best = [reading for reading, fit in zip(readings, fits, strict=True) if fit == min(fits)]
+        p, name = best[0]
+        if other := next((name for one, name in best if not np.array_equal(one, p)), None):
+            message = f"{table.name}: the probability may be that of {name} or of {other}: the predicted labels fit both alike"
+            raise InputError(message, hint="give a column of probabilities for each class")
         note = whose(name, "the predicted labels fit that best")
     both = np.stack([1 - p, p], axis=1)
     return with_both(y, predicted, outputs, both), (note, *less_probable_notes(both, predicted))

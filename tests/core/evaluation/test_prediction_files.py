@@ -283,6 +283,25 @@ def test_where_one_class_is_predicted_the_reading_that_most_labels_fit_counts(pr
 
 
 @pytest.mark.parametrize(
+    ("rows", "whose"),
+    [
+        (["0,0,0.3", "0,0,0.7", "1,1,0.9", "1,1,0.6"], None),  # row 1 fits the one reading, row 2 the other
+        (["0,0,0.3", "0,0,0.7", "1,1,0.9", "1,1,0.8"], None),  # a threshold of 0.75 on both
+        (["0,0,0.3", "0,0,0.7", "1,1,0.9", "1,1,0.6", "0,0,0.1"], "'1'"),
+        (["0,0,0.3", "0,0,0.7", "1,1,0.9", "1,1,0.6", "0,0,0.8"], "the predicted label"),
+    ],
+)
+def test_a_probability_that_fits_two_readings_alike_is_refused(rows: list[str], whose: str | None):
+    given = table("y_true,y_pred,p\n" + "\n".join(rows * 3) + "\n")
+    if whose is None:
+        with pytest.raises(InputError, match="may be that of '1' or of the predicted label") as error:
+            read_predictions(given)
+        assert error.value.hint == "give a column of probabilities for each class"
+    else:
+        assert any(f"that of {whose}, since" in note for note in read_predictions(given).notes)
+
+
+@pytest.mark.parametrize(
     ("style", "name"),
     [("p_{}", "red"), ("p_{}", "rob"), ("class_{}", "name"), ("pred_{}", "label"), ("{}", "gold"), ("prediction_{}", "label")],
 )
