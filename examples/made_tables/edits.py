@@ -6,9 +6,13 @@ Every function that draws takes the random generator first. Tables of a seed dep
 from collections.abc import Iterable, Sequence
 from random import Random
 
+from dlcli.core.text.scoring.slips import LIKELY
+
 from .vocabulary import SPELLINGS
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_ANY_LETTER = 0.25
+"""Share of the typos that replace a letter by any other one, not by one beside it on the keyboard or of its sound or shape."""
 
 
 def join_words(*words: str) -> str:
@@ -54,7 +58,12 @@ def _mistype(rng: Random, letters: list[str], place: int) -> None:
     elif kind < 0.8:
         letters.insert(place, letters[place])
     else:
-        letters[place] = rng.choice(_LETTERS)
+        letters[place] = _replaced(rng, letters[place])
+
+
+def _replaced(rng: Random, letter: str) -> str:
+    likely = [one for one in _LETTERS if letter.lower() + one in LIKELY]
+    return rng.choice(likely if likely and rng.random() >= _ANY_LETTER else _LETTERS)
 
 
 def change_case(rng: Random, text: str) -> str:

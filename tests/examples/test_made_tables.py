@@ -26,6 +26,8 @@ GROUPS = {
     "branch": (SIZE // 6 * 2, SIZE // 6 * 9),
     "neighbours": (SIZE // 4 * 2, SIZE // 4 * 4),
     "document": (24, 24),
+    # Two groups that differ in a sign alone are one if they get a text in common.
+    "signs": (SIZE * 5 // 6, SIZE),
     # As many as were written by hand, at most.
     **{kind: (SIZE // 2, SIZE) for kind in KINDS if kind.startswith("site question-")},
     # Tasks are drawn with replacement from 130 or more, and repeated ones are skipped.
@@ -134,7 +136,7 @@ def test_some_tables_have_large_groups_of_like_texts(kind: str):
         own[group].append(text.casefold())
     added = [(text.casefold(), group) for text, group in found.items() if text not in whole]
     alike = [max(bigram_overlap(text, other) for other in own[group]) for text, group in added]
-    assert sum(alike) / len(alike) > 0.6
+    assert sum(alike) / len(alike) > 0.5
 
 
 def test_samples_of_each_kind_are_printed():

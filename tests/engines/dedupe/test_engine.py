@@ -488,10 +488,11 @@ def test_against_an_unrelated_table_the_same_duplicates_are_found(table, tmp_pat
 
 def test_no_pair_of_two_tables_is_raised_since_rows_of_the_other_one_are_not_compared():
     """In a table of clear duplicates, a doubtful pair that is alone is raised, but for a pair with a text of another table."""
-    first, second = np.array([0, 2, 4, 6, 8, 10, 12, 14]), np.array([1, 3, 5, 7, 9, 11, 13, 15])
-    pairs = Pairs(first, second, np.zeros(8, np.float32))
-    scored = ScoredPairs(pairs, np.array([0.2, 0.2, *[0.95] * 6]))
-    earlier = np.arange(16) == 3
-    alone, beside = (corrected(DedupeConfig(), scored, 16, part).probability for part in (None, earlier))
+    clear = 40
+    first = 2 * np.arange(2 + clear)
+    scored = ScoredPairs(Pairs(first, first + 1, np.zeros(2 + clear, np.float32)), np.array([0.2, 0.2, *[0.95] * clear]))
+    texts = 2 * (2 + clear)
+    earlier = np.arange(texts) == 3
+    alone, beside = (corrected(DedupeConfig(), scored, texts, part).probability for part in (None, earlier))
     assert alone[0] == alone[1] == beside[0] > beside[1]
     assert beside[2:].tolist() == alone[2:].tolist()

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import Ragged, integer_encode
 from dlcli.core.text.scoring.one_of_few import differ_in_kind, is_one_of_few
-from dlcli.core.text.scoring.similar_words import ONE_SLIP_FROM, TWO_SLIPS_FROM, is_skeleton, similarity
+from dlcli.core.text.scoring.similar_words import is_skeleton, similarity
+from dlcli.core.text.scoring.slips import ONE_SLIP_FROM, TWO_SLIPS_FROM
 from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, OPPOSITES, are_opposite
 
 Floats = NDArray[np.float64]

@@ -7,17 +7,13 @@ on top of them decides what they are worth.
 from functools import lru_cache
 
 from dlcli.core.text.scoring.one_of_few import differ_in_kind, same_member
+from dlcli.core.text.scoring.slips import slip_strength
 from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, are_opposite
 from dlcli.core.text.tokens import IDEOGRAPH
 
 MATCHED = 0.6
 """From this strength on a word counts as matched."""
-_NUMBER_WORD, _SLIP, _SLIP_IN_SHORT, _TWO_SLIPS, _INFLECTED, _SAME_STEM, _SKELETON = 0.95, 0.9, 0.75, 0.85, 0.9, 0.75, 0.8
-_ABBREVIATED, _PART, _SAME_MEMBER = 0.7, 0.45, 0.95
-ONE_SLIP_FROM, TWO_SLIPS_FROM = 4, 8
-"""Length of the shorter word from which one slip, and two, are taken for such: `cat` and `car` are two words."""
-_SHORT = 5
-"""A slip in a word of at most 5 letters often makes another name: Felix, Fenix."""
+_NUMBER_WORD, _INFLECTED, _SAME_STEM, _SKELETON, _ABBREVIATED, _PART, _SAME_MEMBER = 0.95, 0.9, 0.75, 0.8, 0.7, 0.45, 0.95
 _LONGEST_SKELETON = 5
 _STEM = 4
 _STEM_SHARE = 0.65
@@ -52,7 +48,7 @@ def similarity(a: str, b: str, slip_share: float) -> float:
     if same_member(a, b):
         return _SAME_MEMBER
     shorter, longer = sorted((a, b), key=lambda word: (len(word), word))
-    slip = _slip(shorter, longer)
+    slip = slip_strength(shorter, longer)
     if sorted(a) != sorted(b):
         slip *= slip_share
     return max(slip, _inflection(shorter, longer), _abbreviation(shorter, longer))
@@ -61,38 +57,6 @@ def similarity(a: str, b: str, slip_share: float) -> float:
 def has_digit(word: str) -> bool:
     """Whether a word has a digit."""
     return any(map(str.isdigit, word))
-
-
-def _slip(shorter: str, longer: str) -> float:
-    most = 2 if len(shorter) >= TWO_SLIPS_FROM else 1
-    if len(shorter) < ONE_SLIP_FROM or len(longer) - len(shorter) > most:
-        return 0.0
-    distance = edit_distance(shorter, longer, most)
-    if distance == 1 and (shorter[0] == longer[0] or len(shorter) > ONE_SLIP_FROM):
-        return _SLIP if len(shorter) > _SHORT or sorted(shorter) == sorted(longer) else _SLIP_IN_SHORT
-    return _TWO_SLIPS if distance <= most and distance == 2 and shorter[0] == longer[0] else 0.0
-
-
-def edit_distance(a: str, b: str, most: int) -> int:
-    """Insertions, deletions, substitutions and swaps of neighbours between two words, `most + 1` if there are more.
-
-    The restricted distance of Damerau (1964): no part is edited twice.
-    """
-    if abs(len(a) - len(b)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, char in enumerate(a, 1):
-        following = [i]
-        for j, other in enumerate(b, 1):
-            least = min(row[j] + 1, following[-1] + 1, row[j - 1] + (char != other))
-            if i > 1 and j > 1 and char == b[j - 2] and a[i - 2] == other:
-                least = min(least, before[j - 2] + 1)
-            following.append(least)
-        if min(following) > most:
-            return most + 1
-        before, row = row, following
-    return min(row[-1], most + 1)
 
 
 def _inflection(shorter: str, longer: str) -> float:
