@@ -27,8 +27,8 @@ from dlcli.core.evaluation.class_probabilities import (
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.one_probability import less_probable_notes, of_two_classes, with_both
 from dlcli.core.evaluation.positive_class import known_pair
-from dlcli.core.evaluation.prediction_labels import check_headers, label_cells, without_point
-from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
+from dlcli.core.evaluation.prediction_labels import check_headers, check_pair, common_labels, label_cells, without_point
+from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -90,9 +90,14 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     truth, label = label_cells(table, roles, cells)
     taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
     free = {name: column for name, column in cells.items() if name not in taken and plain_name(name) not in DERIVED}
-    _check_labels(table, roles, truth, label)
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
+    check_pair(table, seen)
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
+    if found is None or not set(seen) <= set(found.classes):
+        _check_labels(table, roles, truth, label)
+        common = common_labels(table, roles, truth, label, named={"truth", "label"} <= given.keys())
+    else:
+        common = ()
     if found is None and roles.sure is None:
         found = second_column(table.name, free, seen)
     _check_classes(table, () if found is None else found.classes)
@@ -102,8 +107,8 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
         raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
-    left = [f"Not used: {unused}."] if unused else []
-    notes = (*rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
+    left = [f"Not used: {unused}."] if unused else unnamed_probability(roles, free) if found is None else []
+    notes = (*common, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
     _check_correct(table, cells, predictions)
     own = set() if found is None else set(found.columns)
     metadata = {name: column for name, column in free.items() if name not in own}
@@ -190,18 +195,14 @@ def _texts(table: Table, k: int) -> Texts:
 
 
 def _check_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
-    """Raise InputError if labels are scores, or the predicted ones of another kind: fractions, or none of them the same."""
-    known = set(truth)
-    if any(map(_is_fraction, known)):
+    """Raise InputError if labels are scores, or the predicted ones probabilities: numbers with fractions."""
+    if any(map(_is_fraction, set(truth))):
         _check_few(table, roles, truth, label)
         return
-    if label is None:
+    odd = None if label is None else next((row for row, text in enumerate(label) if _is_fraction(text)), None)
+    if label is None or odd is None:
         return
-    odd = next((row for row, text in enumerate(label) if _is_fraction(text)), None)
-    if odd is None and (len(label) < 2 or not known.isdisjoint(label)):
-        return
-    row = odd or 0
-    message = f"{table.name}: row {row + 1}, column '{roles.label}': '{label[row]}' is not a label such as '{truth[row]}'"
+    message = f"{table.name}: row {odd + 1}, column '{roles.label}': '{label[odd]}' is not a label such as '{truth[odd]}'"
     hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
     raise InputError(message, hint=hint)
 
@@ -287,7 +288,8 @@ def _of_labels(
     """Predictions without a column of probabilities per class; `column` is the name of that of the only one."""
     positive = known_pair(seen)
     lower = {one.lower(): one for one in seen}
-    outputs = tuple(lower.get(one, one) for one in positive) if positive else tuple(seen)
+    # Only probabilities are of both classes of a pair: labels may be of one class.
+    outputs = tuple(lower.get(one, one) for one in positive if sure is not None or one in lower) if positive else tuple(seen)
     if label is None:
         if sure is None or positive is None:
             hint = "name it by `columns` as label=NAME; without it a column of probabilities per class is needed"

@@ -1,10 +1,13 @@
 """The labels of a table of predictions as its cells hold them: none missing, and each class in one notation."""
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.data.class_labels import called_alike
+from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_roles import Roles
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
@@ -13,6 +16,7 @@ _MISSING = ("nan", "<na>", "#n/a")
 """What programs write for a value that is missing, in small letters. None and null may be classes."""
 _WITH_POINT = re.compile(r"(-?\d+)\.0*")
 """A whole number in the notation of floats, which gaps in a column make."""
+_WHOLE = re.compile(r"-?\d+")
 
 Texts = NDArray[np.object_]
 
@@ -73,3 +77,54 @@ def _labels(table: Table, name: str, column: Texts) -> Texts:
 def without_point(text: str) -> str:
     """A whole number without point and zeros behind it; other texts as they are."""
     return found[1] if (found := _WITH_POINT.fullmatch(text)) else text
+
+
+def check_pair(table: Table, seen: Collection[str]) -> None:
+    """Raise InputError if labels of a known pair, as false and true, are in several notations: they would be three classes."""
+    lower: dict[str, str] = {}
+    twice = [(lower[key], one) for one in sorted(seen) if lower.setdefault(key := one.lower(), one) != one]
+    if twice and known_pair(seen):
+        first, second = twice[0]
+        message = f"{table.name}: '{first}' and '{second}' are one label in two notations"
+        raise InputError(message, hint="write all labels in one notation")
+
+
+def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None, *, named: bool) -> tuple[str, ...]:
+    """That no predicted label is a true one, which may be so if the user names both columns.
+
+    Args:
+        table: The table.
+        roles: Which columns hold the labels.
+        truth: The true ones, (n,).
+        label: The predicted ones, (n,); None without such a column.
+        named: Whether the user names both columns.
+
+    Returns:
+        A note if no label is in both columns.
+
+    Raises:
+        InputError: If one of the columns may hold something else, or both are in different notations.
+    """
+    known = set(truth)
+    if label is None or len(label) < 2 or not known.isdisjoint(label):
+        return ()
+    message = f"{table.name}: row 1, column '{roles.label}': '{label[0]}' is not a label such as '{truth[0]}'"
+    if how := _other_notation(known, set(label)):
+        hint = "write both columns in one notation, or name other columns by `columns`: truth=NAME,label=NAME"
+        raise InputError(f"{message}: {how}", hint=hint)
+    if not named:
+        hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
+        raise InputError(message, hint=hint)
+    return (f"No predicted label, such as '{label[0]}', is the true label of any row: all rows count as wrong.",)
+
+
+def _other_notation(truth: set[str], label: set[str]) -> str:
+    """How the notations of true and predicted labels differ, none of which are the same; "" if they do not."""
+    pairs = known_pair(truth), known_pair(label)
+    if pairs[0] and pairs[1] and pairs[0] != pairs[1]:
+        true, predicted = ("/".join(pair) for pair in pairs if pair)
+        return f"the true labels are {true}, the predicted ones {predicted}"
+    whole = [sum(map(bool, map(_WHOLE.fullmatch, labels))) / len(labels) for labels in (truth, label)]
+    if sorted(whole) == [0, 1]:
+        return "one column holds numbers, the other names"
+    return called_alike(sorted(truth | label))

@@ -97,6 +97,17 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
     return Roles(truth, label, sure, file, rivals)
 
 
+def unnamed_probability(roles: Roles, columns: Collection[str]) -> list[str]:
+    """That a column beside predicted labels may be their probability, and how to name it, as notes.
+
+    Args:
+        roles: The columns that were taken, none of them a probability.
+        columns: Those that are left.
+    """
+    found = known_columns(list(columns), ALSO_SURE) if roles.sure is None else []
+    return [f"Not used: the column '{one}'; `columns` names it, as probability={one}, if it is one." for one in found[:1]]
+
+
 def _alike(table: Table, taken: str) -> list[str]:
     """The columns whose names are in the same list as that of the one that is taken."""
     names = next(

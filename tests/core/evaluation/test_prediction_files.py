@@ -404,6 +404,68 @@ def test_labels_of_another_kind_are_refused():
     assert read_predictions(table("truth,predicted\na,b\n")).predictions.correct.tolist() == [False]
 
 
+DISJOINT = {
+    "probabilities": ("truth,predicted,p_a,p_b,p_c\na,c,.2,.3,.5\nb,c,.2,.3,.5\n", {}, False),
+    "probabilities of one class": ("p_yes,p_no,y_pred,label_true\n.4,.6,no,yes\n.3,.7,no,yes\n", {}, False),
+    "probabilities of classes with points": ("truth,label,p_01,p_.4\n01,.4,.2,.8\n01,.4,.2,.8\n", {}, False),
+    "names": ("truth,predicted\na,c\nb,c\n", {"truth": "truth", "label": "predicted"}, True),
+    "names of one class": ("t,p\nb,a\nb,a\n", {"truth": "t", "label": "p"}, True),
+}
+
+
+@pytest.mark.parametrize(("text", "named", "noted"), DISJOINT.values(), ids=DISJOINT)
+def test_all_answers_may_be_wrong(text: str, named: dict[str, str], noted: bool):
+    found = read_predictions(table(text), [f"{role}={name}" for role, name in named.items()])
+    assert found.predictions.correct.tolist() == [False, False]
+    assert any("No predicted label" in note for note in found.notes) == noted
+
+
+OTHER_NOTATION = {
+    "true, 1": ("True,1\nFalse,0\nTrue,0\n", "the true labels are false/true, the predicted ones 0/1"),
+    "yes, true": ("yes,True\nno,False\nyes,False\n", "the true labels are no/yes, the predicted ones false/true"),
+    "1, pos": ("1,pos\n0,neg\n", "the true labels are 0/1, the predicted ones neg/pos"),
+    "names, numbers": ("cat,0\ndog,1\n", "one column holds numbers, the other names"),
+    "numbers, names": ("3,cat\n4,dog\n", "one column holds numbers, the other names"),
+    "case": ("Cat,cat\nDog,dog\n", "'Cat' and 'cat' differ in case only"),
+    "digits": ("01,1\n02,2\n", "'01' and '1' are the same number"),
+}
+
+
+@pytest.mark.parametrize("named", [(), ("truth=truth", "label=predicted")], ids=["found", "named"])
+@pytest.mark.parametrize(("rows", "how"), OTHER_NOTATION.values(), ids=OTHER_NOTATION)
+def test_true_and_predicted_labels_in_two_notations_are_refused(rows: str, how: str, named: tuple[str, ...]):
+    """Also where the user names both columns: 0% would be a wrong figure."""
+    with pytest.raises(InputError, match=how) as caught:
+        read_predictions(table(f"truth,predicted\n{rows}"), named)
+    assert "in one notation" in caught.value.hint
+
+
+@pytest.mark.parametrize("more", [("", ""), (",probability", ",0.7"), (",p_true", ",0.7"), (",proba", ",0.7")])
+@pytest.mark.parametrize("labels", [("True", "true"), ("Yes", "yes"), ("POS", "pos"), ("False", "false")])
+def test_a_class_of_a_known_pair_in_two_notations_is_refused(labels: tuple[str, str], more: tuple[str, str]):
+    first, second = labels
+    rows = f"{first},{second}{more[1]}\n{second},{second}{more[1]}\n"
+    with pytest.raises(InputError, match=f"'{first}' and '{second}' are one label in two notations"):
+        read_predictions(table(f"truth,predicted{more[0]}\n{rows}"))
+
+
+@pytest.mark.parametrize("only", ["true", "No", "1", "pos", "a"])
+def test_labels_of_one_class_are_of_one_class(only: str):
+    """No probability shows that there is another one, as it does where there is one."""
+    rows = f"{only},{only},0.9\n" * 3
+    assert read_predictions(table(f"truth,predicted,height\n{rows}")).predictions.outputs == (only,)
+    found = read_predictions(table(f"truth,predicted,probability\n{rows}")).predictions
+    assert len(found.outputs) == 1 + (only != "a") and only in found.outputs
+
+
+@pytest.mark.parametrize("name", ["proba", "y_pred_proba", "pred_prob"])
+def test_a_column_that_may_be_a_probability_is_told(name: str):
+    text = f"truth,predicted,{name}\na,a,0.9\nb,a,0.7\n"
+    assert [note for note in read_predictions(table(text)).notes if f"probability={name}" in note]
+    named = read_predictions(table(text), [f"probability={name}"])
+    assert named.predictions.confidence == pytest.approx([0.9, 0.7]) and not [n for n in named.notes if "Not used" in n]
+
+
 @pytest.mark.parametrize(("column", "second"), [("p_1", True), ("p_0", False), ("1_prob", True)])
 def test_one_column_of_two_classes_is_enough(column: str, second: bool):
     found = read_predictions(table(f"y_true,y_pred,{column}\n0,0,0.2\n1,1,0.9\n0,1,0.7\n"))
