@@ -14,8 +14,9 @@ from dlcli.core.evaluation.slices import CLASS, ExampleSlice
 from dlcli.core.grouped import difference_of, share_of
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.table_input import check_tables
-from dlcli.engines.eval.matching import Side, check_truth, matched
+from dlcli.engines.eval.matching import check_truth, matched
 from dlcli.engines.eval.opened_predictions import open_predictions
+from dlcli.engines.eval.side import Side
 from dlcli.specs.comparison import BROKEN, DIFFERENCE, FIXED, ClassifierComparison, ComparedPart, Flip
 from dlcli.specs.estimates import apart_from
 from dlcli.specs.eval import EvalConfig
@@ -79,7 +80,8 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     mine, theirs = new.predictions, old.predictions
     check_truth(new, old, rows)
     _check_left(config, new, left)
-    warnings = (*_itself(new, old, rows), *([f"Not compared: {left}."] if left else []), *filter(None, [doubt]))
+    others = [f"Not compared: {left}."] if left else []
+    warnings = (*_itself(new, old, rows), *others, *filter(None, [doubt]), *_other_cells(config, new, old, rows))
     for warning in warnings:
         report.warn(warning)
     notes = (*warnings, *filter(None, [note]), *(() if old.source is None else old.source.warnings))
@@ -124,6 +126,20 @@ def _itself(new: Side, old: Side, rows: NDArray[np.intp]) -> tuple[str, ...]:
         return ()
     has = "has the same weights" if new.source is None else "is the same table"
     return (f"{new.name} is compared with itself: {old.name} {has}, by its SHA-256.",)
+
+
+def _other_cells(config: EvalConfig, new: Side, old: Side, rows: NDArray[np.intp]) -> list[str]:
+    """Which columns of `slices` and `group` are not the same in both tables, with the first row that differs."""
+    said = []
+    for name in dict.fromkeys((*config.slices, *filter(None, [config.group]))):
+        if name in new.columns and name in old.columns:
+            mine, theirs = new.columns[name].astype(str), old.columns[name].astype(str)[rows]
+            differ = np.flatnonzero(mine != theirs)
+            if len(differ):
+                k = differ[0]
+                what = f"'{mine[k]}' in row {k + 1:,} of {new.name} and '{theirs[k]}' in {old.name}"
+                said.append(f"Column '{name}' differs in {count(len(differ), 'example')}: {what}; that of {new.name} counts.")
+    return said
 
 
 def failed_margin(config: EvalConfig, found: ClassifierComparison | None) -> str:

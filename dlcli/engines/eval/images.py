@@ -29,10 +29,10 @@ from dlcli.engines.anytime import describe_stop, failed_when_sure, settled, whol
 from dlcli.engines.calibrate import calibrated, calibration_notes, keep_calibration
 from dlcli.engines.eval.against import compare_with, failed_margin, write_flips
 from dlcli.engines.eval.explain import explained_images, write_explained
-from dlcli.engines.eval.matching import Side
 from dlcli.engines.eval.measured import ClassifierFigures, failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.random_order import eval_until_sure
 from dlcli.engines.eval.sample_size import needed_images, needed_note
+from dlcli.engines.eval.side import Side
 from dlcli.engines.eval.written_predictions import write_predictions
 from dlcli.engines.leaks import SHOWN_PAIRS, find_leaks, leaks_notes, leaks_part, may_leak, why_not
 from dlcli.engines.model_and_data import LoadedModel

@@ -10,11 +10,11 @@ from dlcli.core.evaluation import slices
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.engines.eval.against import compare_with, failed_margin, write_flips
-from dlcli.engines.eval.matching import Side
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.mixed_sets import mixed_sets_note
 from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
 from dlcli.engines.eval.sample_size import needed_images, needed_note
+from dlcli.engines.eval.side import Side
 from dlcli.engines.suspects import find_suspects, suspects_note, suspects_parts, write_suspects
 from dlcli.specs.eval import METRICS, EvalConfig, EvalResult, is_metric
 from dlcli.specs.model_and_data import ModelAndDataOptions

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -245,6 +246,74 @@ def test_where_only_the_order_can_tell_it_is_told_what_speaks_for_it(tmp_path: P
     moved = keyed(tmp_path / "moved.csv", ["logit", "site"], sorted(logits[1], key=lambda row: row[3]))
     with pytest.raises(InputError, match="row [0-9]+, column 'site'"):
         eval.run(EvalConfig(model=paths[0], against=moved))
+
+
+def _padded(name: str) -> str:
+    return f"data/{name.upper()}.png"
+
+
+@pytest.mark.parametrize("number", ["", "Unnamed: 0", "row", "id", "index"])
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize(
+    ("header", "change"),
+    [
+        ("Sample", lambda key, k: key),
+        ("sample", lambda key, k: "s38" if k == 3 else key),  # one example has the name of another one
+        ("sample", lambda key, k: _padded(key) if k else "?"),
+        ("SAMPLE", lambda key, k: _padded(key)),
+    ],
+)
+def test_a_column_that_names_most_examples_shows_another_order(
+    tmp_path: Path, number: str, start: int, header: str, change: Callable[[str, int], str]
+):
+    """Both tables are sorted by class, then by their own mistakes, and their rows are numbered again."""
+    new, old = of_forty()
+    sides = []
+    for name, rows, spelt in (("sample", new, lambda key, _: key), (header, old, change)):
+        moved = sorted(rows, key=lambda row: (row[3], row[0]))
+        named = [(spelt(key, k), *rest) for k, (key, *rest) in enumerate(moved)]
+        sides.append((name, [(k + start, *row[:1], *row[2:]) for k, row in enumerate(named)]))
+    paths = [keyed(tmp_path / f"{k}.csv", [number, name], rows) for k, (name, rows) in enumerate(sides)]
+    with pytest.raises(InputError, match="row [0-9]+, column '[sS]ample': |has another value in each row|two ways"):
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
+    # In one order the same columns say that it is that one.
+    new_side, rows = sides[0]
+    inverse = {row[1]: row for row in rows}
+    in_order = [inverse[key] for key in sorted(inverse)]
+    numbered = [(k + start, *row[1:]) for k, row in enumerate(in_order)]
+    theirs = [(k + start, change(key, k), *rest[1:]) for k, (key, *rest) in enumerate(old)]
+    paths = [keyed(tmp_path / "a.csv", [number, new_side], numbered), keyed(tmp_path / "b.csv", [number, header], theirs)]
+    recorder = RecordingReporter()
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder).comparison
+    assert (found.fixed, found.broken) == (3, 1)
+    assert not recorder.warnings
+
+
+@pytest.mark.parametrize("number", ["", "Unnamed: 0", "row", "id", "n"])
+def test_rows_that_are_only_numbered_are_matched_by_their_order_with_a_warning(tmp_path: Path, number: str):
+    new, old = of_forty()
+    paths = [
+        keyed(tmp_path / f"{k}.csv", [number], [(i, *row[2:]) for i, row in enumerate(one)]) for k, one in enumerate((new, old))
+    ]
+    recorder = RecordingReporter()
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder).comparison
+    assert (found.fixed, found.broken) == (3, 1)
+    what = {"": "the column without a name", "id": "what names the files"}.get(number, f"the column '{number}'")
+    assert recorder.warnings == [f"Examples are matched by their order: {what} only numbers the rows of both tables."]
+
+
+@pytest.mark.parametrize("options", [{"slices": ("site",)}, {"group": "site"}, {"slices": ("site",), "group": "site"}])
+def test_slices_that_are_others_in_the_other_table_are_told(tmp_path: Path, options: dict[str, Any]):
+    new, old = of_forty()
+    old = [(key, 9 if k in (5, 8) else site, *rest) for k, (key, site, *rest) in enumerate(old)]
+    paths = [keyed(tmp_path / f"{k}.csv", ["sample", "site"], rows) for k, rows in enumerate((new, old[::-1]))]
+    recorder = RecordingReporter()
+    eval.run(EvalConfig(model=paths[0], against=paths[1], **options), report=recorder)
+    said = f"Column 'site' differs in 2 examples: '5' in row 6 of {paths[0]} and '9' in {paths[1]}; that of {paths[0]} counts."
+    assert recorder.warnings == [said]
+    recorder = RecordingReporter()
+    eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
+    assert not recorder.warnings
 
 
 def test_a_gate_wants_all_examples_of_the_other_network(tmp_path: Path):
