@@ -1,4 +1,4 @@
-"""What the columns of two tables say of rows that nothing but their numbers or their order matches."""
+"""What the columns of two tables tell about rows that nothing but their numbers or their order matches."""
 
 import re
 from collections import Counter
