@@ -23,9 +23,9 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def path_sha256(path: Path) -> str:
-    """The SHA-256 of a file, or of the names and contents of all files below a folder."""
-    return file_sha256(path) if path.is_file() else _of_files(path, files_in(path))
+def path_sha256(path: Path, *, without: str = "") -> str:
+    """The SHA-256 of a file, or of the names and contents of all files below a folder, but for its own one called `without`."""
+    return file_sha256(path) if path.is_file() else _of_files(path, (one for one in files_in(path) if one != path / without))
 
 
 @cache

@@ -88,7 +88,7 @@ def agreement(record: RunRecord) -> Iterator[Check]:
     shapes = [kind for kind in RESULTS[command] if _has_shape(record.result, kind)]
     yield same("entries of the result are those of the command", bool(shapes), True)
     unlisted = sorted(name for name in _left(record, shapes) if name not in content["files"])
-    yield same("files that are not listed", "none", ", ".join(unlisted) or "none")
+    yield same("files of such a run that are not listed", "none", ", ".join(unlisted) or "none")
     unread = sorted(_unread(record))
     yield same("inputs that are not listed", "none", ", ".join(unread) or "none")
     yield same("arguments", shlex.join(content["arguments"]), shlex.join(normal_form(command, content["config"])))

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import chdir, nullcontext
 from pathlib import Path
 
+from dlcli.core.model_io.calibration_file import CALIBRATION
 from dlcli.engines.trusted import only_named_code
 from dlcli.engines.verify.agreement import agreement
 from dlcli.engines.verify.claims import MISSING, SHARE, RunRecord, read_record
-from dlcli.engines.verify.hashes import OF_INPUT, hashes
+from dlcli.engines.verify.hashes import BESIDE, OF_INPUT, hashes
 from dlcli.engines.verify.repeats import description, repeat
 from dlcli.specs.verify import Check, Verdict, VerifyConfig, VerifyResult
 from dlcli.support.errors import DlcliError
+from dlcli.support.fingerprints import path_sha256
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -54,9 +56,18 @@ def _checked(record: RunRecord, config: VerifyConfig, report: Reporter) -> Verif
         checks=tuple(checks),
         repeated=repeated,
         seed=config.seed,
-        notes=(f"Repeated: {repeated}.",),
-        failed=failed + _missing(record, refused),
+        notes=(f"Repeated: {repeated}.", *_beside_note(checks)),
+        failed=failed + _missing(record, refused) + _calibrated(refused),
     )
+
+
+def _beside_note(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Which files in the folder are no part of the record, so that nothing of it holds for them."""
+    names = next((one.found.split(", ") for one in checks if one.what == BESIDE), None)
+    if names is None:
+        return ()
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8:,} more" if len(names) > 8 else "")
+    return (f"Not checked, since the record does not list them: {shown}.",)
 
 
 def _missing(record: RunRecord, refused: Sequence[Check]) -> str:
@@ -67,6 +78,19 @@ def _missing(record: RunRecord, refused: Sequence[Check]) -> str:
         return ""
     places = dict.fromkeys([str(record.content.get("directory", Path.cwd())), str(Path.cwd())])
     return f"; {name} is not in {' nor in '.join(places)} (verify the run from the folder that has it)"
+
+
+def _calibrated(refused: Sequence[Check]) -> str:
+    """Which network that the run read differs only by a calibration that it got later, as the end of a sentence."""
+    inputs = [one for one in refused if one.what.startswith(OF_INPUT) and one.found != MISSING]
+    paths = {one.what.removeprefix(OF_INPUT): one.claimed for one in inputs}
+    names = (name for name in paths if (Path(name) / CALIBRATION).is_file())
+    name = next((name for name in names if path_sha256(Path(name), without=CALIBRATION) == paths[name]), None)
+    return (
+        ""
+        if name is None
+        else f"; {name} differs only by {CALIBRATION}, written after the run (move it away to verify the run)"
+    )
 
 
 def _held(checks: Iterator[Check]) -> list[Check]:

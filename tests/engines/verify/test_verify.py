@@ -478,7 +478,42 @@ def test_what_such_a_run_leaves_has_a_hash(runs: Path, name: str, file: str, the
         (runs / name / file).unlink()
     edit(runs / name, lambda content: content["files"].pop(file) and None, resealed=True)
     refused = {one.what: one.found for one in checked(runs / name).refused}
-    assert refused["files that are not listed"] == file
+    assert refused["files of such a run that are not listed"] == file
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_files_that_are_no_part_of_the_record_are_named(runs: Path, name: str) -> None:
+    """Also those that other runs of the command write; they refuse nothing."""
+    folder = runs / name
+    assert not [one for one in checked(folder).notes if "does not list" in one]
+    listed = json.loads((folder / "run.json").read_text())["files"]
+    planted = sorted({"flips.csv", "metrics.json", "extra.csv"} - listed.keys())
+    for one in planted:
+        (folder / one).write_text("index,fixed\n0,true\n")
+    (folder / "deeper").mkdir()
+    result = checked(folder)
+    named = {one.what: (one.found, one.verdict) for one in result.checks}
+    assert named["other files in the folder"] == (", ".join(sorted([*planted, "deeper/"])), Verdict.SKIPPED)
+    assert not result.failed and any(all(one in note for one in planted) for note in result.notes)
+
+
+def test_a_file_beside_those_in_a_folder_of_the_record_is_named(runs: Path) -> None:
+    (runs / "eval" / "sub").mkdir()
+    for name in ("listed.csv", "planted.csv"):
+        (runs / "eval" / "sub" / name).write_text("a\n1\n")
+    edit(runs / "eval", lambda content: content["files"].update({"sub/listed.csv": ""}), resealed=True)
+    assert {one.what: one.found for one in checked(runs / "eval").checks}["other files in the folder"] == "sub/planted.csv"
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_network_calibrated_after_the_run_is_told(runs: Path, more: bool) -> None:
+    """If that is the only difference."""
+    (runs / "train" / "calibration.json").write_text("{}")
+    if more:
+        (runs / "train" / "history.csv").write_text("epoch\n")
+    result = checked(runs / "eval")
+    assert [one.what for one in result.refused] == [f"input {runs / 'train'}"]
+    assert ("differs only by calibration.json" in result.failed) == (not more)
 
 
 def test_other_versions_of_packages_are_noted_but_hold(runs: Path) -> None:
