@@ -102,3 +102,13 @@ def test_a_file_that_is_there_is_never_said_to_be_missing(dlcli: Run, checkpoint
     (checkpoint.parent / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     done = dlcli("eval", checkpoint.parent / "photo.jpg")
     assert done.returncode == 3 and b"is not a file of weights" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["truth|predicted\na|a\n", "\ufefftruth;predicted\r\nKäse;a\r\n", "ä" * 300 + "x", "a" + "ä" * 300]
+)
+@pytest.mark.parametrize("name", ["predictions.txt", "predictions.dat"])
+def test_text_is_said_to_be_text_and_how_tables_end(dlcli: Run, tmp_path: Path, name: str, text: str):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    done = dlcli("eval", tmp_path / name)
+    assert done.returncode == 3 and b"is text, not a file of weights" in done.stderr and b".csv .tsv" in done.stderr

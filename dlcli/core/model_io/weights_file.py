@@ -1,5 +1,6 @@
 """A file of weights as a training script left it: told by its content, every tensor in it by its path."""
 
+import codecs
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from torch import Tensor, strided
 from dlcli.core.model_io.checkpoint import load_weights
 from dlcli.core.model_io.safe_pickle import read_torch_file
 from dlcli.core.models import WEIGHTS_SUFFIXES
+from dlcli.specs.predictions import ENDINGS
 from dlcli.support.errors import InputError, MissingInputError
 
 _HINT = "save it with torch.save(model.state_dict(), path)"
+_TABLES = " ".join(f".{ending}" for ending in ENDINGS)
 _HEAD = 512
 _DEPTH, _MOST = 50, 1_000_000
 """How deep, and how many, mappings and lists in a file may be."""
@@ -134,7 +137,19 @@ def _other_kind(head: bytes) -> tuple[str, str]:
         return "is a web page, not a file of weights", "download the file itself"
     if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x3a"):
         return "is an ONNX network, not a file of weights", "rename it to end in .onnx"
+    if _is_text(head):
+        return "is text, not a file of weights", f"tables of predictions are known by their ending: {_TABLES}, or these and .gz"
     return "is not a file of weights (neither safetensors nor what torch.save writes)", _HINT
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters; the last character may be cut off."""
+    decoded = codecs.getincrementaldecoder("utf-8")()
+    try:
+        text = decoded.decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(one.isprintable() or one in "\t\r\n\ufeff" for one in text)
 
 
 def _walk(path: Path, held: object) -> Iterator[tuple[str, str, Tensor]]:
