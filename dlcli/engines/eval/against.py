@@ -84,7 +84,7 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     warnings = (*_itself(new, old, rows), *others, *filter(None, [doubt]), *_other_cells(config, new, old, rows))
     for warning in warnings:
         report.warn(warning)
-    notes = (*warnings, *filter(None, [note]), *(() if old.source is None else old.source.warnings))
+    notes = (*warnings, *filter(None, [note]), *old.notes, *(() if old.source is None else old.source.warnings))
     right, before = mine.correct, theirs.correct[rows]
     seed = derive(config.seed, "comparison")
     parts = compare_parts(_all_cuts(mine, cuts), right, before, mine.group, seed=seed)
@@ -184,9 +184,16 @@ def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Sid
         for warning in opened.source.warnings:
             report.warn(warning)
         save_bad_rows(config.skip_bad, *read)
-        files = None if opened.table.files is None else [str(one) for one in opened.table.files]
-        columns = opened.table.metadata
-        return Side(source, opened.sha256, opened.predictions, files, ids=opened.ids, columns=columns, source=opened.source)
+        return Side(
+            name=source,
+            sha256=opened.sha256,
+            predictions=opened.predictions,
+            files=None if opened.table.files is None else [str(one) for one in opened.table.files],
+            ids=opened.ids,
+            columns=opened.table.metadata,
+            source=opened.source,
+            notes=tuple(f"{source}: {note}" for note in opened.table.notes),
+        )
     from dlcli.engines.eval.images import side_of_network  # here, since it imports torch
 
     return side_of_network(config, source, report)

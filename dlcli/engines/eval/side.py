@@ -28,6 +28,7 @@ class Side:
             examples of the data in their order, which are called by their numbers.
         columns: The other columns of a table as text, (n,) each; none of a network.
         source: The table without its rows; None for a network.
+        notes: How the table was read.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Side:
     ids: Names | None = None
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     source: Table | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plain_column(new: Side, old: Side, name: str) -> tuple[Names, Names]:

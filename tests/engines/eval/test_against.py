@@ -316,6 +316,15 @@ def test_slices_that_are_others_in_the_other_table_are_told(tmp_path: Path, opti
     assert not recorder.warnings
 
 
+def test_how_the_other_table_was_read_is_told(tmp_path: Path):
+    new = table(tmp_path / "new.csv", [("a.png", "cat", "cat"), ("b.png", "dog", "dog")])
+    old = table(tmp_path / "old.csv", [("a.png", "cat", "cow"), ("b.png", "dog", "cow")])
+    result = eval.run(EvalConfig(model=new, against=old, columns=("file=file", "truth=truth", "label=label")))
+    assert (result.comparison.fixed, result.comparison.broken) == (2, 0)
+    said = f"{old}: No predicted label, such as 'cow', is the true label of any row: all rows count as wrong."
+    assert said in result.notes
+
+
 def test_a_gate_wants_all_examples_of_the_other_network(tmp_path: Path):
     """Without its mistakes a network is better than it is."""
     new, old = of_forty()
