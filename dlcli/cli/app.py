@@ -6,7 +6,6 @@ import sys
 import time
 from contextlib import suppress
 from importlib import import_module
-from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -14,8 +13,9 @@ from typer.core import TyperGroup
 
 from dlcli import __version__
 from dlcli.cli.command import COMMANDS, SUBCOMMANDS, UTILITIES
-from dlcli.cli.exit_codes import ExitCode, Terminated, explain
+from dlcli.cli.exit_codes import ExitCode, explain
 from dlcli.cli.streams import open_streams
+from dlcli.cli.termination import Terminated, asked_to_end, terminate
 from dlcli.support.errors import UsageError
 from dlcli.support.launch import launched
 
@@ -23,9 +23,6 @@ _LONGEST = 400
 """Characters of the longest word that an error prints whole."""
 _FIRST_S = 8.0
 """Seconds that the first process of torchrun has to print an error that all of them have."""
-
-_asked_to_end: list[int] = []
-"""The signals that asked this process to end."""
 
 
 class _LazyGroup(TyperGroup):
@@ -107,8 +104,8 @@ def _root(
 def main() -> NoReturn:
     """Run `dlcli` on the command line's arguments and exit."""
     open_streams()
-    _asked_to_end.clear()
-    signal.signal(signal.SIGTERM, _terminate)
+    asked_to_end.clear()
+    signal.signal(signal.SIGTERM, terminate)
     try:
         sys.exit(_run(sys.argv[1:]))
     except (KeyboardInterrupt, Terminated):  # a second one, while the first was dealt with
@@ -123,13 +120,8 @@ def _run(arguments: list[str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         # Libraries may turn a signal into an error of theirs, such as one about a module that is half imported.
-        status = _fail(Terminated() if _asked_to_end else error, arguments)
+        status = _fail(Terminated() if asked_to_end else error, arguments)
     return status
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    _asked_to_end.append(number)
-    raise Terminated
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -210,7 +202,7 @@ def _after_the_first(sentence: str) -> str:
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(_FIRST_S)
-    return f"process {launched().rank}: {sentence}" if sentence and not _asked_to_end else ""
+    return f"process {launched().rank}: {sentence}" if sentence and not asked_to_end else ""
 
 
 def _shortened(word: str) -> str:

@@ -19,6 +19,7 @@ from dlcli.cli.flags import with_flags
 from dlcli.cli.record_folder import RECORD, check_folder, replacing
 from dlcli.cli.reporter import TerminalReporter, folded, starting
 from dlcli.cli.streams import check_stdout, printable
+from dlcli.cli.termination import end_if_asked
 from dlcli.specs.command_line import normal_form
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
@@ -79,6 +80,7 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         output.check_rows_form(config, run.format)
     with starting(command.name, quiet=run.quiet):
         engine = import_module(command.engine)
+    end_if_asked()
     first = launched().rank == 0
     if run.dry_run:
         lines = engine.plan(config)

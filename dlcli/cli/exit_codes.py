@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from dlcli.cli.streams import STDOUT
+from dlcli.cli.termination import Terminated
 from dlcli.support import errors
 
 TyperError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "TyperException")
@@ -43,10 +44,6 @@ MEANINGS = {
 }
 """What the exit statuses mean, for the README and the manual pages."""
 _INVALID = re.compile(r"^Invalid value for '([^']+)': ")
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived; a BaseException so that no `except Exception` on the way swallows it."""
 
 
 _KINDS: tuple[tuple[type[errors.DlcliError], ExitCode], ...] = (

@@ -18,6 +18,7 @@ from typing import Any, Self
 from dlcli.cli.flags import with_flags
 from dlcli.cli.layout import cells_of, wrapped
 from dlcli.cli.streams import drawing, printable
+from dlcli.cli.termination import end_if_asked
 from dlcli.support.reporter import SILENT, Task
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -79,7 +80,8 @@ class TerminalReporter:
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Show progress on `total` steps of `label`."""
+        """Show progress on `total` steps of `label`; see `end_if_asked`."""
+        end_if_asked()
         if self._quiet:
             with SILENT.task(label, total) as task:
                 yield task
