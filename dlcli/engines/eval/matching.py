@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.engines.eval.order_evidence import in_one_order
+from dlcli.engines.eval.order_evidence import in_one_order, names_most
 from dlcli.engines.eval.side import Names, Side, each_once, numbers_or_names, numbers_rows, parts_of_path, plain_column
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -57,7 +57,10 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
         return _matched_by(new, old, keys[_FILES])
     telling = {name: key for name, key in keys.items() if not (numbers_rows(key.mine) and numbers_rows(key.theirs))}
     if telling:
-        return _of_one_mind({name: _matched_by(new, old, key) for name, key in telling.items()}, old)
+        chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in telling.items()}, old)
+        if not telling.keys() & {_FILES, _INDEX}:
+            names_most(new, old, chosen.rows)
+        return chosen
     found, said = _by_numbers_of_rows(new, old, keys)
     if in_one_order(new, old, found.rows):
         return found._replace(note=said)

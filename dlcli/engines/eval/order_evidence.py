@@ -32,14 +32,32 @@ def in_one_order(new: Side, old: Side, rows: Rows) -> bool:
         InputError: If a column shows that they are others.
     """
     _check_files(new, old, rows)
-    columns = list(telling_columns(new, old))
-    named = [name for name, mine, theirs in columns if _names_most(new, old, rows, name, mine, theirs)]
-    others = [name for name, *_ in columns if name not in named and name in new.columns and name in old.columns]
-    return any([_same_values(new, old, rows, name) for name in others]) or bool(named)
+    named = names_most(new, old, rows)
+    others = (name for name, *_ in telling_columns(new, old) if name not in named)
+    return any([_same_values(new, old, rows, name) for name in others if name in new.columns and name in old.columns]) or bool(
+        named
+    )
+
+
+def names_most(new: Side, old: Side, rows: Rows) -> list[str]:
+    """The columns that name at least half of the examples, in whatever form.
+
+    Args:
+        new: The new classifier.
+        old: The old one.
+        rows: The row of the old one for each example of the new one, (n,).
+
+    Returns:
+        Their names.
+
+    Raises:
+        InputError: If one names others in these rows.
+    """
+    return [name for name, mine, theirs in telling_columns(new, old) if _names_most(new, old, rows, name, mine, theirs)]
 
 
 def _names_most(new: Side, old: Side, rows: Rows, name: str, mine: Names, theirs: Names) -> bool:
-    """Whether a column names at least half of the examples, in whatever form; raises InputError if in other rows.
+    """Whether a column is one of `names_most`.
 
     A figure of the networks, such as a logit, hardly has half of its values in common that are there once in both tables.
     """
