@@ -7,7 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.engines.eval.order_evidence import in_one_order, names_most
-from dlcli.engines.eval.side import Names, Side, each_once, numbers_or_names, numbers_rows, parts_of_path, plain_column
+from dlcli.engines.eval.side import (
+    Names,
+    Side,
+    each_once,
+    may_be_ranks,
+    numbers_or_names,
+    numbers_rows,
+    parts_of_path,
+    plain_column,
+)
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -42,7 +51,9 @@ class _Key(NamedTuple):
 def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
     """Match the examples of two classifiers: by their files, by their index, by another column, or else by their order.
 
-    Names that only number the rows of both tables tell no more than their order, so that any other one goes first.
+    Names that only number the rows of both tables tell no more than their order, so that any other one goes first. Numbers of
+    as many rows in another order are a key, or ranks that the networks gave, so that they go behind names, and count only if
+    both have the same true classes then.
 
     Args:
         new: The new classifier.
@@ -55,16 +66,29 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
     keys = _keys(new, old)
     if named and _FILES in keys:
         return _matched_by(new, old, keys[_FILES])
-    telling = {name: key for name, key in keys.items() if not (numbers_rows(key.mine) and numbers_rows(key.theirs))}
-    if telling:
+    numbering = {name: key for name, key in keys.items() if numbers_rows(key.mine) and numbers_rows(key.theirs)}
+    ranks = {name: key for name, key in keys.items() if name not in numbering and _may_be_ranks(name, key)}
+    if telling := {name: key for name, key in keys.items() if name not in numbering and name not in ranks}:
         chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in telling.items()}, old)
         if not telling.keys() & {_FILES, _INDEX}:
             names_most(new, old, chosen.rows)
         return chosen
-    found, said = _by_numbers_of_rows(new, old, keys)
-    if in_one_order(new, old, found.rows):
-        return found._replace(note=said)
-    return found._replace(doubt=said)
+    mine, theirs = _true_classes(new), _true_classes(old)
+    ranked = {name: _matched_by(new, old, key) for name, key in ranks.items()}
+    if keyed := {name: one for name, one in ranked.items() if np.array_equal(mine, theirs[one.rows])}:
+        chosen = _of_one_mind(keyed | {name: _matched_by(new, old, key) for name, key in numbering.items()}, old)
+        return chosen if in_one_order(new, old, chosen.rows) else _doubted(chosen, next(iter(keyed)))
+    by_order, said = _by_numbers_of_rows(new, old, numbering)
+    return by_order._replace(note=said) if in_one_order(new, old, by_order.rows) else by_order._replace(doubt=said)
+
+
+def _may_be_ranks(name: str, key: _Key) -> bool:
+    return name not in (_FILES, _INDEX) and may_be_ranks(key.mine) and may_be_ranks(key.theirs)
+
+
+def _doubted(chosen: Matching, name: str) -> Matching:
+    said = f"Examples are matched by {_called(name)}, whose numbers may be ranks as well: `columns` names it, as file={name}."
+    return chosen._replace(doubt=said, note="")
 
 
 def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key]) -> tuple[Matching, str]:
@@ -72,7 +96,7 @@ def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key]) -> tuple
     if keys:
         chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in keys.items()}, old)
         name = next(iter(keys))
-        what = "what names the files" if name == _FILES else _called(name)
+        what = "what names them" if name == _FILES else _called(name)
         said = f"Examples are matched by their order: {what} only numbers the rows of both tables."
         return chosen, "" if name == _INDEX else said
     n, m = len(new.predictions.y), len(old.predictions.y)
@@ -111,7 +135,7 @@ def _of_one_mind(found: dict[str, Matching], old: Side) -> Matching:
     for name, one in others:
         if not (first == _FILES and name == _INDEX) and not np.array_equal(one.rows, chosen.rows):
             message = f"{old.name}: the columns '{first}' and '{name}' both tell examples apart, and match them in two ways"
-            raise InputError(message, hint=f"name the right one by `columns`, as file={name}")
+            raise InputError(message, hint="name the right one by `columns`, as file=NAME")
     return chosen
 
 
@@ -142,9 +166,14 @@ def _ends_of_paths(mine: Names, theirs: Names) -> tuple[Names, Names]:
     return mine, theirs
 
 
+def _true_classes(side: Side) -> NDArray[np.object_]:
+    """The names of the true classes, (n,)."""
+    return np.array(side.predictions.outputs, dtype=object)[side.predictions.y]
+
+
 def check_truth(new: Side, old: Side, rows: NDArray[np.intp]) -> None:
     """Raise InputError, naming the first example, if both have other true classes."""
-    mine, theirs = (np.array(one.predictions.outputs, dtype=object)[one.predictions.y] for one in (new, old))
+    mine, theirs = _true_classes(new), _true_classes(old)
     other = np.flatnonzero(mine != theirs[rows])
     if not len(other):
         return

@@ -72,8 +72,13 @@ def numbers_rows(names: Names) -> bool:
     return [whole_or_text(name) for name in names] in ([str(k + start) for k in range(len(names))] for start in (0, 1))
 
 
+def may_be_ranks(names: Names) -> bool:
+    """Whether names are the numbers of as many rows, from 0 or from 1, in any order: a key, or ranks that a network gave."""
+    return numbers_rows(sorted(map(whole_or_text, names), key=lambda name: (len(name), name)))
+
+
 def telling_columns(new: Side, old: Side) -> Iterator[tuple[str, Names, Names]]:
-    """The files and the columns that both tables have, but for those that number the rows of both.
+    """The files and the columns that both tables have, but for those that number the rows of both, in whatever order.
 
     Args:
         new: One classifier.
@@ -88,7 +93,7 @@ def telling_columns(new: Side, old: Side) -> Iterator[tuple[str, Names, Names]]:
         other = name if name in old.columns else theirs.get(plain_name(name))
         if other is not None and name != "file":
             found.append((name, list(map(str, new.columns[name])), list(map(str, old.columns[other]))))
-    return (one for one in found if not (numbers_rows(one[1]) and numbers_rows(one[2])))
+    return (one for one in found if not (may_be_ranks(one[1]) and may_be_ranks(one[2])))
 
 
 def parts_of_path(file: str) -> list[str]:

@@ -180,12 +180,44 @@ def test_a_column_that_tells_examples_apart_matches_tables_in_any_order(tmp_path
 
 def test_columns_that_match_examples_in_two_ways_are_refused(tmp_path: Path):
     new, old = of_forty()
-    ranked = [[(7 * k % 40, *row) for k, row in enumerate(sorted(rows, key=lambda row: row[3]))] for rows in (new, old)]
-    paths = [keyed(tmp_path / f"{k}.csv", ["rank", "sample", "site"], rows) for k, rows in enumerate(ranked)]
+    ranked = [[(f"r{7 * k % 40}", *row) for k, row in enumerate(sorted(rows, key=lambda row: row[3]))] for rows in (new, old)]
+    paths = [keyed(tmp_path / f"{k}.csv", ["slot", "sample", "site"], rows) for k, rows in enumerate(ranked)]
     with pytest.raises(InputError, match="both tell examples apart"):
         eval.run(EvalConfig(model=paths[0], against=paths[1]))
     found = eval.run(EvalConfig(model=paths[0], against=paths[1], columns=("file=sample",))).comparison
     assert (found.fixed, found.broken) == (3, 1)
+
+
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("number", ["index", "id", "row", ""])
+def test_ranks_that_networks_gave_are_no_names(tmp_path: Path, number: str, start: int):
+    """Of examples of one class nothing but their order, or the names of their files, shows that ranks are none."""
+    new, old = of_forty()
+    ranked = [[(7 * k % 40 + start, *row[:1], *row[2:]) for k, row in enumerate(rows)] for rows in (new, old)]
+    ranked[1] = [((11 * k + 3) % 40 + start, *row[1:]) for k, row in enumerate(ranked[1])]
+    # Names go first, whatever the ranks are.
+    paths = [keyed(tmp_path / f"{k}.csv", ["rank", "sample"], rows) for k, rows in enumerate(ranked)]
+    recorder = RecordingReporter()
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder).comparison
+    assert (found.fixed, found.broken) == (3, 1) and not recorder.warnings
+    # Rows that are numbered, and ranks: which of both counts is asked.
+    bare = [[(k + start, row[0], *row[2:]) for k, row in enumerate(rows)] for rows in ranked]
+    paths = [keyed(tmp_path / f"n{k}.csv", [number, "rank"], rows) for k, rows in enumerate(bare)]
+    with pytest.raises(InputError, match="both tell examples apart, and match them in two ways"):
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
+    # Ranks alone may be a key.
+    paths = [keyed(tmp_path / f"r{k}.csv", ["rank"], [row[1:] for row in rows]) for k, rows in enumerate(bare)]
+    recorder = RecordingReporter()
+    eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
+    assert any("the column 'rank', whose numbers may be ranks as well" in one for one in recorder.warnings)
+    # Of two classes they are none where the true classes are others then.
+    classes = [[(*row[:-2], "ab"[k // 20], "ab"[k // 20]) for k, row in enumerate(rows)] for rows in bare]
+    paths = [
+        keyed(tmp_path / f"c{k}.csv", [number, "rank"], [(*row[:1], (row[1] + k) % 40 + start, *row[2:]) for row in rows])
+        for k, rows in enumerate(classes)
+    ]
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1])).comparison
+    assert (found.fixed, found.broken) == (0, 0)
 
 
 @pytest.mark.parametrize("number", ["index", "id", "file", "name", "image", "Unnamed: 0"])
@@ -309,7 +341,7 @@ def test_rows_that_are_only_numbered_are_matched_by_their_order_with_a_warning(t
     recorder = RecordingReporter()
     found = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder).comparison
     assert (found.fixed, found.broken) == (3, 1)
-    what = {"": "the column without a name", "id": "what names the files"}.get(number, f"the column '{number}'")
+    what = {"": "the column without a name", "id": "what names them"}.get(number, f"the column '{number}'")
     assert recorder.warnings == [f"Examples are matched by their order: {what} only numbers the rows of both tables."]
 
 
