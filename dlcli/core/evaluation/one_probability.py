@@ -46,7 +46,8 @@ def of_two_classes(
     if len(below) and not known:
         row = int(below[0])
         message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
-        raise InputError(message, hint="give a column of probabilities for each class")
+        known_of = f", and neither '{outputs[0]}' nor '{outputs[1]}' is known to be the positive one"
+        raise InputError(message + known_of, hint="give a column of probabilities for each class")
     of_predicted = np.where(predicted == 1, sure, 1 - sure)
     whose = "The probability is that of {}, since {}.".format
     if not len(below):
