@@ -321,13 +321,13 @@ def test_a_column_that_names_most_examples_shows_another_order(
     assert not recorder.warnings
 
 
-def test_a_column_of_numbers_that_one_table_has_anew_does_not_decide_against_names(tmp_path: Path):
+def test_a_column_of_numbers_that_one_table_has_again_does_not_decide_against_names(tmp_path: Path):
     """One table was sorted and numbered again, the other one kept its numbers."""
     new, old = of_forty()
     moved = sorted(new, key=lambda row: (row[3], row[0]))
-    anew = [(k, "s38" if k == 3 else key, *rest) for k, (key, *rest) in enumerate(moved)]
+    numbered = [(k, "s38" if k == 3 else key, *rest) for k, (key, *rest) in enumerate(moved)]
     kept = [(int(key[1:]), key, *rest) for key, *rest in sorted(old, key=lambda row: (row[3], row[0]))]
-    paths = [keyed(tmp_path / f"{k}.csv", ["", "sample", "site"], rows) for k, rows in enumerate((anew, kept))]
+    paths = [keyed(tmp_path / f"{k}.csv", ["", "sample", "site"], rows) for k, rows in enumerate((numbered, kept))]
     with pytest.raises(InputError, match="row [0-9]+, column 'sample'"):
         eval.run(EvalConfig(model=paths[0], against=paths[1]))
 
