@@ -33,10 +33,9 @@ def in_one_order(new: Side, old: Side, rows: Rows) -> bool:
     """
     _check_files(new, old, rows)
     named = names_most(new, old, rows)
-    others = (name for name, *_ in telling_columns(new, old) if name not in named)
-    return any([_same_values(new, old, rows, name) for name in others if name in new.columns and name in old.columns]) or bool(
-        named
-    )
+    others = [name for name, *_ in telling_columns(new, old) if name not in named]
+    same = [_same_values(new, old, rows, name) for name in others if name in new.columns and name in old.columns]
+    return any(same) or bool(named)
 
 
 def names_most(new: Side, old: Side, rows: Rows) -> list[str]:
@@ -69,12 +68,13 @@ def _names_most(new: Side, old: Side, rows: Rows, name: str, mine: Names, theirs
         if len(shared) > 1 and 2 * len(shared) >= len(ours):
             for k, one in enumerate(ours):
                 if one in shared and others[k] != one:
-                    message = (
-                        f"{old.name}: row {rows[k] + 1:,}, column '{name}': '{theirs[rows[k]]}', and '{mine[k]}' in {new.name}"
-                    )
-                    raise InputError(message, hint=_HINT)
+                    raise InputError(_differing(new, old, rows, k, name, mine[k], theirs[rows[k]]), hint=_HINT)
             return True
     return False
+
+
+def _differing(new: Side, old: Side, rows: Rows, k: int, name: str, mine: str, theirs: str) -> str:
+    return f"{old.name}: row {rows[k] + 1:,}, column '{name}': '{theirs}', and '{mine}' in {new.name}"
 
 
 def _without_form(name: str) -> str:
@@ -93,9 +93,8 @@ def _same_values(new: Side, old: Side, rows: Rows, name: str) -> bool:
         message = f"{old.name}: column '{name}' has another value in each row, and '{other}' of {new.name} in none"
         raise InputError(message, hint="give both the same examples, called alike, or drop the column")
     if len({*mine}) >= _TELLING and sorted(mine) == sorted(theirs):
-        row = next(k for k, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other)
-        message = f"{old.name}: row {row + 1:,}, column '{name}': '{theirs[row]}', and '{mine[row]}' in {new.name}"
-        raise InputError(message, hint=_HINT)
+        k = next(k for k, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other)
+        raise InputError(_differing(new, old, rows, k, name, mine[k], theirs[k]), hint=_HINT)
     return False
 
 
