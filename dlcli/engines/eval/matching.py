@@ -53,7 +53,7 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
 
     Names that only number the rows of both tables tell no more than their order, so that any other one goes first. Numbers of
     as many rows in another order are a key, or ranks that the networks gave, so that they go behind names, and count only if
-    both have the same true classes then.
+    both have the same true classes then and another column speaks for these rows.
 
     Args:
         new: The new classifier.
@@ -61,7 +61,8 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
         named: Whether the user names the column of files, which decides then.
 
     Raises:
-        InputError: If the old one lacks an example, or columns contradict each other or the order.
+        InputError: If the old one lacks an example, columns contradict each other or the order, or nothing but what may be
+            ranks matches rows.
     """
     keys = _keys(new, old)
     if named and _FILES in keys:
@@ -77,7 +78,9 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
     ranked = {name: _matched_by(new, old, key) for name, key in ranks.items()}
     if keyed := {name: one for name, one in ranked.items() if np.array_equal(mine, theirs[one.rows])}:
         chosen = _of_one_mind(keyed | {name: _matched_by(new, old, key) for name, key in numbering.items()}, old)
-        return chosen if in_one_order(new, old, chosen.rows) else _doubted(chosen, next(iter(keyed)))
+        if not in_one_order(new, old, chosen.rows):
+            raise _doubted(old, next(iter(keyed)))
+        return chosen
     by_order, said = _by_numbers_of_rows(new, old, numbering)
     return by_order._replace(note=said) if in_one_order(new, old, by_order.rows) else by_order._replace(doubt=said)
 
@@ -86,9 +89,10 @@ def _may_be_ranks(name: str, key: _Key) -> bool:
     return name not in (_FILES, _INDEX) and may_be_ranks(key.mine) and may_be_ranks(key.theirs)
 
 
-def _doubted(chosen: Matching, name: str) -> Matching:
-    said = f"Examples are matched by {_called(name)}, whose numbers may be ranks as well: `columns` names it, as file={name}."
-    return chosen._replace(doubt=said, note="")
+def _doubted(old: Side, name: str) -> InputError:
+    """What is said of numbers that nothing shows to be a key."""
+    what = f"{old.name}: the numbers of {_called(name)} may name the examples, or be ranks that each network gave"
+    return InputError(what, hint=f"if they name them: `columns`, as file={name}; else name each example in both tables")
 
 
 def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key]) -> tuple[Matching, str]:

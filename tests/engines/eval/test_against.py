@@ -205,11 +205,11 @@ def test_ranks_that_networks_gave_are_no_names(tmp_path: Path, number: str, star
     paths = [keyed(tmp_path / f"n{k}.csv", [number, "rank"], rows) for k, rows in enumerate(bare)]
     with pytest.raises(InputError, match="both tell examples apart, and match them in two ways"):
         eval.run(EvalConfig(model=paths[0], against=paths[1]))
-    # Ranks alone may be a key.
+    # Ranks alone may be a key, which only the user knows.
     paths = [keyed(tmp_path / f"r{k}.csv", ["rank"], [row[1:] for row in rows]) for k, rows in enumerate(bare)]
-    recorder = RecordingReporter()
-    eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
-    assert any("the column 'rank', whose numbers may be ranks as well" in one for one in recorder.warnings)
+    with pytest.raises(InputError, match="the numbers of the column 'rank' may name the examples, or be ranks"):
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
+    assert eval.run(EvalConfig(model=paths[0], against=paths[1], columns=("file=rank",))).comparison
     # Of two classes they are none where the true classes are others then.
     classes = [[(*row[:-2], "ab"[k // 20], "ab"[k // 20]) for k, row in enumerate(rows)] for rows in bare]
     paths = [
