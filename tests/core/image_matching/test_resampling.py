@@ -1,6 +1,7 @@
 """Resampling by matrices, against sums by hand and constant images."""
 
 import numpy as np
+import pytest
 
 from dlcli.core.image_matching.resampling import blurring_weights, resampling_weights
 
@@ -20,3 +21,14 @@ def test_a_line_is_sampled_at_the_middles():
     line = np.arange(100, dtype=np.float32) + 0.5  # the value of a pixel is its middle
     weights = resampling_weights(np.float32([0.2]), np.float32([0.6]), 10, 100)[0]
     np.testing.assert_allclose(weights @ line, 20 + 4 * (np.arange(10) + 0.5), atol=1e-3)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.2, 2.0, 5.0])
+@pytest.mark.parametrize("samples", [8, 33, 80, 128])
+def test_weights_that_count_for_nothing_are_zero(samples: int, sigma: float):
+    """Products with subnormal numbers are slow."""
+    weights = blurring_weights(samples, 128, sigma)
+    assert (weights[weights != 0] >= np.finfo(np.float32).tiny / np.finfo(np.float32).eps).all()
+    apart = (np.arange(128) + 0.5) * samples / 128 - (np.arange(samples)[:, None] + 0.5)
+    exact = np.exp(-0.5 * (apart / sigma) ** 2)
+    np.testing.assert_allclose(weights, exact / exact.sum(1, keepdims=True), atol=1e-7)
