@@ -86,7 +86,8 @@ def main() -> int:
         MADE_WEIGHT_ALONE,
     )
     judged = {name: examples_alone(pairs, rarity) for name, pairs in (("Quora", test), ("MRPC", mrpc))}
-    print("\n".join(report(alone, in_table, judged, tables)))
+    for line in report(alone, in_table, judged, tables):
+        print(line, flush=True)
     return 0
 
 
