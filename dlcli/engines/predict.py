@@ -159,7 +159,7 @@ def _predicted(
         raise InputError(message, hint="give `uncalibrated`, or calibrate by temperature")
     names = loaded.names(p.shape[1])
     table = _classes(config, loaded, loaded.calibrated(outputs), files)
-    return with_sets(config, table, p, names, examples.x, report)
+    return with_sets(config, table, p, names, examples.x, report, calibrated=loaded.calibration is not None)
 
 
 def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:

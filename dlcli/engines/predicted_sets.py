@@ -29,6 +29,8 @@ from dlcli.support.tables import Table
 BETWEEN = "|"
 """What stands between the classes of a set."""
 
+BEFORE_CALIBRATION = "The threshold is one of probabilities before the calibration that is kept with the network."
+
 
 @dataclass(frozen=True)
 class LabelledExamples:
@@ -53,7 +55,7 @@ class LabelledExamples:
 
 
 def with_sets(
-    config: PredictConfig, table: Table, p: Floats, names: tuple[str, ...], x: Tensor, report: Reporter
+    config: PredictConfig, table: Table, p: Floats, names: tuple[str, ...], x: Tensor, report: Reporter, *, calibrated: bool
 ) -> tuple[Table, tuple[str, ...]]:
     """Add a set of classes to each row, and whether it is an answer.
 
@@ -65,6 +67,7 @@ def with_sets(
         names: Names of the outputs.
         x: The examples, as the network gets them.
         report: Receives progress.
+        calibrated: Whether the probabilities in the table are calibrated.
 
     Returns:
         The table with the columns `set` and `set_size`, and `answered`, as asked for, and what these come from.
@@ -81,7 +84,7 @@ def with_sets(
         notes += said
     if config.abstain is not None:
         table, said = _with_answers(config.abstain, table, p, known)
-        notes += said
+        notes += (*said, BEFORE_CALIBRATION) if calibrated else said
     for note in notes:
         report.note(note)  # on a pipe the rows are alone
     return table, tuple(notes)

@@ -13,6 +13,7 @@ from dlcli.core.model_io.calibration_file import CALIBRATION
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.models.base import from_callable
 from dlcli.engines import eval, predict
+from dlcli.engines.predicted_sets import BEFORE_CALIBRATION
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import InputError, UsageError
@@ -68,6 +69,15 @@ def test_the_temperature_is_kept_and_applied(run: dict[str, object]):
     assert figures(again) == figures(result) and again.calibration is None
     assert any("calibrated by a temperature of" in note and "400 examples of the dev set" in note for note in again.notes)
     assert figures(eval.run(EvalConfig(**run, uncalibrated=True))) == before
+
+
+def test_a_threshold_of_answers_is_said_to_be_one_before_calibration(run: dict[str, object]):
+    def notes(**sure: float) -> tuple[str, ...]:
+        return predict.run(PredictConfig(**run, split="test", calibration=str(run["data"]), **sure)).notes
+
+    assert BEFORE_CALIBRATION not in notes(abstain=0.2)
+    eval.run(EvalConfig(**run, calibrate="dev"))
+    assert BEFORE_CALIBRATION in notes(abstain=0.2) and BEFORE_CALIBRATION not in notes(coverage=0.8)
 
 
 def test_predict_applies_it_and_says_so(run: dict[str, object]):

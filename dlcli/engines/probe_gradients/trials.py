@@ -37,7 +37,7 @@ def with_trials(
     """
     surgeries = tuple(dict.fromkeys(surgery for cause in result.causes for surgery in cause.surgeries))
     if not surgeries:
-        return replace(result, notes=(*result.notes, "No surgery is suggested, so there is none to try."))
+        return replace(result, notes=("No surgery is suggested, so there is none to try.", *result.notes))
     return replace(result, trials=_trials(config, surgeries, spec=spec, task=task, group=group, report=report))
 
 
