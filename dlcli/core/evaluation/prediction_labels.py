@@ -1,6 +1,7 @@
 """The labels of a table of predictions as its cells hold them: none missing, and each class in one notation."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 
 import numpy as np
@@ -10,6 +11,7 @@ from dlcli.core.data.class_labels import called_alike
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_roles import Roles
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
 _MISSING = ("nan", "<na>", "#n/a")
@@ -90,7 +92,7 @@ def check_pair(table: Table, seen: Collection[str]) -> None:
 
 
 def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None, *, named: bool) -> tuple[str, ...]:
-    """That no predicted label is a true one, which may be so if the user names both columns.
+    """That no predicted label is a true one, or most are the number beside it, which may be so if the user names both columns.
 
     Args:
         table: The table.
@@ -100,22 +102,43 @@ def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None,
         named: Whether the user names both columns.
 
     Returns:
-        A note if no label is in both columns.
+        A note if it is so.
 
     Raises:
         InputError: If one of the columns may hold something else, or both are in different notations.
     """
     known = set(truth)
-    if label is None or len(label) < 2 or not known.isdisjoint(label):
+    if label is None or len(label) < 2:
+        return ()
+    hint = "write both columns in one notation, or name the columns by `columns`: truth=NAME,label=NAME"
+    if shifted := _counted_otherwise(truth, label):
+        if not named:
+            raise InputError(f"{table.name}: {shifted}", hint=hint)
+        return (f"{shifted[0].upper()}{shifted[1:]}: such rows count as wrong.",)
+    if not known.isdisjoint(label):
         return ()
     message = f"{table.name}: row 1, column '{roles.label}': '{label[0]}' is not a label such as '{truth[0]}'"
     if how := _other_notation(known, set(label)):
-        hint = "write both columns in one notation, or name other columns by `columns`: truth=NAME,label=NAME"
         raise InputError(f"{message}: {how}", hint=hint)
     if not named:
         hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
         raise InputError(message, hint=hint)
     return (f"No predicted label, such as '{label[0]}', is the true label of any row: all rows count as wrong.",)
+
+
+def _counted_otherwise(truth: Texts, label: Texts) -> str:
+    """That most predicted labels are the number beside the true one, as where one column counts from 0; "" if they are not."""
+    known, seen = ({int(text) for text in {*texts} if _WHOLE.fullmatch(text)} for texts in (truth, label))
+    if len(known) < len({*truth}) or len(seen) < len({*label}) or min(len(known), len(seen)) < 2:
+        return ""
+    beside, times = Counter(int(a) - int(b) for a, b in zip(truth, label, strict=True)).most_common(1)[0]
+    ends = min(known) - min(seen), max(known) - max(seen)
+    if abs(beside) != 1 or 2 * times <= len(truth) or ends != (beside, beside):
+        return ""
+    rows = (
+        f"in {times:,} of {count(len(truth), 'row')} the predicted label is the true one {'minus' if beside > 0 else 'plus'} 1"
+    )
+    return f"{rows}, as where labels are counted from {min(known)} in one column and from {min(seen)} in the other"
 
 
 def _other_notation(truth: set[str], label: set[str]) -> str:

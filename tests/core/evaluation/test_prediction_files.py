@@ -420,6 +420,38 @@ def test_all_answers_may_be_wrong(text: str, named: dict[str, str], noted: bool)
     assert any("No predicted label" in note for note in found.notes) == noted
 
 
+@pytest.mark.parametrize("start", [-1, 0, 1, 5])
+@pytest.mark.parametrize("beside", [-1, 1])
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("form", ["{}", "{}.0", "{:03}"])
+def test_labels_that_are_counted_from_two_numbers_are_refused(start: int, beside: int, classes: int, form: str):
+    random = np.random.default_rng(classes)
+    truth = np.arange(50) % classes
+    predicted = np.where(random.random(50) < 0.7, truth, random.integers(classes, size=50))
+    text = "".join(
+        f"{form.format(a + start)},{form.format(b + start + beside)}\n" for a, b in zip(truth, predicted, strict=True)
+    )
+    with pytest.raises(InputError, match=f"rows the predicted label is the true one {'plus' if beside > 0 else 'minus'} 1"):
+        read_predictions(table("truth,predicted\n" + text))
+    found = read_predictions(table("a,b\n" + text), ("truth=a", "label=b"))
+    assert any("such rows count as wrong" in note for note in found.notes)
+    assert found.predictions.correct.tolist() == (truth == predicted + beside).tolist()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1, 0)] * 9,  # a class that is never found
+        [(k % 3, (k + 1) % 3) for k in range(30)],  # the same numbers in both columns
+        [(k % 5, max(0, k % 5 - 1)) for k in range(50)],  # ratings that are too low
+        [(k % 3 + 1, 0) for k in range(30)],
+    ],
+)
+def test_numbers_beside_the_true_ones_may_be_wrong_answers(rows: list[tuple[int, int]]):
+    found = read_predictions(table("truth,predicted\n" + "".join(f"{a},{b}\n" for a, b in [*rows, (1, 1)])))
+    assert found.predictions.correct.sum() == sum(a == b for a, b in rows) + 1
+
+
 OTHER_NOTATION = {
     "true, 1": ("True,1\nFalse,0\nTrue,0\n", "the true labels are false/true, the predicted ones 0/1"),
     "yes, true": ("yes,True\nno,False\nyes,False\n", "the true labels are no/yes, the predicted ones false/true"),
