@@ -120,6 +120,11 @@ def softmaxed():
 class Noisy(Plain):
     def forward(self, x):
         return self.logits(x + 0.3 * torch.randn_like(x))
+
+
+class Centred(Plain):
+    def forward(self, x):
+        return self.logits(x - x.mean(0))
 """
 
 
@@ -197,9 +202,15 @@ def test_arguments_of_other_libraries_are_passed_and_named(nets: str, data: str)
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("softmaxed", "returns probabilities"), ("OneShare", "probabilities"), ("Noisy", "two calls")]
+    ("name", "word"),
+    [
+        ("softmaxed", "returns probabilities"),
+        ("OneShare", "probabilities"),
+        ("Noisy", "two calls"),
+        ("Centred", "other logits in another batch"),
+    ],
 )
-def test_wrong_and_random_outputs_are_warned_of_even_when_quiet(dlcli: Run, nets: str, data: str, name: str, word: str):
+def test_wrong_and_unsteady_outputs_are_warned_of_even_when_quiet(dlcli: Run, nets: str, data: str, name: str, word: str):
     for command in (("eval", f"{nets}:{name}", "--data", data), ("predict", f"{nets}:{name}", data)):
         done = dlcli(*command, "--quiet")
         assert done.returncode == 0 and done.stderr.startswith(b"warning: ") and word.encode() in done.stderr

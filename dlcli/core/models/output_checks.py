@@ -13,6 +13,9 @@ from dlcli.support.plural import count
 TOLERANCE = 1e-4
 """Within which sums are 1, and logits of two calls the same."""
 
+OTHER_BATCH = "other logits in another batch, as under batch normalisation without running statistics"
+"""What a network gives whose logits change with the other examples of a batch."""
+
 _VIEWS = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Alias", "Cat", "Slice", "Select", "Clone", "Transpose")
 _DEPTH = 8
 _MANY = 16
@@ -44,7 +47,8 @@ def check_outputs(model: nn.Module, x: Tensor, logits: Tensor) -> OutputCheck:
         again = logits_of(model, traced)
     one_logit = any(call.one_logit for call in calls)
     random = _other_answers(logits, again.detach())
-    warnings = [_probabilities(logits[:, 1:] if one_logit else logits, again), random]
+    mixed = "" if random else _others_matter(model, x, logits)
+    warnings = [_probabilities(logits[:, 1:] if one_logit else logits, again), random, mixed]
     return OutputCheck(
         tuple(dict.fromkeys(note for call in calls for note in call.notes())),
         tuple(warning for warning in warnings if warning),
@@ -77,6 +81,19 @@ def differing(first: Tensor, second: Tensor) -> int:
     return int((~torch.isclose(first, second, rtol=TOLERANCE, atol=TOLERANCE).all(1)).sum())
 
 
+def sees_batch(first: Tensor, repeated: Tensor) -> bool:
+    """Whether the logits of an example change with the others in its batch.
+
+    Args:
+        first: The logits of a batch (n, classes).
+        repeated: Those of a batch of n copies of its first example, so that batches of both have one size.
+
+    Returns:
+        Whether the logits of the first example differ.
+    """
+    return differing(first[:1], repeated[:1]) > 0
+
+
 def _probabilities(logits: Tensor, traced: Tensor) -> str:
     unknown = not traced.requires_grad
     sigmoid = _all_shares(logits) if unknown else _last_operation(traced) == "Sigmoid"
@@ -93,6 +110,14 @@ def _other_answers(logits: Tensor, again: Tensor) -> str:
         return ""
     images = f"{different} of {count(len(logits), 'example')}"
     return f"the network is random: two calls give other logits for {images}, so figures differ from run to run of the network"
+
+
+def _others_matter(model: nn.Module, x: Tensor, logits: Tensor) -> str:
+    with preserved(), torch.no_grad():
+        repeated = logits_of(model, x[[0] * len(x)])
+    if not sees_batch(logits, repeated):
+        return ""
+    return f"the network gives an example {OTHER_BATCH}, so figures differ with the examples and their order"
 
 
 def _last_operation(traced: Tensor) -> str:

@@ -13,7 +13,7 @@ from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.iterated import IterativeAttack
 from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.ensembles.combine import RULES
-from dlcli.core.models.output_checks import differing, sums_to_1
+from dlcli.core.models.output_checks import differing, sees_batch, sums_to_1
 from dlcli.engines.attack.checks import CheckInputs, DoubledSteps, RuleImages
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
@@ -34,10 +34,11 @@ class Attempt(NamedTuple):
 
 
 class LogitCheck(NamedTuple):
-    """Whether logits look like probabilities, and how many images get other ones when the network is called again."""
+    """Whether logits look like probabilities, how many images get others in a second call, if one does in another batch."""
 
     probabilities: bool
     nondeterministic: int
+    sees_batch: bool
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ class ReferenceChecks:
         return DoubledSteps(eps, once, twice)
 
     def logits(self) -> LogitCheck:
-        """Look at the logits of a few images, twice."""
+        """Look at the logits of a few images, twice, and of as many copies of the first of them."""
         some = self.setup.x[: 2 * _FEW]
+        batches = some, some, some[[0] * len(some)]
         with in_mode(self.model):
-            first, second = (predict_logits(self.model, some, device=self.setup.device) for _ in range(2))
-        return LogitCheck(sums_to_1(first), differing(first, second))
+            first, second, repeated = (predict_logits(self.model, x, device=self.setup.device) for x in batches)
+        different = differing(first, second)
+        return LogitCheck(sums_to_1(first), different, not different and sees_batch(first, repeated))
 
 
 def eps_near_half(by_eps: Mapping[float, Bools]) -> float:
@@ -124,7 +127,7 @@ def check_inputs(
     setup, targets = attack_run.setup, attack_run.targets
     checks = ReferenceChecks(setup, attack_run.network(attack_run.reference), targets)
     correct = clean.correctness.of(attack_run.reference)
-    probabilities, nondeterministic = checks.logits()
+    logits = checks.logits()
     methods = setup.config.methods
     robust = _robust(sets)
     white_box = [one for one in setup.attacks if one.knowledge == "gradients"]
@@ -150,8 +153,9 @@ def check_inputs(
         zero_gradients=zero,
         at_max_eps=at_max_eps,
         doubled=doubled,
-        probabilities=probabilities,
-        nondeterministic=nondeterministic,
+        probabilities=logits.probabilities,
+        nondeterministic=logits.nondeterministic,
+        sees_batch=logits.sees_batch,
         rules=_rules(sets) if white_box else None,
         group=setup.group,
     )

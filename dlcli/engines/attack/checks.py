@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.evaluation.comparison import p_of_pairs
 from dlcli.core.grouped import difference_of, share_of
+from dlcli.core.models.output_checks import OTHER_BATCH
 from dlcli.specs.attack import Classifier, Finding
 from dlcli.specs.estimates import Difference
 from dlcli.specs.figures import points
@@ -69,6 +70,7 @@ class CheckInputs:
         doubled: The effect of twice the steps, at one eps.
         probabilities: Whether the network seems to return probabilities.
         nondeterministic: How many of a few images get other logits when the network is called again.
+        sees_batch: Whether an image gets other logits in another batch.
         rules: For ensembles: which images each rule gets right, by rule and eps.
         group: The group of each image, (n,) from 0 on, if they come in groups.
     """
@@ -84,6 +86,7 @@ class CheckInputs:
     doubled: DoubledSteps | None = None
     probabilities: bool = False
     nondeterministic: int = 0
+    sees_batch: bool = False
     rules: Mapping[Classifier, Mapping[float, RuleImages]] | None = None
     group: NDArray[np.int64] | None = None
 
@@ -168,6 +171,12 @@ def answers_differ(inputs: CheckInputs) -> str:
     return f"a second call gives other logits for {images}; for a random network, figures from one draw are unreliable"
 
 
+def others_matter(inputs: CheckInputs) -> str:
+    """The logits of an image change with the others in its batch."""
+    effect = "an image that fools the network in one batch may not in another"
+    return f"the network gives an image {OTHER_BATCH}; {effect}" if inputs.sees_batch else ""
+
+
 def at_chance(inputs: CheckInputs) -> str:
     """The network does not classify clean images better than chance."""
     clean = share_of(inputs.clean, inputs.group)
@@ -181,6 +190,7 @@ CHECKS: dict[str, Callable[[CheckInputs], str]] = {
     "clean accuracy at chance": at_chance,
     "probabilities for logits": gives_probabilities,
     "two calls differ": answers_differ,
+    "two batches differ": others_matter,
     "zero gradients": no_gradient,
     "weaker than fgsm": weaker_than_one_step,
     "blind beats white-box": weaker_without_gradients,

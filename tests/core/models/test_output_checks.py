@@ -48,10 +48,44 @@ def test_random_outputs_are_warned_of_and_leave_random_numbers_alone(layer: nn.M
     assert torch.equal(torch.get_rng_state(), state) and not torch.equal(state, before)
 
 
+class ByBatch(nn.Module):
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "centred":
+            return x - x.mean(0)
+        if self.kind == "scaled":
+            return x / x.abs().max()
+        if self.kind == "softmax":
+            return 6 * x.softmax(0)
+        if self.kind == "attention":
+            return x + (x @ x.T).softmax(1) @ x
+        return x.flip(0)
+
+
+MIXED = [
+    *(ByBatch(kind) for kind in ("centred", "scaled", "softmax", "attention", "flipped")),
+    nn.BatchNorm1d(6, track_running_stats=False),
+    nn.Sequential(nn.Unflatten(1, (1, 2, 3)), nn.BatchNorm2d(1, track_running_stats=False), nn.Flatten()),
+]
+
+
+@pytest.mark.parametrize("layer", MIXED)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_logits_that_change_with_the_other_examples_are_warned_of(layer: nn.Module, outputs: int):
+    (warning,) = checked(nn.Linear(6, 6), layer, nn.Linear(6, outputs)).warnings
+    assert "other logits in another batch" in warning
+
+
 @pytest.mark.parametrize(
     "layers",
     [
         (nn.Linear(6, 3),),
+        (nn.BatchNorm1d(6), nn.Linear(6, 3)),
+        (nn.LayerNorm(6), nn.Linear(6, 3)),
+        (nn.GroupNorm(2, 6), nn.Linear(6, 3)),
         (nn.Linear(6, 3), nn.LogSoftmax(1)),
         (nn.Linear(6, 3), nn.ReLU()),
         (nn.Linear(6, 1),),

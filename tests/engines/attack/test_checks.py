@@ -43,6 +43,7 @@ BROKEN: dict[str, tuple[CheckInputs, CheckInputs]] = {
     "clean accuracy at chance": (replace(SOUND, clean=first(0.1)), replace(SOUND, clean=first(0.2))),
     "probabilities for logits": (replace(SOUND, probabilities=True), SOUND),
     "two calls differ": (replace(SOUND, nondeterministic=1), SOUND),
+    "two batches differ": (replace(SOUND, sees_batch=True), SOUND),
     "zero gradients": (replace(SOUND, zero_gradients=1), SOUND),
     "weaker than fgsm": (with_method("fgsm", small=0.4, large=0.2), with_method("fgsm", small=0.495, large=0.2)),
     "blind beats white-box": (with_method("square", small=0.4, large=0.2), with_method("square", small=0.495, large=0.2)),
