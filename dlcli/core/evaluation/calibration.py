@@ -198,6 +198,7 @@ class _Observed:
         """Sort the examples into `bins`."""
         where, total = _places(confidence, bins), len(correct)
         n, gaps = np.bincount(where, minlength=bins), np.bincount(where, confidence - correct, bins) / total
+        gaps[np.abs(gaps) < _TINY] = 0.0  # one over such a gap is infinite
         by_group, groups = None, total
         if group is not None:
             groups = int(group.max()) + 1

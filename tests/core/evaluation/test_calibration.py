@@ -138,3 +138,14 @@ def test_half_of_coin_throws_right_is_not_known_exactly(n: int):
     found = expected_error(np.full(n, 0.5), np.arange(n) % 2 == 0, seed=0)
     assert (found.value, found.low) == (0, 0)
     assert found.high == pytest.approx(1.96 * np.sqrt(0.25 / n), rel=0.1)
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-320, 2e-308, 1e-200, 1e-160])
+@pytest.mark.parametrize("others", [0.0, 1.0])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_confidence_that_is_nearly_0_is_like_one_of_0(tiny: float, others: float, grouped: bool):
+    """Also below the smallest normal number, of which the inverse is infinite; the `others` are without any error."""
+    near, none = (np.repeat([one, others], [4, 6]) for one in (tiny, 1e-100))
+    correct, group = np.repeat([False, others == 1], [4, 6]), np.arange(10) % 5 if grouped else None
+    found, like = (expected_error(confidence, correct, group=group, seed=0) for confidence in (near, none))
+    assert (found.value, found.low, found.high) == pytest.approx((like.value, like.low, like.high), abs=1e-9)
