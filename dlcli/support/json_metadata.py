@@ -1,6 +1,7 @@
 """JSON metadata files (model.json, ensemble.json, ...) that describe the weights beside them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,37 @@ LARGEST = 64 << 20
 """Bytes of the largest file of metadata."""
 
 
-def decode_json(text: str | bytes, source: str, hint: str = "") -> Any:
+def decode_json(text: str | bytes, source: str, hint: str = "", *, finite: bool = False) -> Any:
     """Decode JSON.
 
     Args:
         text: The JSON.
         source: Where it is from, for the message.
         hint: What to do about it.
+        finite: Whether NaN and infinity, which JSON itself does not have, are refused.
 
     Raises:
-        InputError: If it is not JSON, or nested too deeply.
+        InputError: If it is not JSON, nested too deeply, or has a name twice in an object, of which readers take either value.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_name_once, parse_constant=_refused if finite else None)
     except RecursionError:
         raise InputError(f"{source}: not JSON that dlcli reads (nested too deeply)", hint=hint) from None
     except ValueError as error:
         raise InputError(f"{source}: not JSON ({str(error).splitlines()[0]})", hint=hint) from None
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _each_name_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these members; raises ValueError if two have one name."""
+    found = dict(members)
+    if len(found) < len(members):
+        twice = next(name for name, times in Counter(name for name, _ in members).items() if times > 1)
+        raise ValueError(f"the name {twice!r} stands twice in an object")
+    return found
 
 
 def read_json_metadata(path: Path, hint: str = "") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The record of a run as claims, and how each is compared with what is found."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,6 +16,7 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.verify import Check, Verdict
 from dlcli.support.errors import InputError
 from dlcli.support.fingerprints import SEAL
+from dlcli.support.json_metadata import decode_json
 from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
@@ -89,10 +89,7 @@ def read_record(folder: Path) -> RunRecord:
     if not path.is_file():
         hint = "name the folder that a command wrote with `output`"
         raise InputError(f"{folder}: holds no {RECORD}", hint=hint)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}", hint="restore the file") from None
+    content = decode_json(path.read_bytes(), str(path), "restore the file", finite=True)
     needed = ("command", "config", "inputs", "files", "code", "environment", "result", SEAL)
     missing = [name for name in needed if not isinstance(content, dict) or name not in content]
     if missing:

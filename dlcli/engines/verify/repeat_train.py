@@ -1,6 +1,5 @@
 """Trainings: the network of the run is evaluated on a tenth of the test images."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from dlcli.engines.train.sides import open_sets
 from dlcli.engines.verify.claims import RunRecord, a_tenth, same, sampled_share, skipped, whole_share
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.verify import Check, VerifyConfig
+from dlcli.support.json_metadata import read_json_metadata
 from dlcli.support.reporter import SILENT
 
 _OF_THE_TEST_SET = (
@@ -29,7 +29,7 @@ def repeat_train(record: RunRecord, config: VerifyConfig) -> Iterator[Check]:
         yield skipped("figures", "only a run of one network that predicts classes leaves what can be evaluated")
         return
     claimed = rows[0]
-    recorded = json.loads(card.read_text(encoding="utf-8")).get("weights_sha256")
+    recorded = read_json_metadata(card).get("weights_sha256")
     yield same(f"SHA-256 of the weights, in {METADATA}", claimed["weights_sha256"], recorded)
     given = TrainConfig(**_data_options(record), trust_code=config.trust_code)
     data = prepared(open_sets(given, SILENT), given, given.seed).data

@@ -5,6 +5,7 @@ A change is tried twice: as it is, and by someone who also computes all hashes o
 
 import csv
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -532,6 +533,25 @@ def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"command": "eval"}))
     with pytest.raises(InputError, match="has no"):
         checked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "first"), [("{", '"result": {"metrics": []}, '), ('"value": ', "0.999, "), ('"n_images": ', "9999, ")]
+)
+def test_a_name_that_stands_twice_in_a_record_is_refused(runs: Path, place: str, first: str) -> None:
+    """A reader that takes the first value sees another figure than the one of which the seal is."""
+    path = runs / "eval" / "run.json"
+    before, found, after = path.read_text().partition(place)
+    path.write_text(before + found + first + ("" if found == "{" else found) + after)
+    with pytest.raises(InputError, match="stands twice in an object"):
+        checked(runs / "eval")
+
+
+def test_a_record_that_holds_no_number_is_refused(runs: Path) -> None:
+    text = (runs / "eval" / "run.json").read_text()
+    (runs / "eval" / "run.json").write_text(re.sub(r'"value": [\d.]+', '"value": NaN', text, count=1))
+    with pytest.raises(InputError, match="NaN is not a number"):
+        checked(runs / "eval")
 
 
 def test_the_tenth_is_that_of_the_seed() -> None:
