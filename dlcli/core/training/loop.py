@@ -1,5 +1,6 @@
 """The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain, islice
@@ -23,7 +24,7 @@ from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.parameter_groups import freeze, optimized, parameter_groups
 from dlcli.core.training.recipe import Recipe, build_optimizer, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.core.training.schedule import Plateau
-from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
+from dlcli.core.training.state import check_like, checked_position, optimizer_state, random_state, set_random_state, under
 from dlcli.core.training.trainable import check_parameters, in_layout
 from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import NumericError
@@ -299,7 +300,10 @@ class Training:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue where `state` was taken; raises KeyError or RuntimeError if it is of another network or recipe."""
-        self.epoch, self.step, self.gradients.parts = state["position"].tolist()
+        # Without what the optimizer keeps, which there may be none of yet. Of this class, since that of ranks asks all of them.
+        check_like(state, {name: value for name, value in Training.state(self).items() if not name.startswith("optimizer.")})
+        most = (self.recipe.epochs, len(self.losses), sys.maxsize)
+        self.epoch, self.step, self.gradients.parts = checked_position(state["position"], most)
         for name in ("losses", "largest"):
             getattr(self, name).copy_(state[name])
         if self.plateau is not None:
@@ -308,11 +312,9 @@ class Training:
         for name, value in self.average.items():
             value.copy_(state[f"average.{name}"])
         self.random = under(state, "random.")
-        kept: dict[int, dict[str, Tensor]] = {}
-        parameters = optimized(self.optimizer)
-        for name, value in under(state, "optimizer.").items():
-            number, _, key = name.partition(".")
-            kept.setdefault(int(number), {})[key] = laid_out_as(parameters[int(number)], value)
+        with preserved():
+            torch.set_rng_state(self.random["cpu"])
+        kept = optimizer_state(under(state, "optimizer."), optimized(self.optimizer))
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
 
 

@@ -396,6 +396,61 @@ def test_loading_the_state_of_another_network_is_an_error():
         training.load(other.state())
 
 
+SPOILED = {
+    "missing": lambda value: None,
+    "empty": lambda value: torch.zeros(0, dtype=value.dtype),
+    "of another shape": lambda value: torch.zeros(3, 5, 7, dtype=value.dtype),
+    "of another type": lambda value: value.to(torch.int16),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [("sgd", {"momentum": 0.9}), ("adam", {}), ("adamw", {}), ("adadelta", {})],
+    ids=str,
+)
+def test_a_state_with_a_spoiled_entry_is_an_error_of_loading(optimizer: str, options: dict[str, float], spoil: str):
+    def fresh() -> Training:
+        recipe = _recipe(optimizer=optimizer, options=options, schedule="plateau", ema=0.9)
+        return Training(_network(0.5), *_examples(), recipe, seed=0, device=CPU)
+
+    first = fresh()
+    first.run_epoch(Counter(), stop=lambda: first.step == 2)
+    kept = first.state()
+    for name, value in kept.items():
+        if spoil == "missing" and name.endswith(".momentum_buffer"):
+            continue  # as of a parameter that has had no gradient yet
+        spoiled = SPOILED[spoil](value)
+        state = {other: one for other, one in kept.items() if other != name} | ({} if spoiled is None else {name: spoiled})
+        with pytest.raises((KeyError, RuntimeError)):
+            fresh().load(state)
+            pytest.fail(f"{name} was accepted")
+    fresh().load(kept)
+
+
+def test_a_state_of_no_generator_is_an_error_of_loading():
+    training = Training(_network(), *_examples(), _recipe(), seed=0, device=CPU)
+    state, before = training.state(), torch.get_rng_state()
+    with pytest.raises(RuntimeError):
+        training.load({**state, "random.cpu": torch.full_like(state["random.cpu"], 249)})
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("position", [(-1, 0, 1), (4, 0, 1), (0, -1, 1), (0, 5, 1), (0, 0, 0)])
+def test_a_position_outside_the_training_is_an_error(position: tuple[int, int, int]):
+    training = Training(_network(), *_examples(), _recipe(), seed=0, device=CPU)
+    with pytest.raises(RuntimeError, match="position"):
+        training.load({**training.state(), "position": torch.tensor(position)})
+
+
+@pytest.mark.parametrize("name", ["optimizer.x.step", "optimizer.99.step", "optimizer..step", "optimizer.-1.step"])
+def test_an_entry_of_no_parameter_is_an_error(name: str):
+    training = Training(_network(), *_examples(), _recipe(), seed=0, device=CPU)
+    with pytest.raises(KeyError):
+        training.load({**training.state(), name: torch.tensor(1.0)})
+
+
 def test_clipping_bounds_the_gradient_norm():
     """With SGD a step is lr times the gradient, so its length is at most lr times the bound, and just that when clipped."""
     model = _network()
