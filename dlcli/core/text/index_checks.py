@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import check_metadata
-from dlcli.support.schema import list_of, mapping_of
+from dlcli.support.schema import list_of, mapping_of, number, optional, record
 
 if TYPE_CHECKING:
     from dlcli.core.text.index_dir import StoredIndex
@@ -27,8 +27,13 @@ def _any_text(value: Any) -> str:
     return "" if isinstance(value, str) else "text"
 
 
+_WORDS = ("column", "model", "mask", "within", "fold", "key", "device", "dtype")
+_SETTINGS = record(
+    {"vectors": _any_text, "threshold": number(0, 1)},
+    {"candidates": optional(number(-1, 1)), **dict.fromkeys(_WORDS, optional(_any_text))},
+)
 _CARD = {
-    "settings": mapping_of(lambda value: ""),
+    "settings": _SETTINGS,
     "tables": list_of(list_of(_any_text, least=2, most=2)),
     "log": list_of(mapping_of(_any_text)),
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from dlcli.core.text import index_dir
-from dlcli.core.text.index_dir import FILE, StoredIndex, empty_index, read_index, write_index
+from dlcli.core.text.index_dir import FILE, StoredIndex, empty_index, read_index, settings_of, write_index
 from dlcli.core.text.index_rows import IndexedRows
 from dlcli.support import atomic
 from dlcli.support.errors import InputError
@@ -168,6 +168,27 @@ def test_an_index_without_an_array_is_refused(tmp_path, name):
     assert rewritten(tmp_path, lambda arrays: arrays.pop(name))
     with pytest.raises(InputError, match="damaged"):
         read_index(tmp_path, SETTINGS)
+
+
+@pytest.mark.parametrize("value", [-7, 7.5, [1], {}, {"a": 1}, True, [["a"]]])
+@pytest.mark.parametrize(
+    "name", ["column", "vectors", "candidates", "threshold", "model", "mask", "within", "fold", "key", "device"]
+)
+def test_an_index_with_a_setting_of_another_type_is_refused(tmp_path, name, value):
+    index = index_of(["one", "two", "three"])
+    write_index(tmp_path, replace(index, settings={**SETTINGS, name: value}))
+    with pytest.raises(InputError) as caught:
+        read_index(tmp_path, {})
+    assert f"'{name}'" in caught.value.message and caught.value.hint
+    assert settings_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["vectors", "threshold"])
+def test_an_index_without_a_setting_that_every_index_has_is_refused(tmp_path, name):
+    kept = {other: value for other, value in SETTINGS.items() if other != name}
+    write_index(tmp_path, replace(index_of(["one", "two", "three"]), settings=kept))
+    with pytest.raises(InputError, match=f"'{name}'"):
+        read_index(tmp_path, {})
 
 
 def as_version_1(folder, index):
