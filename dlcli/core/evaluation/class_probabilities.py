@@ -80,9 +80,10 @@ def class_columns(
     away = np.abs(sums - 1)
     if (wrong := np.flatnonzero(away > _rounding([cells[column] for column in names]) + 1e-9)).size:
         row = int(wrong[0])
-        shown = ", ".join(list(names)[:3]) + (" ..." if len(names) > 3 else "")
         hint = "are these logits, or is a column missing? write probabilities; `columns` names the columns, as classes=PREFIX"
-        raise InputError(f"{source}: row {row + 1}: the probabilities ({shown}) sum to {sums[row]:.4g}, not 1", hint=hint)
+        raise InputError(
+            f"{source}: row {row + 1}: the probabilities ({a_few([*names])}) sum to {sums[row]:.4g}, not 1", hint=hint
+        )
     notes: tuple[str, ...] = ()
     if away.max() > _NOTED:
         notes = (f"Probabilities are divided by their sum, which is {sums.min():.4f} to {sums.max():.4f}.",)
@@ -105,12 +106,21 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
 
     Returns:
         Both classes; None if there are not two classes, or not one such column.
+
+    Raises:
+        InputError: If another column, which is not called like a label, holds what is left.
     """
     matches = [(one.fullmatch(column), column) for one in _STYLES.values() for column in cells]
     named = {column: found["name"] for found, column in matches if found is not None and found["name"] in seen}
     if len(seen) != 2 or len(named) != 1:
         return None
     ((column, name),) = named.items()
+    if others := _completing(cells, column):
+        message = (
+            f"the columns {a_few(others)} sum to 1 in each row, but only {column} is called like a label, {' or '.join(seen)}"
+        )
+        hint = f"rename the columns as the labels that they are of, or name one by `columns`, as probability={column}"
+        raise InputError(f"{source}: {message}", hint=hint)
     p = numbers(source, column, cells[column])
     both = np.stack([p if one == name else 1 - p for one in seen], axis=1)
     return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
@@ -211,12 +221,24 @@ def summing_columns(cells: Mapping[str, Texts]) -> list[list[str]]:
     Args:
         cells: The columns, (n,) each.
     """
-    found = []
-    for columns in map(list, _by_style(list(cells))):
-        if len(columns) > 1 and all(_are_shares(cells[column]) for column in columns):
-            sums = sum(np.array([_number(text) for text in cells[column]]) for column in columns)
-            found += [columns] if (np.abs(sums - 1) <= _MOST_ROUNDED).all() else []
-    return found
+    return [columns for columns in map(list, _by_style(list(cells))) if _sum_to_1(cells, columns)]
+
+
+def _sum_to_1(cells: Mapping[str, Texts], columns: Sequence[str]) -> bool:
+    """Whether several columns hold shares that sum to 1 in each row."""
+    if len(columns) < 2 or not all(_are_shares(cells[column]) for column in columns):
+        return False
+    sums = sum(np.array([_number(text) for text in cells[column]]) for column in columns)
+    return bool((np.abs(sums - 1) <= _MOST_ROUNDED).all())
+
+
+def _completing(cells: Mapping[str, Texts], column: str) -> list[str]:
+    """A column and those of its style that sum to 1 with it, all or a single one; empty if there are none."""
+    for style in map(list, _by_style(list(cells))):
+        pairs = [[one, column] for one in style if one != column] if column in style else []
+        if found := next((columns for columns in [style, *pairs] if pairs and _sum_to_1(cells, columns)), None):
+            return [one for one in cells if one in found]
+    return []
 
 
 def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
@@ -227,11 +249,19 @@ def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
         seen: The labels that occur.
     """
     for columns in summing_columns(cells):
-        there = ", ".join(columns[:3]) + (" ..." if len(columns) > 3 else "")
-        labels = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
-        return f"the columns {there} look like probabilities, but are not called like the labels {labels}"
+        return f"the columns {a_few(columns)} look like probabilities, but are not called like the labels {a_few(seen)}"
     lists = next((column for column, texts in cells.items() if all(map(_LIST.fullmatch, texts))), None)
     return "" if lists is None else f"the column {lists} holds lists of numbers, not one column for each class"
+
+
+def a_few(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names.
+
+    Args:
+        names: All of them.
+        most: How many are listed.
+    """
+    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
 
 
 def _are_shares(texts: Texts) -> bool:

@@ -51,7 +51,7 @@ def of_two_classes(
     of_predicted = np.where(predicted == 1, sure, 1 - sure)
     whose = "The probability is that of {}, since {}.".format
     if not len(below):
-        if known and not of_label and _follow_from(predicted, sure) and comb(len(sure), int(predicted.sum())) >= _ORDERS:
+        if known and not of_label and follow_from(predicted, sure) and many_orders(predicted):
             p, note = sure, whose(f"'{outputs[1]}'", "the predicted labels are those from a threshold on")
         else:
             p, note = of_predicted, whose("the predicted label", "it is at least one half in every row")
@@ -70,13 +70,18 @@ def of_two_classes(
 
 def _misfit(predicted: NDArray[np.int64], p: Floats) -> tuple[bool, int]:
     """How badly labels fit probabilities of the second class: if no threshold gives them, and how many one half does not."""
-    return not _follow_from(predicted, p), int(((p >= 0.5) != (predicted == 1)).sum())
+    return not follow_from(predicted, p), int(((p >= 0.5) != (predicted == 1)).sum())
 
 
-def _follow_from(predicted: NDArray[np.int64], p: Floats) -> bool:
-    """Whether both classes are predicted, the second from a threshold of `p` on."""
+def follow_from(predicted: NDArray[np.int64], p: Floats) -> bool:
+    """Whether both of two classes are predicted, the second from a threshold of `p`, (n,), on."""
     first, second = p[predicted == 0], p[predicted == 1]
     return bool(len(first) and len(second) and second.min() > first.max())
+
+
+def many_orders(predicted: NDArray[np.int64]) -> bool:
+    """Whether labels of two classes, (n,), have enough orders that they hardly follow from a threshold by chance."""
+    return comb(len(predicted), int(predicted.sum())) >= _ORDERS
 
 
 def with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:
@@ -92,8 +97,19 @@ def with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple
         return Predictions(y, predicted, outputs, np.log(p), p[np.arange(len(y)), predicted])
 
 
+def less_probable(p: Floats, predicted: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where another class than the predicted one is the most probable, (n,).
+
+    Args:
+        p: The probabilities of all classes, (n, classes).
+        predicted: The number of the predicted class, (n,).
+    """
+    found: NDArray[np.bool_] = p[np.arange(len(p)), predicted] < p.max(1) - 1e-9
+    return found
+
+
 def less_probable_notes(p: Floats, predicted: NDArray[np.int64]) -> list[str]:
     """In how many rows the predicted label is not the most probable one."""
-    other = int((p[np.arange(len(p)), predicted] < p.max(1) - 1e-9).sum())
+    other = int(less_probable(p, predicted).sum())
     said = f"In {count(other, 'row')} the predicted label is not the most probable class; accuracy goes by the label."
     return [said] if other else []

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.class_labels import called_alike
 from dlcli.core.data.column_names import known_columns, plain_name
+from dlcli.core.evaluation.class_evidence import check_evidence
 from dlcli.core.evaluation.class_probabilities import (
     CLOSE,
     ClassColumns,
+    a_few,
     class_columns,
     numbers,
     second_column,
@@ -89,7 +91,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
     truth, label = label_cells(table, roles, cells)
     taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
-    free = {name: column for name, column in cells.items() if name not in taken and plain_name(name) not in DERIVED}
+    free = {name: cells[name] for name in table.columns if name not in taken and plain_name(name) not in DERIVED}
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     check_pair(table, seen)
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
@@ -102,14 +104,16 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         found = second_column(table.name, free, seen)
     _check_classes(table, () if found is None else found.classes)
     _check_once(table, {*taken, *(found.columns if found else ())})
-    unused = unused_columns({name: free[name] for name in table.columns if name in free}, seen) if found is None else ""
+    unused = unused_columns(free, seen) if found is None else ""
     if unused and label is None and roles.sure is None:
         hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
         raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     left = [f"Not used: {unused}."] if unused else unnamed_probability(roles, free) if found is None else []
     notes = (*common, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
-    _check_correct(table, cells, predictions)
+    confirmed = _check_correct(table, cells, predictions)
+    if found is not None:
+        check_evidence(table.name, found, predictions, labelled=label is not None, named=given, confirmed=confirmed)
     own = set() if found is None else set(found.columns)
     metadata = {name: column for name, column in free.items() if name not in own}
     files = None if roles.file is None else cells[roles.file]
@@ -263,9 +267,8 @@ def _numbered(table: Table, labels: Texts, outputs: tuple[str, ...], column: str
     number = {name: k for k, name in enumerate(outputs)}
     for row, text in enumerate(labels, start=1):
         if text not in number:
-            there = ", ".join(outputs[:8]) + (" ..." if len(outputs) > 8 else "")
             message = f"{table.name}: row {row}, column '{column}': '{text}' is none of the classes that have probabilities"
-            raise InputError(message, hint=f"these are {there}")
+            raise InputError(message, hint=f"these are {a_few(outputs, 8)}")
     return np.array([number[text] for text in labels], dtype=np.int64)
 
 
@@ -306,12 +309,12 @@ def _of_labels(
     )
 
 
-def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictions) -> None:
-    """Raise InputError, naming the row, if a column says otherwise than the labels which predictions are correct."""
+def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictions) -> bool:
+    """Whether a column says which predictions are correct; raises InputError, naming the row, if labels say otherwise."""
     column = cells.get("correct")
     known = {"true": True, "1": True, "false": False, "0": False}
     if column is None or not all(text.lower() in known for text in column):
-        return
+        return False
     other = np.flatnonzero(np.array([known[text.lower()] for text in column]) != predictions.correct)
     if len(other):
         row = int(other[0])
@@ -320,6 +323,7 @@ def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictio
             f"{table.name}: row {row + 1}: correct is {column[row]}, but the true label is '{true}' and '{label}' predicted"
         )
         raise InputError(message, hint="name the columns by `columns`: truth=NAME,label=NAME")
+    return True
 
 
 def prediction_columns(

@@ -500,8 +500,10 @@ def test_a_column_that_may_be_a_probability_is_told(name: str):
 
 @pytest.mark.parametrize(("column", "second"), [("p_1", True), ("p_0", False), ("1_prob", True)])
 def test_one_column_of_two_classes_is_enough(column: str, second: bool):
-    found = read_predictions(table(f"y_true,y_pred,{column}\n0,0,0.2\n1,1,0.9\n0,1,0.7\n"))
-    p = np.array([0.2, 0.9, 0.7]) if second else 1 - np.array([0.2, 0.9, 0.7])
+    p = np.array([0.2, 0.9, 0.7])
+    given = p if second else 1 - p
+    rows = "".join(f"{y},{label},{one:.1f}\n" for y, label, one in zip("010", "011", given, strict=True))
+    found = read_predictions(table(f"y_true,y_pred,{column}\n{rows}"))
     assert np.exp(found.predictions.log_p[:, 1]) == pytest.approx(p)
     assert f"The column '{column}' is the probability of '{'1' if second else '0'}'." in found.notes
 

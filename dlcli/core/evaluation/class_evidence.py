@@ -1,0 +1,98 @@
+"""Whether the labels bear out what columns of probabilities are called: these may be numbered otherwise than the labels."""
+
+import re
+from collections.abc import Collection, Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.evaluation.class_probabilities import ClassColumns, a_few
+from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders
+from dlcli.core.evaluation.positive_class import known_pair
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+
+_WHOLE = re.compile(r"-?\d+")
+_CLEAR = 3.0
+"""By how many standard deviations another numbering has to fit better."""
+_FEW = 3
+"""Rows without a right one that are enough, if another numbering fits most."""
+
+Labels = NDArray[np.int64]
+
+
+def check_evidence(
+    source: str, found: ClassColumns, predictions: Predictions, *, labelled: bool, named: Collection[str], confirmed: bool
+) -> None:
+    """Refuse columns of probabilities of classes that the labels contradict.
+
+    Args:
+        source: Name of the table.
+        found: The columns.
+        predictions: What was read with them.
+        labelled: Whether there is a column of predicted labels.
+        named: The roles of the columns that the user names.
+        confirmed: Whether the table itself says which predictions are right.
+
+    Raises:
+        InputError: If the predicted label is not the most probable class in most rows, or if the true labels are the predicted
+            ones plus or minus 1 far more often than these.
+    """
+    if "classes" in named:
+        return
+    way = f"probability={found.columns[0]}" if len(found.columns) == 1 else "classes=PREFIX"
+    hint = f"rename the columns as the labels that they are of, or name them by `columns`, as {way}"
+    why = _unlike(found, predictions) if labelled else ""
+    if not why and not confirmed and not {"truth", "label"} <= {*named}:
+        why = _shifted(found.classes, predictions.y, predictions.predicted)
+        why = why or ("" if labelled else _reversed(found, predictions))
+    if why:
+        raise InputError(f"{source}: {why}, by the columns {a_few(found.columns)}", hint=hint)
+
+
+def _unlike(found: ClassColumns, predictions: Predictions) -> str:
+    """That the predicted label is not the most probable class in most rows, or of two classes the less probable it is the more.
+
+    Of two classes a threshold may have given the labels, however many of them are less probable then.
+    """
+    predicted, n = predictions.predicted, len(predictions.y)
+    two = len(found.classes) == 2 and many_orders(predicted)
+    if two and follow_from(predicted, found.p[:, 1]):
+        return ""
+    if two and follow_from(predicted, found.p[:, 0]):
+        return "the predicted label is that of the class below a threshold"
+    other = int(less_probable(found.p, predicted).sum())
+    return f"in {other:,} of {count(n, 'row')} the predicted label is not the most probable class" if 2 * other > n else ""
+
+
+def _shifted(classes: Sequence[str], y: Labels, predicted: Labels) -> str:
+    """That true labels are the predicted ones plus or minus 1, where these fit no better than by chance; "" if they are not."""
+    if not all(map(_WHOLE.fullmatch, classes)):
+        return ""
+    numbers = np.array([int(name) for name in classes])
+    true, guess = numbers[y], numbers[predicted]
+    right = int((y == predicted).sum())
+    by_chance = float(np.bincount(y, minlength=len(classes)) @ np.bincount(predicted, minlength=len(classes))) / len(y)
+    for beside, sign in ((1, "plus"), (-1, "minus")):
+        times = int((guess + beside == true).sum())
+        if {*true} <= {*(numbers + beside)} and right <= by_chance and _clearly_more(times, right, len(y)):
+            rows = f"in {times:,} of {count(len(y), 'row')} the true label is the predicted class {sign} 1"
+            return f"{rows}, and in {right:,} that class"
+    return ""
+
+
+def _reversed(found: ClassColumns, predictions: Predictions) -> str:
+    """That the one column of a number fits the other label; "" if not, or if these are 0 and 1, which name its class."""
+    right, n = int(predictions.correct.sum()), len(predictions.y)
+    plain = len(found.columns) > 1 or known_pair(found.classes) or not all(map(_WHOLE.fullmatch, found.classes))
+    if plain or not _clearly_more(n - right, right, n):
+        return ""
+    return f"in {n - right:,} of {count(n, 'row')} the true label is the less probable of two classes"
+
+
+def _clearly_more(times: int, right: int, n: int) -> bool:
+    """Whether another numbering is right more often than chance makes it, `times` in n rows."""
+    none = not right and times >= _FEW and 2 * times > n
+    return none or times - right > _CLEAR * sqrt(times + right)
