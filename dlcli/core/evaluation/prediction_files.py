@@ -32,6 +32,7 @@ from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_labels import check_headers, check_pair, common_labels, label_cells, without_point
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
 from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.evaluation.rival_truths import correct_cells, settle_truth
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
@@ -89,6 +90,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     given = named_columns(table, named)
     cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
     roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
+    roles, chosen = settle_truth(table, roles, cells)
     truth, label = label_cells(table, roles, cells)
     taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
     free = {name: cells[name] for name in table.columns if name not in taken and plain_name(name) not in DERIVED}
@@ -110,7 +112,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     left = [f"Not used: {unused}."] if unused else unnamed_probability(roles, free) if found is None else []
-    notes = (*common, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
+    notes = (*common, *chosen, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
     confirmed = _check_correct(table, cells, predictions)
     if found is not None:
         check_evidence(table.name, found, predictions, labelled=label is not None, named=given, confirmed=confirmed)
@@ -311,17 +313,15 @@ def _of_labels(
 
 def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictions) -> bool:
     """Whether a column says which predictions are correct; raises InputError, naming the row, if labels say otherwise."""
-    column = cells.get("correct")
-    known = {"true": True, "1": True, "false": False, "0": False}
-    if column is None or not all(text.lower() in known for text in column):
+    right = correct_cells(cells)
+    if right is None:
         return False
-    other = np.flatnonzero(np.array([known[text.lower()] for text in column]) != predictions.correct)
+    other = np.flatnonzero(right != predictions.correct)
     if len(other):
         row = int(other[0])
         true, label = (predictions.outputs[one[row]] for one in (predictions.y, predictions.predicted))
-        message = (
-            f"{table.name}: row {row + 1}: correct is {column[row]}, but the true label is '{true}' and '{label}' predicted"
-        )
+        said = f"correct is {cells['correct'][row]}, but the true label is '{true}' and '{label}' predicted"
+        message = f"{table.name}: row {row + 1}: {said}"
         raise InputError(message, hint="name the columns by `columns`: truth=NAME,label=NAME")
     return True
 

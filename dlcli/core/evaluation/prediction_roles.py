@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.column_names import FILE_COLUMNS, known_columns
+from dlcli.core.data.column_names import FILE_COLUMNS, known_columns, plain_name
 from dlcli.support.errors import InputError
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table
 
 TRUTH = tuple("truth true ytrue truelabel trueclass actual groundtruth gt gold goldlabel target labeltrue reference y".split())
 """Names of the column of true labels, most telling first, as `plain_name` gives them."""
+CERTAIN = tuple("truth true ytrue truelabel trueclass groundtruth gt goldlabel labeltrue".split())
+"""Those that mean nothing else: a target may be that of an attack, and y a coordinate."""
 PREDICTED = tuple(
     "predicted prediction predictedlabel predictedclass predictionlabel pred predlabel predclass ypred yhat top1".split()
 )
@@ -72,15 +74,19 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
         InputError: If there is no column of true labels.
     """
     free = [name for name in table.columns if name not in of_classes]
+    left = [name for name in free if name not in given.values()]
 
     def first(role: str, known: Sequence[str]) -> str | None:
-        return given.get(role) or next(iter(known_columns(free, known)), None)
+        return given.get(role) or next(iter(known_columns(left, known)), None)
 
-    truth, label, other = first("truth", TRUTH), first("label", PREDICTED), first("label", LABEL)
-    label = label or (first("label", ALSO_PREDICTED) if truth is None or other is None else None)
-    if truth is None and label is not None and label != other:
-        truth, other = other, None
-    label = label or (other if other != truth else None)
+    truth, label = first("truth", TRUTH), first("label", PREDICTED)
+    other = next(iter(known_columns(left, LABEL)), None)
+    if label is None and (truth is None or other is None or plain_name(truth) not in CERTAIN):
+        label = first("label", ALSO_PREDICTED)
+    if label is None:
+        label = other
+    elif truth is None:
+        truth = other
     truth = truth or first("truth", ALSO_TRUTH)
     if truth is None:
         there = ", ".join(table.columns[:12])
@@ -90,7 +96,7 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
     names = (*SURE, *(ALSO_SURE if label is None else ()))
     sure = given.get("probability") or next((n for n in known_columns(free, names) if n not in (truth, label)), None)
     rivals = {
-        role: tuple(name for name in _alike(table, taken) if name not in (truth, label))
+        role: tuple(name for name in _alike(left, role, label) if name not in (truth, label))
         for role, taken in (("truth", truth), ("label", label))
         if role not in given and taken is not None
     }
@@ -108,17 +114,12 @@ def unnamed_probability(roles: Roles, columns: Collection[str]) -> list[str]:
     return [f"Not used: the column '{one}'; `columns` names it, as probability={one}, if it is one." for one in found[:1]]
 
 
-def _alike(table: Table, taken: str) -> list[str]:
-    """The columns whose names are in the same list as that of the one that is taken."""
-    names = next(
-        (
-            found
-            for known in (TRUTH, PREDICTED, LABEL, ALSO_TRUTH, ALSO_PREDICTED)
-            if taken in (found := known_columns(table.columns, known))
-        ),
-        [],
-    )
-    return [name for name in names if name != taken]
+def _alike(columns: Sequence[str], role: str, label: str | None) -> list[str]:
+    """The columns whose names fit a role, truth or label, if `label` holds the predicted labels."""
+    of_either = label is None or plain_name(label) in LABEL
+    if role == "truth":
+        return known_columns(columns, (*TRUTH, *(() if of_either else LABEL), *ALSO_TRUTH))
+    return known_columns(columns, (*PREDICTED, *(LABEL if of_either else ()), *ALSO_PREDICTED))
 
 
 def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: Texts | None) -> list[str]:

@@ -581,7 +581,8 @@ def test_lists_are_no_labels():
     ("text", "note"),
     [
         ("truth,target,pred\na,b,a\nb,b,b\n", "The true labels are those of 'truth', not of 'target'; `columns` names another"),
-        ("label,class,pred\na,b,a\nb,b,b\n", "The true labels are those of 'label', not of 'class'"),
+        ("y_true,class,pred\na,b,a\nb,b,b\n", "The true labels are those of 'y_true', not of 'class'"),
+        ("gold,truth,pred\na,b,b\nb,b,b\n", "The true labels are those of 'truth', not of 'gold'"),
         ("y_true,gold,actual,pred\n1,0,1.0,1\n0,0,0.0,0\n", "The true labels are those of 'y_true', not of 'gold';"),
         ("truth,y_pred,pred\na,a,a\nb,b,a\n", ""),  # the same as the true ones
         ("truth,yhat,pred\na,b,a\nb,a,a\n", "The predicted labels are those of 'pred', not of 'yhat'"),

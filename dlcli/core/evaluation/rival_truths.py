@@ -1,0 +1,101 @@
+"""Which of several columns that are called like true labels holds them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.column_names import plain_name
+from dlcli.core.evaluation.prediction_labels import without_point
+from dlcli.core.evaluation.prediction_roles import CERTAIN, Roles
+from dlcli.support.errors import InputError
+from dlcli.support.tables import Table
+
+_MANY = 100
+"""Rows from which on labels hardly differ in each, however many classes there are."""
+_RIGHT = {"true": True, "1": True, "false": False, "0": False}
+
+Texts = NDArray[np.object_]
+
+
+def correct_cells(cells: Mapping[str, Texts]) -> NDArray[np.bool_] | None:
+    """Whether the column `correct` calls each row right, (n,); None without such a column.
+
+    Args:
+        cells: All columns, (n,) each.
+    """
+    column = cells.get("correct")
+    if column is None or not all(text.lower() in _RIGHT for text in column):
+        return None
+    return np.array([_RIGHT[text.lower()] for text in column], dtype=bool)
+
+
+def settle_truth(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tuple[Roles, tuple[str, ...]]:
+    """The column of true labels, where several are called so and none of the names is certain.
+
+    The targets of an attack are called like that, and so are coordinates and numbers of references.
+
+    Args:
+        table: The table.
+        roles: The columns by their names.
+        cells: All columns, (n,) each.
+
+    Returns:
+        The columns with that of true labels, and a note if what they hold decided it.
+
+    Raises:
+        InputError: If several columns may be meant, with other labels.
+    """
+    rivals = roles.rivals.get("truth", ())
+    if not rivals:
+        return roles, ()
+    names = (roles.truth, *rivals)
+    if sure := [name for name in names if plain_name(name) in CERTAIN]:
+        names = tuple(sure)
+    found = {name: _plain(cells[name]) for name in names}
+    predicted, right = None if roles.label is None else _plain(cells[roles.label]), correct_cells(cells)
+    if right is not None and (as_said := [name for name in names if ((found[name] == predicted) == right).all()]):
+        names = tuple(as_said)
+    others = {name: [one for one in names if not (found[one] == found[name]).all()] for name in names}
+    taken = next((name for name in names if _no_labels(found, others[name], found[name], predicted)), None)
+    if taken is None:
+        raise _several(table, names[0], others[names[0]][0], found)
+    left = tuple(one for one in (roles.truth, *rivals) if one not in (taken, *others[taken]))
+    return replace(roles, truth=taken, rivals={**roles.rivals, "truth": left}), _notes(taken, others[taken])
+
+
+def _no_labels(found: Mapping[str, Texts], names: Sequence[str], truth: Texts, predicted: Texts | None) -> bool:
+    """Whether no column of `names` may hold labels if `truth` does.
+
+    Such a column has words of its own, or another one in each of many rows, while labels occur twice or more on average.
+    """
+    known = {*truth}
+    if names and (len(known) < 2 or 2 * len(known) > len(truth)):
+        return False
+    other = ({*found[name]} for name in names)
+    return all(
+        one.isdisjoint(known.union(() if predicted is None else predicted)) or len(one) == len(truth) >= _MANY for one in other
+    )
+
+
+def _several(table: Table, first: str, second: str, found: Mapping[str, Texts]) -> InputError:
+    row = int(np.flatnonzero(found[first] != found[second])[0])
+    differ = f"which differ in row {row + 1} first, '{found[first][row]}' and '{found[second][row]}'"
+    message = f"{table.name}: the true labels may be those of '{first}' or of '{second}', {differ}"
+    return InputError(message, hint=f"name it by `columns`, as truth={first} or truth={second}")
+
+
+def _notes(taken: str, others: Sequence[str]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    names = " or ".join(f"'{name}'" for name in others)
+    said = f"The true labels are those of '{taken}', not of {names}, which holds no labels"
+    return (f"{said}; `columns` names another, as truth=NAME.",)
+
+
+def _plain(column: Texts) -> Texts:
+    """Cells as labels are compared: without blanks around them, and whole numbers without a point."""
+    found = np.empty(len(column), dtype=object)
+    found[:] = [without_point(text.strip()) for text in column]
+    return found
