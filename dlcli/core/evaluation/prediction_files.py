@@ -41,7 +41,7 @@ LOSS = "loss"
 INDEX = "index"
 DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
 """Columns that follow from the others, so that they are no metadata."""
-WHOLE = re.compile(r"0*(\d{1,18})(?:\.0*)?")
+WHOLE = re.compile(r"(-?)0*(\d{1,18})(?:\.0*)?")
 """A whole number, which other programs write as 7.0 or 007."""
 Texts = NDArray[np.object_]
 
@@ -71,7 +71,7 @@ class PredictionTable:
         found = [] if self.ids is None else [WHOLE.fullmatch(str(one).strip()) for one in self.ids]
         if not found or not all(found):
             return np.arange(len(self.predictions.y))
-        return np.array([int(one[1]) for one in found if one], dtype=np.int64)
+        return np.array([int(one[1] + one[2]) for one in found if one], dtype=np.int64)
 
 
 def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable:
@@ -162,7 +162,7 @@ def _ids(table: Table, cells: dict[str, Texts]) -> Texts | None:
 def whole_or_text(cell: object) -> str:
     """What a cell calls an example; whole numbers without the zeros before or behind them that programs add."""
     text = str(cell).strip()
-    return found[1] if (found := WHOLE.fullmatch(text)) else text
+    return str(int(found[1] + found[2])) if (found := WHOLE.fullmatch(text)) else text
 
 
 def first_repeated(names: Sequence[str]) -> tuple[int, int] | None:

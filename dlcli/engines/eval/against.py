@@ -76,7 +76,8 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     if config.against is None:
         return None
     old = _opened(config, new, config.against, report)
-    rows, left, doubt, note = matched(new, old, named=any(one.startswith("file=") for one in config.columns))
+    named = any(one.startswith("file=") for one in config.columns)
+    rows, left, doubt, note = matched(new, old, named=named, first=config.limit is not None)
     mine, theirs = new.predictions, old.predictions
     check_truth(new, old, rows)
     _check_left(config, new, left)
@@ -177,8 +178,8 @@ def _pictures(new: Side, old: Side, rows: NDArray[np.intp], shown: list[int]) ->
 
 def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Side:
     if is_prediction_file(source):
-        limit = config.limit if new.files is None and new.ids is None else None  # these are matched by name
-        opened = open_predictions(replace(config, group=None, limit=limit), source, alone=False)
+        # All rows, in whatever order they are.
+        opened = open_predictions(replace(config, group=None, limit=None), source, alone=False, other=True)
         read = [table for table in (new.source, opened.source) if table is not None]
         check_tables(table_format(config), *read)
         for warning in opened.source.warnings:

@@ -6,16 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.engines.eval.order_evidence import in_one_order, names_most
+from dlcli.engines.eval.order_evidence import in_one_order, names_most, without_extension
 from dlcli.engines.eval.side import (
     Names,
     Side,
     each_once,
+    in_row_order,
     may_be_ranks,
     numbers_or_names,
-    numbers_rows,
     parts_of_path,
     plain_column,
+    shared_columns,
 )
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -48,17 +49,19 @@ class _Key(NamedTuple):
     note: str = ""
 
 
-def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
+def matched(new: Side, old: Side, *, named: bool = False, first: bool = False) -> Matching:
     """Match the examples of two classifiers: by their files, by their index, by another column, or else by their order.
 
     Names that only number the rows of both tables tell no more than their order, so that any other one goes first. Numbers of
-    as many rows in another order are a key, or ranks that the networks gave, so that they go behind names, and count only if
-    both have the same true classes then and another column speaks for these rows.
+    as many rows in another order, and those with decimals, are a key, or ranks that the networks gave, so that they go behind
+    names, and count only if both have the same true classes then and another column speaks for these rows, or they are the
+    same in every row.
 
     Args:
         new: The new classifier.
         old: The old one.
         named: Whether the user names the column of files, which decides then.
+        first: Whether rows that are matched by their order may be the first ones of the old one.
 
     Raises:
         InputError: If the old one lacks an example, columns contradict each other or the order, or nothing but what may be
@@ -67,7 +70,7 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
     keys = _keys(new, old)
     if named and _FILES in keys:
         return _matched_by(new, old, keys[_FILES])
-    numbering = {name: key for name, key in keys.items() if numbers_rows(key.mine) and numbers_rows(key.theirs)}
+    numbering = {name: key for name, key in keys.items() if in_row_order(key.mine) and in_row_order(key.theirs)}
     ranks = {name: key for name, key in keys.items() if name not in numbering and _may_be_ranks(name, key)}
     if telling := {name: key for name, key in keys.items() if name not in numbering and name not in ranks}:
         chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in telling.items()}, old)
@@ -78,10 +81,11 @@ def matched(new: Side, old: Side, *, named: bool = False) -> Matching:
     ranked = {name: _matched_by(new, old, key) for name, key in ranks.items()}
     if keyed := {name: one for name, one in ranked.items() if np.array_equal(mine, theirs[one.rows])}:
         chosen = _of_one_mind(keyed | {name: _matched_by(new, old, key) for name, key in numbering.items()}, old)
-        if not in_one_order(new, old, chosen.rows):
-            raise _doubted(old, next(iter(keyed)))
-        return chosen
-    by_order, said = _by_numbers_of_rows(new, old, numbering)
+        shown = in_one_order(new, old, chosen.rows, but=keyed)
+        if shown or np.array_equal(chosen.rows, np.arange(len(theirs))):
+            return chosen
+        raise _doubted(old, next(iter(keyed)))
+    by_order, said = _by_numbers_of_rows(new, old, numbering, first=first)
     return by_order._replace(note=said) if in_one_order(new, old, by_order.rows) else by_order._replace(doubt=said)
 
 
@@ -92,10 +96,11 @@ def _may_be_ranks(name: str, key: _Key) -> bool:
 def _doubted(old: Side, name: str) -> InputError:
     """What is said of numbers that nothing shows to be a key."""
     what = f"{old.name}: the numbers of {_called(name)} may name the examples, or be ranks that each network gave"
-    return InputError(what, hint=f"if they name them: `columns`, as file={name}; else name each example in both tables")
+    named = f"`columns`, as file={name}" if name else "give it a name, for `columns` as file=NAME"
+    return InputError(what, hint=f"if they name them: {named}; else name each example in both tables")
 
 
-def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key]) -> tuple[Matching, str]:
+def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key], *, first: bool) -> tuple[Matching, str]:
     """Match examples by columns that number the rows, if there are some, or else by their order; and what is to be said."""
     if keys:
         chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in keys.items()}, old)
@@ -104,7 +109,7 @@ def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key]) -> tuple
         said = f"Examples are matched by their order: {what} only numbers the rows of both tables."
         return chosen, "" if name == _INDEX else said
     n, m = len(new.predictions.y), len(old.predictions.y)
-    if n != m:
+    if n != m and not (first and n < m):
         raise InputError(
             f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
             hint="both need predictions for the same examples",
@@ -123,14 +128,28 @@ def _keys(new: Side, old: Side) -> dict[str, _Key]:
     """
     found = {}
     if new.files is not None and old.files is not None and each_once(new.files) and each_once(old.files):
-        found[_FILES] = _Key(*_ends_of_paths(new.files, old.files), "{}")
+        found[_FILES] = _files_in_one_form(new.files, old.files)
     if new.ids is not None and old.ids is not None:
         found[_INDEX] = _Key(*numbers_or_names(new.ids, old.ids), "index {}")
-    for name in [name for name in new.columns if name in old.columns and name != "file"]:
+    for name in shared_columns(new, old):
         mine, theirs = plain_column(new, old, name)
-        if each_once(mine) and each_once(theirs) and 2 * len({*mine} & {*theirs}) > len(mine):
+        if each_once(mine) and each_once(theirs) and 2 * len({*mine} & {*theirs}) > min(len(mine), len(theirs)):
             found[name] = _Key(mine, theirs, name + " {}", f"Examples are matched by {_called(name)}.")
     return found
+
+
+def _files_in_one_form(mine: Names, theirs: Names) -> _Key:
+    """The names of files, or else without case and extension, if so the old classifier has all of the new one."""
+    mine, theirs = numbers_or_names([name.strip() for name in mine], [name.strip() for name in theirs])
+    plain = _ends_of_paths(mine, theirs)
+    for form, said in ((str.casefold, "case"), (without_extension, "case and extension")):
+        others = [[form(name) for name in names] for names in (mine, theirs)]
+        if not {*plain[0]} <= {*plain[1]} and all(map(each_once, others)):
+            ends = _ends_of_paths(*others)
+            if {*ends[0]} <= {*ends[1]}:
+                return _Key(*ends, "{}", f"Files are matched by their names without {said}.")
+    cut = plain[0] != mine or plain[1] != theirs
+    return _Key(*plain, "{}", f"Files are matched by the ends of their paths, as {plain[0][0]}." if cut else "")
 
 
 def _of_one_mind(found: dict[str, Matching], old: Side) -> Matching:
@@ -148,7 +167,7 @@ def _matched_by(new: Side, old: Side, key: _Key) -> Matching:
     place = {name: row for row, name in enumerate(key.theirs)}
     missing = next((name for name in key.mine if name not in place), None)
     if missing is not None:
-        hint = "both need predictions for the same examples"
+        hint = f"both need predictions for the same examples, called alike; its first is {key.said.format(key.theirs[0])}"
         raise InputError(f"{old.name}: has no prediction for {key.said.format(missing)}", hint=hint)
     there = set(key.mine)
     others = [name for name in key.theirs if name not in there]

@@ -1,6 +1,7 @@
 """Open a table of predictions as the options of `dlcli eval` say."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,13 +38,14 @@ class OpenedPredictions:
         return None if self.table.ids is None else [str(one) for one in self.table.ids]
 
 
-def open_predictions(config: EvalConfig, source: str, *, alone: bool = True) -> OpenedPredictions:
+def open_predictions(config: EvalConfig, source: str, *, alone: bool = True, other: bool = False) -> OpenedPredictions:
     """Read a table of predictions as the options of a configuration say.
 
     Args:
         config: Its options of tables, `columns`, `limit` and `group`.
         source: Path of the table; - is standard input.
         alone: As for `open_table`.
+        other: Whether it is the other one of two tables, whose columns may be called otherwise than the user names them.
 
     Raises:
         InputError: If it holds no predictions.
@@ -54,9 +56,19 @@ def open_predictions(config: EvalConfig, source: str, *, alone: bool = True) -> 
     named = config.columns if any("=" in name for name in config.columns) else ()
     if config.columns and not named:
         raise UsageError("`columns` of predictions are named as ROLE=NAME", hint="such as truth=actual,label=predicted")
-    table = read_predictions(read, named)
+    here, said = _there(named, read) if other else (named, ())
+    table = read_predictions(read, here)
+    table = replace(table, notes=(*said, *table.notes))
     group = None
     if config.group is not None:
         group = group_numbers(slices.find_column(config.group, table.metadata, data=read.name, option="group"))
     digest = "" if source == "-" else hashlib.sha256(Path(source).read_bytes()).hexdigest()
     return OpenedPredictions(table, with_group(table.predictions, group), digest, replace(read, rows=[]))
+
+
+def _there(named: Sequence[str], table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of ROLE=NAME whose column the table has, and a note on the others, which are found as if none were named."""
+    parts = [one.partition("=") for one in named]
+    missing = [f"'{name}' ({role})" for role, _, name in parts if role != "classes" and name not in table.columns]
+    kept = tuple(one for one, (role, _, name) in zip(named, parts, strict=True) if role == "classes" or name in table.columns)
+    return kept, (f"No column is called {' or '.join(missing)}: what holds it is found by itself.",) if missing else ()

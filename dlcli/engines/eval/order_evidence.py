@@ -2,14 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.data.file_kinds import PICTURES, SOUNDS, VIDEOS
 from dlcli.core.evaluation.prediction_files import WHOLE, whole_or_text
-from dlcli.engines.eval.side import Names, Side, each_once, parts_of_path, plain_column, telling_columns
+from dlcli.engines.eval.side import (
+    Names,
+    Side,
+    each_once,
+    parts_of_path,
+    plain_column,
+    regular,
+    shared_columns,
+    telling_columns,
+)
 from dlcli.support.errors import InputError
 
 _TELLING = 5
@@ -20,22 +31,22 @@ _HINT = "the rows are in another order: sort both alike, or give each example on
 Rows = NDArray[np.intp]
 
 
-def in_one_order(new: Side, old: Side, rows: Rows) -> bool:
+def in_one_order(new: Side, old: Side, rows: Rows, but: Collection[str] = ()) -> bool:
     """Whether a column shows that rows are the same examples.
 
     Args:
         new: The new classifier.
         old: The old one.
         rows: The row of the old one for each example of the new one, (n,).
+        but: Columns that show nothing, since rows are matched by them.
 
     Raises:
         InputError: If a column shows that they are others.
     """
     _check_files(new, old, rows)
     named = names_most(new, old, rows)
-    others = [name for name, *_ in telling_columns(new, old) if name not in named]
-    same = [_same_values(new, old, rows, name) for name in others if name in new.columns and name in old.columns]
-    return any(same) or bool(named)
+    same = [name for name in shared_columns(new, old) if name not in named and _same_values(new, old, rows, name)]
+    return not {*named, *same} <= {*but}
 
 
 def names_most(new: Side, old: Side, rows: Rows) -> list[str]:
@@ -58,7 +69,8 @@ def names_most(new: Side, old: Side, rows: Rows) -> list[str]:
 def _names_most(new: Side, old: Side, rows: Rows, name: str, mine: Names, theirs: Names) -> bool:
     """Whether a column is one of `names_most`.
 
-    A figure of the networks, such as a logit, hardly has half of its values in common that are there once in both tables.
+    A figure of the networks, such as a logit, hardly has half of its values in common that are there once in both tables. Where
+    such a column names other rows otherwise, these are other examples, unless a name is missing.
     """
     forms: Sequence[Callable[[str], str]] = (str, _without_form)
     for form in forms:
@@ -66,11 +78,15 @@ def _names_most(new: Side, old: Side, rows: Rows, name: str, mine: Names, theirs
         once = [{one for one, times in Counter(names).items() if times == 1} for names in (ours, others)]
         shared = once[0] & once[1]
         if len(shared) > 1 and 2 * len(shared) >= len(ours):
-            for k, one in enumerate(ours):
-                if one in shared and others[k] != one:
+            for k, (one, other) in enumerate(zip(ours, others, strict=True)):
+                if one != other and (one in shared or not (_missing(one) or _missing(other))):
                     raise InputError(_differing(new, old, rows, k, name, mine[k], theirs[rows[k]]), hint=_HINT)
             return True
     return False
+
+
+def _missing(name: str) -> bool:
+    return not any(map(str.isalnum, name)) or name in ("nan", "none", "null")
 
 
 def _differing(new: Side, old: Side, rows: Rows, k: int, name: str, mine: str, theirs: str) -> str:
@@ -78,13 +94,28 @@ def _differing(new: Side, old: Side, rows: Rows, k: int, name: str, mine: str, t
 
 
 def _without_form(name: str) -> str:
-    """What a file or an example is called, without folders, extension, case and zeros before or behind a whole number."""
-    return str(whole_or_text(_EXTENSION.sub("", parts_of_path(name.strip().casefold())[-1])))
+    """What a file is called, without folders and extension, or an example, without case and zeros around a whole number."""
+    plain = name.strip().casefold()
+    return whole_or_text(without_extension(parts_of_path(plain)[-1]) if _is_file(plain) else plain)
+
+
+def without_extension(file: str) -> str:
+    """The name of a file without case and extension."""
+    return _EXTENSION.sub("", file.casefold())
+
+
+def _is_file(name: str) -> bool:
+    return any(kind.matches(Path(name)) for kind in (PICTURES, VIDEOS, SOUNDS))
 
 
 def _same_values(new: Side, old: Side, rows: Rows, name: str) -> bool:
-    """Whether a column with several values is the same in every row; raises InputError if it is in others, or of others."""
+    """Whether a column with several values is the same in every row; raises InputError if it is in others, or of others.
+
+    Numbers at equal distances in both tables count rows, or are ranks: they show nothing.
+    """
     mine, others = plain_column(new, old, name)
+    if regular(mine) and regular(others):
+        return False
     theirs = [others[row] for row in rows]
     if list(mine) == theirs:
         return len({*mine}) >= _TELLING

@@ -12,6 +12,8 @@ from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.tables import Table
 
 Names = Sequence[str]
+_ROUNDED = 0.25
+"""By how much of it the distance of two numbers that follow each other may differ from the mean one."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,15 @@ class Side:
 
 
 def plain_column(new: Side, old: Side, name: str) -> tuple[Names, Names]:
-    """A column of both tables as text, see `numbers_or_names`."""
-    mine, theirs = ([str(one) for one in side.columns[name]] for side in (new, old))
-    return numbers_or_names(mine, theirs)
+    """A column of both tables as text, see `numbers_or_names`; in the other one it may differ in case and joints."""
+    return numbers_or_names(list(map(str, new.columns[name])), list(map(str, old.columns[shared_columns(new, old)[name]])))
+
+
+def shared_columns(new: Side, old: Side) -> dict[str, str]:
+    """What the old classifier calls each column of the new one that it has, but for those of files."""
+    theirs = {plain_name(name): name for name in reversed(list(old.columns))}
+    found = {name: name if name in old.columns else theirs.get(plain_name(name)) for name in new.columns}
+    return {name: other for name, other in found.items() if other is not None and name != "file"}
 
 
 def numbers_or_names(mine: Names, theirs: Names) -> tuple[Names, Names]:
@@ -67,14 +75,44 @@ def each_once(names: Names) -> bool:
     return len(set(names)) == len(names)
 
 
-def numbers_rows(names: Names) -> bool:
-    """Whether names are the numbers of the rows, from 0 or from 1."""
-    return [whole_or_text(name) for name in names] in ([str(k + start) for k in range(len(names))] for start in (0, 1))
+def in_row_order(names: Names) -> bool:
+    """Whether names are numbers that may be ranks, up or down from row to row, and so tell no more than the order of rows."""
+    if not may_be_ranks(names):
+        return False
+    steps = np.diff([float(name) for name in names])
+    return bool((steps > 0).all() or (steps < 0).all())
 
 
 def may_be_ranks(names: Names) -> bool:
-    """Whether names are the numbers of as many rows, from 0 or from 1, in any order: a key, or ranks that a network gave."""
-    return numbers_rows(sorted(map(whole_or_text, names), key=lambda name: (len(name), name)))
+    """Whether names may be ranks that a network gave: numbers with decimals, or at equal distances from 0 or from the first."""
+    numbers = _numbers(names)
+    if numbers is None or not each_once(names):
+        return False
+    return regular(names) or bool((numbers != np.round(numbers)).any())
+
+
+def regular(names: Names) -> bool:
+    """Whether names are numbers at equal distances from 0 or the first one, in any order: a count of rows, or ranks.
+
+    Ranks in percent of the rows are rounded, so that their distances vary.
+    """
+    numbers = _numbers(names)
+    if numbers is None:
+        return False
+    ordered = np.sort(numbers)
+    step = float(np.diff(ordered).mean()) if len(ordered) > 1 else 1.0
+    if not step > 0:
+        return False
+    return bool((np.abs(np.diff(ordered) / step - 1) <= _ROUNDED).all()) and abs(ordered[0] / step - 0.5) <= 0.5 + _ROUNDED
+
+
+def _numbers(names: Names) -> NDArray[np.float64] | None:
+    """Names as numbers, (n,); None if one is none."""
+    try:
+        found = np.array([float(name) for name in names])
+    except ValueError:
+        return None
+    return found if len(found) and np.isfinite(found).all() else None
 
 
 def telling_columns(new: Side, old: Side) -> Iterator[tuple[str, Names, Names]]:
@@ -85,15 +123,12 @@ def telling_columns(new: Side, old: Side) -> Iterator[tuple[str, Names, Names]]:
         old: The other.
 
     Yields:
-        The name of a column, which may differ in case and joints, and its cells in both.
+        The name of a column, and its cells in both.
     """
     found = [("file", new.files, old.files)] if new.files is not None and old.files is not None else []
-    theirs = {plain_name(name): name for name in reversed(list(old.columns))}
-    for name in new.columns:
-        other = name if name in old.columns else theirs.get(plain_name(name))
-        if other is not None and name != "file":
-            found.append((name, list(map(str, new.columns[name])), list(map(str, old.columns[other]))))
-    return (one for one in found if not (may_be_ranks(one[1]) and may_be_ranks(one[2])))
+    for name, other in shared_columns(new, old).items():
+        found.append((name, list(map(str, new.columns[name])), list(map(str, old.columns[other]))))
+    return (one for one in found if not (regular(one[1]) and regular(one[2])))
 
 
 def parts_of_path(file: str) -> list[str]:
