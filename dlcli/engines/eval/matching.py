@@ -1,6 +1,6 @@
 """Which examples of two classifiers are the same: by the names of their files, an index, another column, or their order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from dlcli.engines.eval.side import (
     Names,
     Side,
     each_once,
+    from_row_to_row,
     in_row_order,
     may_be_ranks,
     numbers_or_names,
@@ -22,6 +23,8 @@ from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
 _FILES, _INDEX = "file", "index"
+_CHANGES = 5
+"""By ranks of a score, classes change where the network is wrong: two networks hardly change so often at the same ranks."""
 
 
 class Matching(NamedTuple):
@@ -54,8 +57,8 @@ def matched(new: Side, old: Side, *, named: bool = False, first: bool = False) -
 
     Names that only number the rows of both tables tell no more than their order, so that any other one goes first. Numbers of
     as many rows in another order, and those with decimals, are a key, or ranks that the networks gave, so that they go behind
-    names, and count only if both have the same true classes then and another column speaks for these rows, or they are the
-    same in every row.
+    names, and count only if both have the same true classes then and something else speaks for these rows: another column, the
+    same numbers in every row, or classes that change often from one number to the next, which ranks would not agree on.
 
     Args:
         new: The new classifier.
@@ -77,20 +80,38 @@ def matched(new: Side, old: Side, *, named: bool = False, first: bool = False) -
         if not telling.keys() & {_FILES, _INDEX}:
             names_most(new, old, chosen.rows)
         return chosen
-    mine, theirs = _true_classes(new), _true_classes(old)
-    ranked = {name: _matched_by(new, old, key) for name, key in ranks.items()}
-    if keyed := {name: one for name, one in ranked.items() if np.array_equal(mine, theirs[one.rows])}:
+    if keyed := {name: one for name, one in _of_same_truth(new, old, ranks)}:
         chosen = _of_one_mind(keyed | {name: _matched_by(new, old, key) for name, key in numbering.items()}, old)
-        shown = in_one_order(new, old, chosen.rows, but=keyed)
-        if shown or np.array_equal(chosen.rows, np.arange(len(theirs))):
+        first_key = ranks[next(iter(keyed))]
+        if in_one_order(new, old, chosen.rows, but=keyed) or _too_telling_for_ranks(new, old, first_key, chosen.rows):
             return chosen
+        if all(map(from_row_to_row, (first_key.mine, first_key.theirs))):  # as rows that were left when others were taken out
+            return chosen._replace(doubt=chosen.note, note="")
         raise _doubted(old, next(iter(keyed)))
     by_order, said = _by_numbers_of_rows(new, old, numbering, first=first)
     return by_order._replace(note=said) if in_one_order(new, old, by_order.rows) else by_order._replace(doubt=said)
 
 
+def _of_same_truth(new: Side, old: Side, keys: Mapping[str, _Key]) -> Iterator[tuple[str, Matching]]:
+    """The matchings by keys after which both classifiers have the same true classes."""
+    mine, theirs = _true_classes(new), _true_classes(old)
+    for name, key in keys.items():
+        found = _matched_by(new, old, key)
+        if np.array_equal(mine, theirs[found.rows]):
+            yield name, found
+
+
+def _too_telling_for_ranks(new: Side, old: Side, key: _Key, rows: NDArray[np.intp]) -> bool:
+    """Whether ranks that two networks gave would hardly be so: the same in every row, or with classes that change often."""
+    if np.array_equal(rows, np.arange(len(old.predictions.y))):
+        return True
+    classes = new.predictions.y[np.argsort([float(name) for name in key.mine])]
+    return int((classes[1:] != classes[:-1]).sum()) >= _CHANGES
+
+
 def _may_be_ranks(name: str, key: _Key) -> bool:
-    return name not in (_FILES, _INDEX) and may_be_ranks(key.mine) and may_be_ranks(key.theirs)
+    """One table may lack some of the examples that were ranked."""
+    return name not in (_FILES, _INDEX) and (may_be_ranks(key.mine) or may_be_ranks(key.theirs))
 
 
 def _doubted(old: Side, name: str) -> InputError:
@@ -107,7 +128,7 @@ def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key], *, first
         name = next(iter(keys))
         what = "what names them" if name == _FILES else _called(name)
         said = f"Examples are matched by their order: {what} only numbers the rows of both tables."
-        return chosen, "" if name == _INDEX else said
+        return chosen._replace(note=""), "" if name == _INDEX else said
     n, m = len(new.predictions.y), len(old.predictions.y)
     if n != m and not (first and n < m):
         raise InputError(

@@ -77,9 +77,13 @@ def each_once(names: Names) -> bool:
 
 def in_row_order(names: Names) -> bool:
     """Whether names are numbers that may be ranks, up or down from row to row, and so tell no more than the order of rows."""
-    if not may_be_ranks(names):
-        return False
-    steps = np.diff([float(name) for name in names])
+    return may_be_ranks(names) and from_row_to_row(names)
+
+
+def from_row_to_row(names: Names) -> bool:
+    """Whether names are numbers that go up, or down, from row to row."""
+    numbers = _numbers(names)
+    steps = np.diff(np.zeros(2) if numbers is None else numbers)
     return bool((steps > 0).all() or (steps < 0).all())
 
 

@@ -153,3 +153,30 @@ def test_columns_that_only_the_new_table_has_are_found_in_the_old_one(tmp_path: 
     assert any("No column is called 'was' (truth) or 'said' (label)" in note for note in result.notes)
     with pytest.raises(InputError, match="has no column 'were'"):
         eval.run(EvalConfig(model=str(tmp_path / "new.csv"), against=path, columns=("truth=were", "label=said")))
+
+
+@pytest.mark.parametrize("name", ["sample", "row", ""])
+def test_rows_that_were_left_when_others_were_taken_out_are_matched_with_a_warning(tmp_path: Path, name: str):
+    """Nothing but rising numbers names them, which may be ranks of sorted tables; another column takes the doubt away."""
+    new, old = of_forty()
+    left = [(k, *row[1:]) for k, row in enumerate(new) if k % 3]
+    for columns, start, warned in (([name], 2, True), ([name, "site"], 1, False)):
+        paths = [
+            keyed(tmp_path / f"{k}{start}.csv", columns, [(row[0], *row[start:]) for row in rows])
+            for k, rows in enumerate((left, [(k, *row[1:]) for k, row in enumerate(old)]))
+        ]
+        recorder = RecordingReporter()
+        found = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder).comparison
+        assert (found.fixed, found.broken) == (2, 1)  # 1 and 2 are fixed, 7 is broken
+        assert any("matched by the column" in one for one in recorder.warnings) == warned
+
+
+@pytest.mark.parametrize("gap", [0, 3])
+def test_numbers_by_which_classes_change_often_are_names(tmp_path: Path, gap: int):
+    new, old = ([(7 * k % 40, "abc"[k % 3], "abc"[k * one % 3]) for k in range(40)] for one in (1, 2))
+    paths = (
+        keyed(tmp_path / "new.csv", ["sample"], new[gap:]),
+        keyed(tmp_path / "old.csv", ["sample"], sorted(old, reverse=True)),
+    )
+    found = eval.run(EvalConfig(model=paths[0], against=paths[1])).comparison
+    assert (found.fixed, found.broken) == (sum(k % 3 > 0 for k in range(gap, 40)), 0)
