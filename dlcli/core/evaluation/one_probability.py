@@ -1,18 +1,29 @@
 """Of two classes one column of probabilities is enough: whose it is follows from the predicted labels."""
 
-from math import comb
+from collections.abc import Sequence
+from dataclasses import replace
+from math import comb, inf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.data.column_names import plain_name
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
+_UNCLEAR = ("score", "yscore", "p")
+"""Names that columns of something else have too."""
+_UNLIKE = 4
+"""One row in this many may have the less probable of two classes where no threshold gives the labels."""
+_MOST_ROUNDED = 0.05
+"""How far a probability may be rounded at most."""
 _ORDERS = 20
 """From this many orders of the rows on, few tables show a threshold between both predicted classes by chance: 5%."""
+
+Texts = NDArray[np.object_]
 
 
 def of_two_classes(
@@ -77,6 +88,68 @@ def follow_from(predicted: NDArray[np.int64], p: Floats) -> bool:
     """Whether both of two classes are predicted, the second from a threshold of `p`, (n,), on."""
     first, second = p[predicted == 0], p[predicted == 1]
     return bool(len(first) and len(second) and second.min() > first.max())
+
+
+def if_possible(
+    predictions: Predictions, notes: Sequence[str], name: str, column: Texts
+) -> tuple[Predictions, tuple[str, ...]]:
+    """Predictions without their probabilities, if these can hardly be those of the predicted labels.
+
+    Args:
+        predictions: Predictions with one probability each.
+        notes: How these were read.
+        name: The column of the probabilities.
+        column: Its cells, (n,).
+
+    Returns:
+        The predictions, and how they were read.
+    """
+    two = predictions.log_p is not None
+    if why := _unlike_two(predictions) if two else _below_all(predictions, column):
+        plain = replace(predictions, log_p=None, confidence=None)
+        return plain, (f"The column '{name}' is not used: {why}; `columns` names it, as probability={name}, if it is one.",)
+    if not two and plain_name(name) in _UNCLEAR:
+        return predictions, (*notes, f"The column '{name}' is taken for the probability of the predicted label.")
+    return predictions, tuple(notes)
+
+
+def _unlike_two(predictions: Predictions) -> str:
+    """Why probabilities of two classes are not those that gave the labels; "" if they may be."""
+    if predictions.log_p is None or len({*predictions.predicted.tolist()}) < 2:
+        return ""
+    p = np.exp(predictions.log_p)
+    other = int(less_probable(p, predictions.predicted).sum())
+    if follow_from(predictions.predicted, p[:, 1]) or follow_from(predictions.predicted, p[:, 0]) or _UNLIKE * other <= len(p):
+        return ""
+    return f"in {count(other, 'row')} of {len(p):,} it is not that of the predicted label, and no threshold gives the labels"
+
+
+def _below_all(predictions: Predictions, column: Texts) -> str:
+    """Why a probability is not that of the most probable of several classes; "" if it may be."""
+    if predictions.confidence is None or len(predictions.outputs) < 3:
+        return ""
+    classes = _how_many(predictions)
+    digits = max(len(text.strip().partition(".")[2]) for text in column)
+    rounded = min(_MOST_ROUNDED, 0.5 * 10.0**-digits)
+    rows = np.flatnonzero(predictions.confidence < 1 / classes - rounded - 1e-9)
+    if not len(rows):
+        return ""
+    what = f"as that of the most probable of {classes:,.0f} classes cannot be"
+    return f"in {count(len(rows), 'row')} it is below {1 / classes:.3g}, {what}, in row {rows[0] + 1} first"
+
+
+def _how_many(predictions: Predictions) -> float:
+    """How many classes there are at most: those that occur, and twice as many others as Chao's estimate has.
+
+    Where most of them occur once this has no bound.
+
+    Chao (1984), Nonparametric Estimation of the Number of Classes in a Population, in the form that corrects its bias.
+    """
+    times = np.bincount(predictions.y)
+    once, twice = int((times == 1).sum()), int((times == 2).sum())
+    if 2 * once > (times > 0).sum():
+        return inf
+    return len(predictions.outputs) + once * (once - 1) / (twice + 1)
 
 
 def many_orders(predicted: NDArray[np.int64]) -> bool:

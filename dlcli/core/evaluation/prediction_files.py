@@ -27,12 +27,19 @@ from dlcli.core.evaluation.class_probabilities import (
     unused_columns,
 )
 from dlcli.core.evaluation.metrics import Floats
-from dlcli.core.evaluation.one_probability import less_probable_notes, of_two_classes, with_both
+from dlcli.core.evaluation.one_probability import if_possible, less_probable_notes, of_two_classes, with_both
 from dlcli.core.evaluation.positive_class import known_pair
-from dlcli.core.evaluation.prediction_labels import check_headers, check_pair, common_labels, label_cells, without_point
+from dlcli.core.evaluation.prediction_labels import (
+    check_headers,
+    check_pair,
+    check_scores,
+    common_labels,
+    label_cells,
+    without_point,
+)
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
 from dlcli.core.evaluation.predictions import Predictions
-from dlcli.core.evaluation.rival_truths import correct_cells, settle_truth
+from dlcli.core.evaluation.rival_truths import check_label, correct_cells, settle_truth
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
@@ -98,7 +105,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     check_pair(table, seen)
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
     if found is None or not set(seen) <= set(found.classes):
-        _check_labels(table, roles, truth, label)
+        check_scores(table, roles, truth, label)
         common = common_labels(table, roles, truth, label, named={"truth", "label"} <= given.keys())
     else:
         common = ()
@@ -111,18 +118,31 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
         raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
+    if found is None and label is not None and roles.sure is not None and "probability" not in given:
+        predictions, notes = if_possible(predictions, notes, roles.sure, cells[roles.sure])
     left = [f"Not used: {unused}."] if unused else unnamed_probability(roles, free) if found is None else []
     notes = (*common, *chosen, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
     confirmed = _check_correct(table, cells, predictions)
     if found is not None:
         check_evidence(table.name, found, predictions, labelled=label is not None, named=given, confirmed=confirmed)
-    own = set() if found is None else set(found.columns)
-    metadata = {name: column for name, column in free.items() if name not in own}
-    files = None if roles.file is None else cells[roles.file]
-    if roles.file is not None:
-        metadata["file"] = cells[roles.file]
-    ids = _ids(table, cells)
-    return PredictionTable(predictions, files, ids, metadata, (*_file_notes(files, ids), *notes))
+    if not confirmed:
+        check_label(table, roles, predictions, given)
+    left_over = {name: column for name, column in free.items() if found is None or name not in found.columns}
+    return _with_metadata(table, roles, cells, left_over, predictions, notes)
+
+
+def _with_metadata(
+    table: Table,
+    roles: Roles,
+    cells: dict[str, Texts],
+    metadata: dict[str, Texts],
+    predictions: Predictions,
+    notes: tuple[str, ...],
+) -> PredictionTable:
+    """The predictions with what names their examples, and all columns that are left."""
+    files, ids = None if roles.file is None else cells[roles.file], _ids(table, cells)
+    own = {} if files is None else {"file": files}
+    return PredictionTable(predictions, files, ids, metadata | own, (*_file_notes(files, ids), *notes))
 
 
 def _check_classes(table: Table, classes: Sequence[str]) -> None:
@@ -198,41 +218,6 @@ def _texts(table: Table, k: int) -> Texts:
     found = np.empty(len(table.rows), dtype=object)
     found[:] = [cell_text(row[k]) for row in table.rows]
     return found
-
-
-def _check_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
-    """Raise InputError if labels are scores, or the predicted ones probabilities: numbers with fractions."""
-    if any(map(_is_fraction, set(truth))):
-        _check_few(table, roles, truth, label)
-        return
-    odd = None if label is None else next((row for row, text in enumerate(label) if _is_fraction(text)), None)
-    if label is None or odd is None:
-        return
-    message = f"{table.name}: row {odd + 1}, column '{roles.label}': '{label[odd]}' is not a label such as '{truth[odd]}'"
-    hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
-    raise InputError(message, hint=hint)
-
-
-def _check_few(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
-    """Raise InputError if numbers with fractions are scores: most are there once, or most predicted ones are no true one.
-
-    Classes may be called so, as those of half stars.
-    """
-    known = set(truth)
-    strange = 0 if label is None else sum(text not in known for text in label)
-    if len(truth) < 3 or (2 * len(known) <= len(truth) and 2 * strange <= len(truth)):
-        return
-    row = next(row for row, text in enumerate(truth) if _is_fraction(text))
-    message = f"{table.name}: row {row + 1}, column '{roles.truth}': '{truth[row]}' is a number with a fraction, not a class"
-    raise InputError(message, hint="scores are evaluated with the network that predicts them, trained with `task=score`")
-
-
-def _is_fraction(text: str) -> bool:
-    """Whether a text is a number that is not whole."""
-    try:
-        return not float(text).is_integer()
-    except (ValueError, OverflowError):
-        return False
 
 
 def _order(text: str) -> tuple[float, str]:

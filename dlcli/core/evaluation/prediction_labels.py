@@ -91,6 +91,51 @@ def check_pair(table: Table, seen: Collection[str]) -> None:
         raise InputError(message, hint="write all labels in one notation")
 
 
+def check_scores(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
+    """Refuse labels that are scores, and predicted ones that are probabilities: numbers with fractions.
+
+    Args:
+        table: The table.
+        roles: Which columns hold the labels.
+        truth: The true ones, (n,).
+        label: The predicted ones, (n,); None without such a column.
+
+    Raises:
+        InputError: If there are such; names the row.
+    """
+    if any(map(_is_fraction, set(truth))):
+        _check_few(table, roles, truth, label)
+        return
+    odd = None if label is None else next((row for row, text in enumerate(label) if _is_fraction(text)), None)
+    if label is None or odd is None:
+        return
+    message = f"{table.name}: row {odd + 1}, column '{roles.label}': '{label[odd]}' is not a label such as '{truth[odd]}'"
+    hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
+    raise InputError(message, hint=hint)
+
+
+def _check_few(table: Table, roles: Roles, truth: Texts, label: Texts | None) -> None:
+    """Raise InputError if numbers with fractions are scores: most are there once, or most predicted ones are no true one.
+
+    Classes may be called so, as those of half stars.
+    """
+    known = set(truth)
+    strange = 0 if label is None else sum(text not in known for text in label)
+    if len(truth) < 3 or (2 * len(known) <= len(truth) and 2 * strange <= len(truth)):
+        return
+    row = next(row for row, text in enumerate(truth) if _is_fraction(text))
+    message = f"{table.name}: row {row + 1}, column '{roles.truth}': '{truth[row]}' is a number with a fraction, not a class"
+    raise InputError(message, hint="scores are evaluated with the network that predicts them, trained with `task=score`")
+
+
+def _is_fraction(text: str) -> bool:
+    """Whether a text is a number that is not whole."""
+    try:
+        return not float(text).is_integer()
+    except (ValueError, OverflowError):
+        return False
+
+
 def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None, *, named: bool) -> tuple[str, ...]:
     """That no predicted label is a true one, or most are the number beside it, which may be so if the user names both columns.
 

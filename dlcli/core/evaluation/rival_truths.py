@@ -1,19 +1,24 @@
 """Which of several columns that are called like true labels holds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import plain_name
+from dlcli.core.evaluation.one_probability import less_probable
 from dlcli.core.evaluation.prediction_labels import without_point
-from dlcli.core.evaluation.prediction_roles import CERTAIN, Roles
+from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, Roles
+from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
 
 _MANY = 100
 """Rows from which on labels hardly differ in each, however many classes there are."""
+_SOME, _CLEAR = 20, 3.0
+"""Rows from which on chance is seen, and by how many standard deviations predictions are better."""
 _RIGHT = {"true": True, "1": True, "false": False, "0": False}
 
 Texts = NDArray[np.object_]
@@ -63,6 +68,34 @@ def settle_truth(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
         raise _several(table, names[0], others[names[0]][0], found)
     left = tuple(one for one in (roles.truth, *rivals) if one not in (taken, *others[taken]))
     return replace(roles, truth=taken, rivals={**roles.rivals, "truth": left}), _notes(taken, others[taken])
+
+
+def check_label(table: Table, roles: Roles, predictions: Predictions, named: Collection[str]) -> None:
+    """Refuse a column `label` as the predicted labels, if it may be the true ones beside a coordinate `y` and the like.
+
+    Args:
+        table: The table.
+        roles: The columns that were taken.
+        predictions: What was read, with probabilities of all classes.
+        named: The roles of the columns that the user names.
+
+    Raises:
+        InputError: If the taken truth is predicted by chance, and the label not always the most probable class.
+    """
+    certain = roles.label is None or plain_name(roles.label) not in LABEL or plain_name(roles.truth) in CERTAIN
+    n = len(predictions.y)
+    if certain or "truth" in named or "label" in named or n < _SOME or predictions.log_p is None:
+        return
+    if less_probable(np.exp(predictions.log_p), predictions.predicted).any() and _by_chance(predictions):
+        message = f"{table.name}: '{roles.truth}' is predicted by chance: the true labels may be those of '{roles.label}'"
+        raise InputError(message, hint=f"name them by `columns`, as truth={roles.label} or truth={roles.truth}")
+
+
+def _by_chance(predictions: Predictions) -> bool:
+    """Whether predicted labels and true ones agree as often as by chance, or less often."""
+    n, classes = len(predictions.y), len(predictions.outputs)
+    chance = float(np.bincount(predictions.y, minlength=classes) @ np.bincount(predictions.predicted, minlength=classes)) / n**2
+    return float(predictions.correct.mean()) <= chance + _CLEAR * sqrt(chance * (1 - chance) / n)
 
 
 def _no_labels(found: Mapping[str, Texts], names: Sequence[str], truth: Texts, predicted: Texts | None) -> bool:
