@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.evaluation.class_column_names import all_styles, as_labels, best_style, by_style
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
@@ -14,13 +15,6 @@ from dlcli.support.plural import count
 
 CLOSE = 0.01
 """How far other columns may be from the probabilities of classes that they belong to."""
-_WORDS = "p|class|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence|pred|prediction"
-_STYLES = {
-    "before": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
-    "behind": re.compile(rf"(?P<name>.+)(?P<joint>[\s_.:/-])(?P<word>{_WORDS})", re.IGNORECASE | re.DOTALL),
-    "around": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[(\[])(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL),
-}
-"""How the names of columns are made from those of classes."""
 _ROUNDED, _MOST_ROUNDED = 0.01, 0.05
 """How far the sum of probabilities may be from 1 in any case, and at most, where they have few digits."""
 _LIST = re.compile(r"\[[-+0-9.eE]+(, *[-+0-9.eE]+)+\]")
@@ -68,7 +62,7 @@ def class_columns(
     Raises:
         InputError: If they hold no probabilities; names the row.
     """
-    names = _named(source, [name for name in order if name in cells], seen, prefix)
+    names = _named(source, {name: cells[name] for name in order if name in cells}, seen, prefix)
     if not names:
         return None
     if all(name == column for column, name in names.items()):
@@ -110,8 +104,8 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
     Raises:
         InputError: If another column, which is not called like a label, holds what is left.
     """
-    matches = [(one.fullmatch(column), column) for one in _STYLES.values() for column in cells]
-    named = {column: found["name"] for found, column in matches if found is not None and found["name"] in seen}
+    styles = (as_labels(style, seen) or style for style in by_style(cells))
+    named = {column: name for style in styles for column, name in style.items() if name in seen}
     if len(seen) != 2 or len(named) != 1:
         return None
     ((column, name),) = named.items()
@@ -186,33 +180,27 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _named(source: str, columns: Sequence[str], seen: Sequence[str], prefix: str | None) -> dict[str, str]:
-    """The columns that are called like classes, with the class of each."""
+def _named(source: str, cells: Mapping[str, Texts], seen: Sequence[str], prefix: str | None) -> dict[str, str]:
+    """The columns that are called like classes, with the class of each.
+
+    Of columns that are called so in other case, or with more words, those count that sum to 1.
+    """
+    columns = list(cells)
     if prefix is not None:
         named = {column: column.removeprefix(prefix) for column in columns if column.startswith(prefix)}
         if not named:
             raise InputError(f"{source}: no column begins with '{prefix}' (`columns`: classes)")
         return named
-    styles = [{name: name for name in columns if name in seen}, *_by_style(columns)]
-    known = set(seen)
-    best = max(styles, key=lambda one: len(known & set(one.values())))
-    matched = len(known & set(best.values()))
-    return best if matched >= min(2, len(known)) and len(best) > 1 else {}
+    exact = best_style([{name: name for name in columns if name in seen}, *by_style(columns)], seen)
+    if exact:
+        return exact
+    styles = [as_labels(style, seen) for style in [_like_labels(columns, seen), *all_styles(columns)]]
+    return best_style([style for style in styles if _sum_to_1(cells, [*style])], seen)
 
 
-def _by_style(columns: Sequence[str]) -> list[dict[str, str]]:
-    """Columns with the same words before or behind, and the name that each has beside these."""
-    styles: dict[tuple[str, str, str], dict[str, str]] = {}
-    # label_2 and probability_2 are the second most probable class and its probability.
-    ranks = {name.casefold().removeprefix("label_") for name in columns if name.casefold().startswith("label_")}
-    for side, pattern in _STYLES.items():
-        for column in columns:
-            if (found := pattern.fullmatch(column)) and not (
-                found["word"].casefold() == "probability" and found["name"] in ranks
-            ):
-                key = (side, found["word"].casefold(), found["joint"])
-                styles.setdefault(key, {})[column] = found["name"]
-    return list(styles.values())
+def _like_labels(columns: Sequence[str], seen: Sequence[str]) -> dict[str, str]:
+    """The columns that are called like labels without words."""
+    return {name: name for name in columns if {*as_labels({name: name}, seen).values()} & {*seen}}
 
 
 def summing_columns(cells: Mapping[str, Texts]) -> list[list[str]]:
@@ -221,7 +209,7 @@ def summing_columns(cells: Mapping[str, Texts]) -> list[list[str]]:
     Args:
         cells: The columns, (n,) each.
     """
-    return [columns for columns in map(list, _by_style(list(cells))) if _sum_to_1(cells, columns)]
+    return [columns for columns in map(list, all_styles(cells)) if _sum_to_1(cells, columns)]
 
 
 def _sum_to_1(cells: Mapping[str, Texts], columns: Sequence[str]) -> bool:
@@ -234,7 +222,7 @@ def _sum_to_1(cells: Mapping[str, Texts], columns: Sequence[str]) -> bool:
 
 def _completing(cells: Mapping[str, Texts], column: str) -> list[str]:
     """A column and those of its style that sum to 1 with it, all or a single one; empty if there are none."""
-    for style in map(list, _by_style(list(cells))):
+    for style in map(list, by_style(cells)):
         pairs = [[one, column] for one in style if one != column] if column in style else []
         if found := next((columns for columns in [style, *pairs] if pairs and _sum_to_1(cells, columns)), None):
             return [one for one in cells if one in found]

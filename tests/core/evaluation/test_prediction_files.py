@@ -225,7 +225,7 @@ def test_rounded_probabilities_are_read_and_divided_by_their_sum(classes: int, d
     assert np.exp(found.predictions.log_p).sum(1) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("names", [("p_A", "p_B"), ("p_x", "p_y"), ("A_prob", "B_prob")])
+@pytest.mark.parametrize("names", [("p_C", "p_D"), ("p_x", "p_y"), ("y_0_prob", "y_1_prob"), ("p0", "p1")])
 def test_probabilities_of_classes_of_other_names_are_told(names: tuple[str, str]):
     text = "truth,label,{},{},size_1,size_2\na,a,0.9,0.1,1,1\nb,a,0.7,0.3,1,1\n".format(*names)
     found = read_predictions(table(text))
