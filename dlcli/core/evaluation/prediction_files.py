@@ -5,7 +5,7 @@ or one of probabilities per class; all other columns are metadata.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,7 @@ class PredictionTable:
         numbers: The same as whole numbers, (n,); the places of the rows from 0 on if they are none.
         metadata: The other columns as text, (n,) each.
         notes: How the columns were read, where that is not plain.
+        used: What the columns hold that are no metadata, by name.
     """
 
     predictions: Predictions
@@ -71,6 +72,7 @@ class PredictionTable:
     ids: Texts | None = None
     metadata: dict[str, Texts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    used: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -142,7 +144,21 @@ def _with_metadata(
     """The predictions with what names their examples, and all columns that are left."""
     files, ids = None if roles.file is None else cells[roles.file], _ids(table, cells)
     own = {} if files is None else {"file": files}
-    return PredictionTable(predictions, files, ids, metadata | own, (*_file_notes(files, ids), *notes))
+    return PredictionTable(predictions, files, ids, metadata | own, (*_file_notes(files, ids), *notes), _used(roles, cells))
+
+
+def _used(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
+    """What columns hold that are no metadata: all others than these are probabilities of classes."""
+    own = {INDEX: "another number or name in each row", **dict.fromkeys(DERIVED[1:], "what follows from the predictions")}
+    found = {name: own.get(plain_name(name), "probabilities") for name in columns}
+    files = "the names of files, as `file`"
+    taken = {
+        roles.truth: "the true labels",
+        roles.label: "the predicted labels",
+        roles.sure: "a probability",
+        roles.file: files,
+    }
+    return found | {name: what for name, what in taken.items() if name is not None}
 
 
 def _check_classes(table: Table, classes: Sequence[str]) -> None:

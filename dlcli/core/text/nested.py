@@ -36,9 +36,12 @@ def lone_object_warning(table: Table) -> str:
     arrays = [name for name, cell in zip(table.columns, row, strict=True) if _is_table(cell)]
     if arrays:
         return f"{one}; if its rows are in '{arrays[0]}', unpack them: jq -c '.\"{arrays[0]}\"[]'"
+    pandas = "write one object per row, as pandas does with to_json(orient='records')"
+    if {"columns", "data"} <= {*table.columns}:
+        return f"{one}; if it holds columns and rows, {pandas}"
     sizes = {len(cell) if isinstance(cell, (list, dict)) else 0 for cell in row}
     if len(sizes) == 1 and min(sizes) > 1:
-        return f"{one}; if it holds columns, write one object per row, as pandas does with to_json(orient='records')"
+        return f"{one}; if it holds columns, {pandas}"
     return ""
 
 

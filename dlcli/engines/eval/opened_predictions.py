@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import slices
 from dlcli.core.evaluation.prediction_files import PredictionTable, read_predictions
@@ -12,8 +15,10 @@ from dlcli.core.evaluation.predictions import Predictions, with_group
 from dlcli.core.text.table_input import open_table
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.table_options import table_format
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.tables import Table
+
+_GROUPS = "a group is of examples that belong together, as those of a patient"
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,11 @@ def open_predictions(config: EvalConfig, source: str, *, alone: bool = True, oth
     if config.columns and not named:
         raise UsageError("`columns` of predictions are named as ROLE=NAME", hint="such as truth=actual,label=predicted")
     here, said = _there(named, read) if other else (named, ())
-    table = read_predictions(read, here)
+    table = _read(read, here)
     table = replace(table, notes=(*said, *table.notes))
     group = None
     if config.group is not None:
-        group = group_numbers(slices.find_column(config.group, table.metadata, data=read.name, option="group"))
+        group = group_numbers(find_metadata(table, config.group, data=read.name, option="group"))
     digest = "" if source == "-" else hashlib.sha256(Path(source).read_bytes()).hexdigest()
     return OpenedPredictions(table, with_group(table.predictions, group), digest, replace(read, rows=[]))
 
@@ -72,3 +77,35 @@ def _there(named: Sequence[str], table: Table) -> tuple[tuple[str, ...], tuple[s
     missing = [f"'{name}' ({role})" for role, _, name in parts if role != "classes" and name not in table.columns]
     kept = tuple(one for one, (role, _, name) in zip(named, parts, strict=True) if role == "classes" or name in table.columns)
     return kept, (f"No column is called {' or '.join(missing)}: what holds it is found by itself.",) if missing else ()
+
+
+def _read(read: Table, named: Sequence[str]) -> PredictionTable:
+    """Read the predictions; a file that is one object, as pandas writes by default, is told as such if they are not found."""
+    try:
+        return read_predictions(read, named)
+    except InputError as error:
+        if read.kind == "jsonl" and len(read.rows) == 1 and read.warnings:
+            raise InputError(error.message, hint="; ".join(read.warnings)) from None
+        raise
+
+
+def find_metadata(table: PredictionTable, name: str, *, data: str, option: str) -> NDArray[np.object_]:
+    """Find a column of metadata beside the predictions.
+
+    Args:
+        table: The table.
+        name: The name of the column.
+        data: What the table is called.
+        option: Which option names the column.
+
+    Returns:
+        Its values, (n,).
+
+    Raises:
+        InputError: If there is none of that name, or it holds the predictions themselves.
+    """
+    if name not in table.metadata and name in table.used:
+        hint = f"slices by the true labels are those by `{slices.CLASS}`" if option == "slices" else _GROUPS
+        raise InputError(f"`{option}`: {data}: the column '{name}' holds {table.used[name]}, no metadata", hint=hint)
+    found: NDArray[np.object_] = slices.find_column(name, table.metadata, data=data, option=option)
+    return found

@@ -12,7 +12,7 @@ from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.engines.eval.against import compare_with, failed_margin, write_flips
 from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
 from dlcli.engines.eval.mixed_sets import mixed_sets_note
-from dlcli.engines.eval.opened_predictions import OpenedPredictions, open_predictions
+from dlcli.engines.eval.opened_predictions import OpenedPredictions, find_metadata, open_predictions
 from dlcli.engines.eval.sample_size import needed_images, needed_note
 from dlcli.engines.eval.side import Side
 from dlcli.engines.suspects import find_suspects, suspects_note, suspects_parts, write_suspects
@@ -165,7 +165,7 @@ def _checked(config: EvalConfig) -> OpenedPredictions:
     opened = open_predictions(config, str(config.model), alone=not _against_table(config))
     for name in config.slices:
         if name != slices.CLASS:
-            slices.find_column(name, opened.table.metadata, data=str(config.model))
+            find_metadata(opened.table, name, data=str(config.model), option="slices")
     return opened
 
 

@@ -1,12 +1,14 @@
 """`dlcli eval -o` writes predictions.csv, and `dlcli eval predictions.csv` finds the same figures in it."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
@@ -390,3 +392,41 @@ def test_a_column_of_many_values_is_told_how_it_is_cut(tmp_path: Path, unit: str
     notes = eval.run(EvalConfig(model=str(path), slices=("dist",))).notes
     said = [note for note in notes if note.startswith("Of 'dist' the 20 most frequent values are slices, and (other) has all")]
     assert len(said) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("y_true", "the true labels"),
+        ("y_pred", "the predicted labels"),
+        ("Index", "another number or name in each row"),
+        ("loss", "what follows from the predictions"),
+        ("p_0", "probabilities"),
+        ("image_path", "the names of files, as `file`"),
+    ],
+)
+def test_slices_and_groups_by_the_predictions_themselves_are_told_what_these_are(tmp_path: Path, name: str, what: str):
+    path = tmp_path / "made.csv"
+    rows = [f"{k},{k}.png,{k % 2},{k % 2},0.9,{1 - k % 2},{k % 2},{'ab'[k % 3 > 0]}\n" for k in range(12)]
+    path.write_text("Index,image_path,y_true,y_pred,loss,p_0,p_1,site\n" + "".join(rows))
+    with pytest.raises(InputError, match=f"`slices`: .*the column '{name}' holds {what}, no metadata") as caught:
+        eval.run(EvalConfig(model=str(path), slices=(name,)))
+    assert caught.value.hint == "slices by the true labels are those by `class`"
+    with pytest.raises(InputError, match=f"`group`: .*the column '{name}' holds {what}, no metadata"):
+        eval.run(EvalConfig(model=str(path), group=name))
+    assert {one.column for one in eval.run(EvalConfig(model=str(path), slices=("class", "file"), group="site")).slices} > {
+        "class"
+    }
+
+
+@pytest.mark.parametrize("orient", ["columns", "split", "index", "list"])
+@pytest.mark.parametrize("labels", [["cat", "dog"] * 5, [0, 1] * 80])
+def test_a_data_frame_in_one_object_is_told_how_to_write_it(tmp_path: Path, orient: str, labels: list):
+    frame = pd.DataFrame({"y_true": labels, "y_pred": labels[::-1], "site": ["a"] * len(labels)})
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps(frame.to_dict("list")) if orient == "list" else frame.to_json(orient=orient))
+    with pytest.raises(InputError, match=".") as caught:
+        eval.run(EvalConfig(model=str(path)))
+    assert "is one object" in str(caught.value.hint) and "to_json(orient='records')" in str(caught.value.hint)
+    frame.to_json(path, orient="records")
+    assert f"of {len(labels)} examples" in EVAL.answer(eval.run(EvalConfig(model=str(path))))
