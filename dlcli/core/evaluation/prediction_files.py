@@ -106,11 +106,10 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     check_pair(table, seen)
     found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
+    common: tuple[str, ...] = ()
     if found is None or not set(seen) <= set(found.classes):
         check_scores(table, roles, truth, label)
         common = common_labels(table, roles, truth, label, named={"truth", "label"} <= given.keys())
-    else:
-        common = ()
     if found is None and roles.sure is None:
         found = second_column(table.name, free, seen)
     _check_classes(table, () if found is None else found.classes)
@@ -129,8 +128,8 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         check_evidence(table.name, found, predictions, labelled=label is not None, named=given, confirmed=confirmed)
     if not confirmed:
         check_label(table, roles, predictions, given)
-    left_over = {name: column for name, column in free.items() if found is None or name not in found.columns}
-    return _with_metadata(table, roles, cells, left_over, predictions, notes)
+    metadata = {name: column for name, column in free.items() if found is None or name not in found.columns}
+    return _with_metadata(table, roles, cells, metadata, predictions, notes)
 
 
 def _with_metadata(
