@@ -37,19 +37,29 @@ def check_evidence(
         confirmed: Whether the table itself says which predictions are right.
 
     Raises:
-        InputError: If the predicted label is not the most probable class in most rows, or if the true labels are the predicted
-            ones plus or minus 1 far more often than these.
+        InputError: If they hold labels, if the predicted label is not the most probable class in most rows, or if the true
+            labels are the predicted ones plus or minus 1 far more often than these.
     """
     if "classes" in named:
         return
     way = f"probability={found.columns[0]}" if len(found.columns) == 1 else "classes=PREFIX"
     hint = f"rename the columns as the labels that they are of, or name them by `columns`, as {way}"
-    why = _unlike(found, predictions) if labelled else ""
+    why = _one_hot(found, predictions, labelled=labelled) or (_unlike(found, predictions) if labelled else "")
     if not why and not confirmed and not {"truth", "label"} <= {*named}:
         why = _shifted(found.classes, predictions.y, predictions.predicted)
         why = why or ("" if labelled else _reversed(found, predictions))
     if why:
         raise InputError(f"{source}: {why}, by the columns {a_few(found.columns)}", hint=hint)
+
+
+def _one_hot(found: ClassColumns, predictions: Predictions, *, labelled: bool) -> str:
+    """That columns of zeros and a one are true labels, or those of another network; "" if they are not."""
+    if not np.isin(found.p, (0.0, 1.0)).all() or len(predictions.y) < 2:
+        return ""
+    other = int((found.p.argmax(1) != predictions.predicted).sum())
+    if labelled and other:
+        return f"in {other:,} of {count(len(predictions.y), 'row')} a class is 1 that is not the predicted label"
+    return "" if labelled or not predictions.correct.all() else "the true class is 1 and the others are 0 in every row"
 
 
 def _unlike(found: ClassColumns, predictions: Predictions) -> str:

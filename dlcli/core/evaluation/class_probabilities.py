@@ -18,6 +18,8 @@ CLOSE = 0.01
 _ROUNDED, _MOST_ROUNDED = 0.01, 0.05
 """How far the sum of probabilities may be from 1 in any case, and at most, where they have few digits."""
 _LIST = re.compile(r"\[[-+0-9.eE]+(, *[-+0-9.eE]+)+\]")
+_EXACT = 1e-9
+"""Sums of decimals that are 1 differ from it by less."""
 _NOTED = 1e-4
 """From here on it is said."""
 
@@ -81,7 +83,9 @@ def class_columns(
     notes: tuple[str, ...] = ()
     if away.max() > _NOTED:
         notes = (f"Probabilities are divided by their sum, which is {sums.min():.4f} to {sums.max():.4f}.",)
-    return ClassColumns(tuple(names), tuple(names.values()), p / sums[:, None], notes)
+    # Divided by a sum that is 1 but for rounding, equal probabilities of two rows would differ, and areas with them.
+    p = p / np.where(away > _EXACT, sums, 1.0)[:, None]
+    return ClassColumns(tuple(names), tuple(names.values()), p, notes)
 
 
 def _rounding(columns: Sequence[Texts]) -> float:
@@ -118,6 +122,19 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
     p = numbers(source, column, cells[column])
     both = np.stack([p if one == name else 1 - p for one in seen], axis=1)
     return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
+
+
+def further_notes(cells: Mapping[str, Texts], found: ClassColumns) -> list[str]:
+    """That further columns of probabilities are not used.
+
+    Args:
+        cells: All columns that may hold some, (n,) each.
+        found: Those that are used.
+    """
+    others = [columns for columns in summing_columns(cells) if set(columns).isdisjoint(found.columns)]
+    return [
+        f"Not used: the columns {a_few(one)}, which sum to 1 too; `columns` names them, as classes=PREFIX." for one in others
+    ]
 
 
 def unlike_notes(name: str, column: Texts, p: Floats, predicted: NDArray[np.int64]) -> list[str]:

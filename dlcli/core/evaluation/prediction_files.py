@@ -20,6 +20,7 @@ from dlcli.core.evaluation.class_probabilities import (
     ClassColumns,
     a_few,
     class_columns,
+    further_notes,
     numbers,
     second_column,
     summing_columns,
@@ -39,7 +40,7 @@ from dlcli.core.evaluation.prediction_labels import (
 )
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
 from dlcli.core.evaluation.predictions import Predictions
-from dlcli.core.evaluation.rival_truths import check_label, correct_cells, settle_truth
+from dlcli.core.evaluation.rival_truths import check_label, correct_cells, none_right, settle_truth
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
@@ -121,13 +122,20 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     if found is None and label is not None and roles.sure is not None and "probability" not in given:
         predictions, notes = if_possible(predictions, notes, roles.sure, cells[roles.sure])
-    left = [f"Not used: {unused}."] if unused else unnamed_probability(roles, free) if found is None else []
+    left = (
+        [f"Not used: {unused}."]
+        if unused
+        else unnamed_probability(roles, free)
+        if found is None
+        else further_notes(free, found)
+    )
     notes = (*common, *chosen, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
     confirmed = _check_correct(table, cells, predictions)
     if found is not None:
         check_evidence(table.name, found, predictions, labelled=label is not None, named=given, confirmed=confirmed)
     if not confirmed:
         check_label(table, roles, predictions, given)
+    notes += () if confirmed or {"truth", "label"} <= given.keys() else none_right(roles, predictions)
     metadata = {name: column for name, column in free.items() if found is None or name not in found.columns}
     return _with_metadata(table, roles, cells, metadata, predictions, notes)
 

@@ -160,6 +160,8 @@ def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None,
         if not named:
             raise InputError(f"{table.name}: {shifted}", hint=hint)
         return (f"{shifted[0].upper()}{shifted[1:]}: such rows count as wrong.",)
+    if not named and _signs_beside_zeros(known, {*label}):
+        raise InputError(f"{table.name}: one of the columns '{roles.truth}' and '{roles.label}' has -1, the other 0", hint=hint)
     if not known.isdisjoint(label):
         return ()
     message = f"{table.name}: row 1, column '{roles.label}': '{label[0]}' is not a label such as '{truth[0]}'"
@@ -169,6 +171,11 @@ def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None,
         hint = "name the columns by `columns`: truth=NAME,label=NAME, or probability=NAME for a probability"
         raise InputError(message, hint=hint)
     return (f"No predicted label, such as '{label[0]}', is the true label of any row: all rows count as wrong.",)
+
+
+def _signs_beside_zeros(truth: set[str], label: set[str]) -> bool:
+    """Whether one column holds -1 and 1, and the other 0 and 1."""
+    return truth | label == {"-1", "0", "1"} and truth & label <= {"1"}
 
 
 def _counted_otherwise(truth: Texts, label: Texts) -> str:

@@ -133,7 +133,9 @@ def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: T
     """
     notes = []
     for role, taken, labels, other in (("truth", roles.truth, truth, label), ("label", roles.label, label, truth)):
-        found = [name for name in roles.rivals.get(role, ()) if labels is not None and _is_rival(cells[name], labels, other)]
+        found = [
+            name for name in roles.rivals.get(role, ()) if labels is not None and _is_rival(name, cells[name], labels, other)
+        ]
         if found:
             names = " or ".join(f"'{name}'" for name in found)
             what = "true" if role == "truth" else "predicted"
@@ -141,7 +143,9 @@ def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: T
     return notes
 
 
-def _is_rival(column: Texts, labels: Texts, other: Texts | None) -> bool:
+def _is_rival(name: str, column: Texts, labels: Texts, other: Texts | None) -> bool:
+    """Whether a column may hold what `labels` do: what equals the other labels are these, unless it is called predicted."""
     found = np.array([text.strip().removesuffix(".0") for text in column], dtype=object)
-    same = bool((found == labels).all()) or (other is not None and bool((found == other).all()))
+    is_other = other is not None and plain_name(name) not in PREDICTED and bool((found == other).all())
+    same = bool((found == labels).all()) or is_other
     return not same and not set(labels).isdisjoint(found)

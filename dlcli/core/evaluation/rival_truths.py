@@ -132,3 +132,16 @@ def _plain(column: Texts) -> Texts:
     found = np.empty(len(column), dtype=object)
     found[:] = [without_point(text.strip()) for text in column]
     return found
+
+
+def none_right(roles: Roles, predictions: Predictions) -> tuple[str, ...]:
+    """A note if all of three rows or more are wrong, as where a column is none of labels.
+
+    Args:
+        roles: The columns.
+        predictions: What was read of them.
+    """
+    if predictions.correct.any() or len(predictions.y) < 3:
+        return ()
+    where = f"'{roles.truth}'" if roles.label is None else f"'{roles.truth}' and '{roles.label}'"
+    return (f"No row is right: are the labels those of {where}? `columns` names others, as truth=NAME,label=NAME.",)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.engines.eval.order_evidence import in_one_order, names_most, without_extension
+from dlcli.engines.eval.order_evidence import in_one_order, moved_values, names_most, without_extension
 from dlcli.engines.eval.side import (
     Names,
     Side,
@@ -89,6 +89,7 @@ def matched(new: Side, old: Side, *, named: bool = False, first: bool = False) -
             return chosen._replace(doubt=chosen.note, note="")
         raise _doubted(old, next(iter(keyed)))
     by_order, said = _by_numbers_of_rows(new, old, numbering, first=first)
+    said = said or moved_values(new, old, by_order.rows)
     return by_order._replace(note=said) if in_one_order(new, old, by_order.rows) else by_order._replace(doubt=said)
 
 

@@ -80,7 +80,7 @@ def _there(named: Sequence[str], table: Table) -> tuple[tuple[str, ...], tuple[s
 
 
 def _read(read: Table, named: Sequence[str]) -> PredictionTable:
-    """Read the predictions; a file that is one object, as pandas writes by default, is told as such if they are not found."""
+    """Read the predictions; a file that is one object, as pandas writes by default, is named so if they are not found."""
     try:
         return read_predictions(read, named)
     except InputError as error:

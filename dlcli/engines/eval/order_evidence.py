@@ -129,6 +129,20 @@ def _same_values(new: Side, old: Side, rows: Rows, name: str) -> bool:
     return False
 
 
+def moved_values(new: Side, old: Side, rows: Rows) -> str:
+    """That a column has the same values in both tables, each as often, but in other rows; "" if none has.
+
+    Few values may be so by chance, as whether a network was right.
+    """
+    for name in shared_columns(new, old):
+        mine, others = plain_column(new, old, name)
+        theirs = [others[row] for row in rows]
+        if list(mine) != theirs and sorted(mine) == sorted(theirs) and not (regular(mine) and regular(others)):
+            k = next(k for k, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other)
+            return f"The rows may be in two orders, {_differing(new, old, rows, k, name, mine[k], theirs[k])}."
+    return ""
+
+
 def _names_others(mine: Names, theirs: Names) -> bool:
     """Whether a column names the examples of both tables, which are others: text, or whole numbers of which some agree."""
     if not (each_once(mine) and each_once(theirs) and len(mine) > 1):

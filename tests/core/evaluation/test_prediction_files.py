@@ -452,6 +452,28 @@ def test_numbers_beside_the_true_ones_may_be_wrong_answers(rows: list[tuple[int,
     assert found.predictions.correct.sum() == sum(a == b for a, b in rows) + 1
 
 
+@pytest.mark.parametrize("columns", ["y_true,y_pred", "y_pred,y_true"])
+def test_signs_beside_zeros_and_ones_are_refused(columns: str):
+    text = f"{columns}\n" + "0,-1\n1,1\n0,-1\n1,1\n1,-1\n"
+    with pytest.raises(InputError, match="has -1, the other 0"):
+        read_predictions(table(text))
+    assert read_predictions(table(text), ("truth=y_true", "label=y_pred")).predictions.correct.sum() == 2
+    assert read_predictions(table(columns + "\n-1,-1\n0,1\n1,0\n")).predictions.correct.sum() == 1
+
+
+def test_a_second_column_of_predicted_labels_is_named_though_it_is_right():
+    found = read_predictions(table("label,pred,prediction\ncat,cat,cat\ndog,dog,cat\ndog,dog,dog\n"))
+    assert any("'pred'" in note and "'prediction'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("columns", ["label,target", "y_true,y_pred"])
+def test_that_no_row_is_right_is_said(columns: str):
+    rows = "cat,dog\ndog,cat\ncat,dog\n"
+    said = "No row is right: are the labels those of"
+    assert any(note.startswith(said) for note in read_predictions(table(f"{columns}\n{rows}")).notes)
+    assert not any(note.startswith(said) for note in read_predictions(table(f"{columns}\n{rows}cat,cat\n")).notes)
+
+
 OTHER_NOTATION = {
     "true, 1": ("True,1\nFalse,0\nTrue,0\n", "the true labels are false/true, the predicted ones 0/1"),
     "yes, true": ("yes,True\nno,False\nyes,False\n", "the true labels are no/yes, the predicted ones false/true"),
@@ -584,7 +606,7 @@ def test_lists_are_no_labels():
         ("y_true,class,pred\na,b,a\nb,b,b\n", "The true labels are those of 'y_true', not of 'class'"),
         ("gold,truth,pred\na,b,b\nb,b,b\n", "The true labels are those of 'truth', not of 'gold'"),
         ("y_true,gold,actual,pred\n1,0,1.0,1\n0,0,0.0,0\n", "The true labels are those of 'y_true', not of 'gold';"),
-        ("truth,y_pred,pred\na,a,a\nb,b,a\n", ""),  # the same as the true ones
+        ("truth,y_pred,pred\na,a,a\nb,b,a\n", "The predicted labels are those of 'pred', not of 'y_pred'"),  # which is right
         ("truth,yhat,pred\na,b,a\nb,a,a\n", "The predicted labels are those of 'pred', not of 'yhat'"),
         ("truth,target,pred\na,a,a\nb,b,b\n", ""),
         ("truth,y,pred\na,0.3,a\nb,7,b\n", ""),

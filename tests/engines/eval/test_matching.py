@@ -180,3 +180,19 @@ def test_numbers_by_which_classes_change_often_are_names(tmp_path: Path, gap: in
     )
     found = eval.run(EvalConfig(model=paths[0], against=paths[1])).comparison
     assert (found.fixed, found.broken) == (sum(k % 3 > 0 for k in range(gap, 40)), 0)
+
+
+@pytest.mark.parametrize("number", ["index", "id", ""])
+def test_few_values_in_other_rows_show_that_rows_may_be_in_two_orders(tmp_path: Path, number: str):
+    """Sorted by mistakes and numbered again; a column of three values is the same in both, but for its order."""
+    new, old = ([(key, "xyz"[k % 3], *rest[1:]) for k, (key, *rest) in enumerate(rows)] for rows in of_forty())
+    sides = [[(k, *row[1:]) for k, row in enumerate(sorted(rows, key=lambda row: row[3]))] for rows in (new, old)]
+    paths = [keyed(tmp_path / f"{k}.csv", [number, "site"], rows) for k, rows in enumerate(sides)]
+    recorder = RecordingReporter()
+    eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
+    assert any("in two orders" in one or "matched by their order" in one for one in recorder.warnings)
+    together = [[(k, *row[1:]) for k, row in enumerate(rows)] for rows in (new, old)]
+    paths = [keyed(tmp_path / f"t{k}.csv", ["index", "site"], rows) for k, rows in enumerate(together)]
+    recorder = RecordingReporter()
+    eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
+    assert not recorder.warnings
