@@ -71,7 +71,14 @@ CARDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "part": (resume._FACTS, {"determined_by": {}, "queries": 1.0, "seconds": 0.5}),
-    "index": (index_checks._CARD, {"settings": {}, "tables": [["a.csv", HASH]], "log": [{"event": "merged"}]}),
+    "index": (
+        index_checks._CARD,
+        {
+            "settings": {"vectors": "hashed", "threshold": 0.5},
+            "tables": [["a.csv", HASH]],
+            "log": [{"event": "merged"}],
+        },
+    ),
 }
 
 JSON = st.recursive(

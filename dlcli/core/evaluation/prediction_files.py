@@ -158,12 +158,11 @@ def _used(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
     """What columns hold that are no metadata: all others than these are probabilities of classes."""
     own = {INDEX: "another number or name in each row", **dict.fromkeys(DERIVED[1:], "what follows from the predictions")}
     found = {name: own.get(plain_name(name), "probabilities") for name in columns}
-    files = "the names of files, as `file`"
     taken = {
         roles.truth: "the true labels",
         roles.label: "the predicted labels",
         roles.sure: "a probability",
-        roles.file: files,
+        roles.file: "the names of files, which go by 'file'",
     }
     return found | {name: what for name, what in taken.items() if name is not None}
 

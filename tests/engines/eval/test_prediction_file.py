@@ -402,7 +402,7 @@ def test_a_column_of_many_values_is_told_how_it_is_cut(tmp_path: Path, unit: str
         ("Index", "another number or name in each row"),
         ("loss", "what follows from the predictions"),
         ("p_0", "probabilities"),
-        ("image_path", "the names of files, as `file`"),
+        ("image_path", "the names of files, which go by 'file'"),
     ],
 )
 def test_slices_and_groups_by_the_predictions_themselves_are_told_what_these_are(tmp_path: Path, name: str, what: str):
