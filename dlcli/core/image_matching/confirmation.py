@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.image_matching.alignments import Alignments, join_alignments, no_alignments
 from dlcli.core.image_matching.registration import overlapping_patches, refine, standardised
-from dlcli.core.image_matching.resampling import Floats
+from dlcli.core.image_matching.resampling import Floats, halved
 from dlcli.support.reporter import Task
 
 MIN_CORRELATION = 0.95
@@ -27,7 +27,7 @@ _NOISE, _NOISE_OF_FEW = 4.0, 8.0
 """Standard deviation, in grey levels, of what compression adds, and that in images of few pixels, which nothing averages."""
 FEW = 48
 """Fewer pixels than these along a side are few."""
-_COARSE, _MIDDLE, _FINE = (16, 0.7), (24, 0.75), (48, 0.85)
+_COARSE, _MIDDLE, _NEARLY_FINE, _FINE = (16, 0.7), (24, 0.75), (48, 0.78), (48, 0.85)
 """Numbers of samples, and the correlation from which on a candidate is looked at further."""
 _BLOCKS = 8
 _SMALL = 80
@@ -60,10 +60,11 @@ def confirm(grey: NDArray[np.uint8], sizes: NDArray[np.integer], candidates: Ali
     Returns:
         The near duplicates.
     """
-    chosen = _best_alignments(grey, candidates)
+    half = halved(grey)
+    chosen = _best_alignments(halved(half), candidates)
     parts, correlation, accepted = [no_alignments()], [np.empty(0, np.float32)], [np.empty(0, bool)]
     for start in range(0, len(chosen), _BATCH):
-        pairs = _registered(grey, chosen.take(slice(start, start + _BATCH)))
+        pairs = _registered(grey, half, chosen.take(slice(start, start + _BATCH)))
         pairs = pairs.take((pairs.first_shown >= MIN_SHOWN) & (pairs.second_shown >= MIN_SHOWN))
         agreement = _agreement(grey, sizes, pairs)
         parts.append(pairs)
@@ -107,11 +108,12 @@ def has_detail(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.concatenate([np.empty(0, np.float32), *found]) >= _MIN_DETAIL
 
 
-def _best_alignments(grey: NDArray[np.uint8], candidates: Alignments) -> Alignments:
-    """The alignment of each pair with the highest correlation, if that is worth a closer look."""
+def _best_alignments(small: NDArray[np.uint8], candidates: Alignments) -> Alignments:
+    """The alignment of each pair with the highest correlation, if that is worth a closer look.
+
+    There are many candidates, so this looks at `small`, copies of a quarter of the size.
+    """
     starts = range(0, len(candidates), 4 * _BATCH)
-    side = 2 * _COARSE[0]  # there are many candidates, so this looks at copies of few pixels
-    small = grey.reshape(len(grey), side, grey.shape[1] // side, side, -1).mean((2, 4)).astype(np.uint8)
     coarse = [_correlation(small, candidates.take(slice(start, start + 4 * _BATCH)), _COARSE[0]) for start in starts]
     correlation = np.concatenate([np.empty(0, np.float32), *coarse])
     shift = np.round(candidates.shift_x, 4)  # makes the order unique
@@ -121,10 +123,11 @@ def _best_alignments(grey: NDArray[np.uint8], candidates: Alignments) -> Alignme
     return candidates.take(kept[correlation[kept] >= _COARSE[1]])
 
 
-def _registered(grey: NDArray[np.uint8], pairs: Alignments) -> Alignments:
-    for (samples, least), steps in ((_MIDDLE, 5), (_FINE, 3)):
-        pairs = refine(grey, pairs, samples, steps)
-        pairs = pairs.take(_correlation(grey, pairs, samples) >= least)
+def _registered(grey: NDArray[np.uint8], half: NDArray[np.uint8], pairs: Alignments) -> Alignments:
+    """The pairs that may be copies, aligned exactly; most are dropped on copies of half the size, or after one more step."""
+    for (samples, least), steps, copies in ((_MIDDLE, 5, half), (_NEARLY_FINE, 1, grey), (_FINE, 2, grey)):
+        refined = refine(copies, pairs, samples, steps)
+        pairs = refined.pairs.take(refined.correlation >= least)
     return pairs
 
 

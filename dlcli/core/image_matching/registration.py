@@ -22,6 +22,13 @@ class Patches(NamedTuple):
     second: Floats
 
 
+class Refined(NamedTuple):
+    """Pairs, and the correlation of what both images show, (pairs,)."""
+
+    pairs: Alignments
+    correlation: Floats
+
+
 def overlapping_patches(grey: NDArray[np.uint8], pairs: Alignments, samples: int) -> Patches:
     """Sample what both images of each pair show; `grey` are the grey copies of all images, (n, side, side)."""
     across, along = _inner(pairs.across, grey.shape[2]), _inner(pairs.along, grey.shape[1])
@@ -31,7 +38,7 @@ def overlapping_patches(grey: NDArray[np.uint8], pairs: Alignments, samples: int
     return Patches(_sampled(grey[pairs.first], across, along, samples), _sampled(second, *there, samples))
 
 
-def refine(grey: NDArray[np.uint8], pairs: Alignments, samples: int, steps: int) -> Alignments:
+def refine(grey: NDArray[np.uint8], pairs: Alignments, samples: int, steps: int) -> Refined:
     """Improve alignments by Gauss-Newton steps on the difference of what both images show (Lucas and Kanade 1981).
 
     Args:
@@ -41,24 +48,39 @@ def refine(grey: NDArray[np.uint8], pairs: Alignments, samples: int, steps: int)
         steps: Number of steps.
 
     Returns:
-        The pairs with better alignments.
+        The pairs, each with the best of the alignments on the way: of fine stripes each step is longer than the one before.
     """
-    for _ in range(steps):
+    best, correlation = pairs, np.full(len(pairs), -1, np.float32)
+    for step in range(steps + 1):
         a, b = map(standardised, overlapping_patches(grey, pairs, samples))
-        jacobian = _jacobian(np.asarray((a + b) / 2, np.float32), pairs, grey.shape[1:])
-        normal = jacobian @ jacobian.transpose(0, 2, 1)
-        damping = 2.5e-4 * np.trace(normal, axis1=1, axis2=2) + 1e-6  # of images without detail the matrix is singular
-        normal += np.eye(4, dtype=np.float32) * damping[:, None, None].astype(np.float32)
-        wanted = jacobian @ (a - b).reshape(len(pairs), samples * samples, 1)
-        step = np.clip(np.linalg.solve(normal, wanted)[:, :, 0], -_LARGEST_STEP, _LARGEST_STEP).astype(np.float32)
-        pairs = replace(
-            pairs,
-            shift_x=pairs.shift_x + step[:, 0],
-            scale_x=np.clip(pairs.scale_x + step[:, 1], *_SCALES),
-            shift_y=pairs.shift_y + step[:, 2],
-            scale_y=np.clip(pairs.scale_y + step[:, 3], *_SCALES),
-        )
-    return pairs
+        now = (a * b).mean((1, 2))
+        better = now > correlation
+        best, correlation = _choose(better, pairs, best), np.where(better, now, correlation)
+        if step < steps:
+            pairs = _moved_on(pairs, a, b, grey.shape[1:])
+    return Refined(best, correlation)
+
+
+def _moved_on(pairs: Alignments, a: Floats, b: Floats, shape: tuple[int, ...]) -> Alignments:
+    """The pairs after a step; `a` and `b` are their standardised patches."""
+    jacobian = _jacobian(np.asarray((a + b) / 2, np.float32), pairs, shape)
+    normal = jacobian @ jacobian.transpose(0, 2, 1)
+    damping = 2.5e-4 * np.trace(normal, axis1=1, axis2=2) + 1e-6  # of images without detail the matrix is singular
+    normal += np.eye(4, dtype=np.float32) * damping[:, None, None].astype(np.float32)
+    wanted = jacobian @ (a - b).reshape(len(pairs), -1, 1)
+    step = np.clip(np.linalg.solve(normal, wanted)[:, :, 0], -_LARGEST_STEP, _LARGEST_STEP).astype(np.float32)
+    return replace(
+        pairs,
+        shift_x=pairs.shift_x + step[:, 0],
+        scale_x=np.clip(pairs.scale_x + step[:, 1], *_SCALES),
+        shift_y=pairs.shift_y + step[:, 2],
+        scale_y=np.clip(pairs.scale_y + step[:, 3], *_SCALES),
+    )
+
+
+def _choose(which: NDArray[np.bool_], these: Alignments, others: Alignments) -> Alignments:
+    """Of the same pairs `these` alignments where `which` is true, and elsewhere the others."""
+    return Alignments(*(np.where(which, *both) for both in zip(vars(these).values(), vars(others).values(), strict=True)))
 
 
 def standardised(patches: Floats) -> Floats:

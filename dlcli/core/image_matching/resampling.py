@@ -1,5 +1,6 @@
 """Resample images by matrices: rows @ image @ columns.T, antialiased, over any part of an image."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -26,11 +27,17 @@ def resampling_weights(low: Floats, high: Floats, samples: int, pixels: int) -> 
     """
     step = (high - low) * np.float32(pixels / samples)
     centres = low[:, None] * pixels + step[:, None] * (np.arange(samples, dtype=np.float32) + np.float32(0.5))
-    width = np.maximum(step, 1)[:, None, None]
-    middles = np.arange(pixels, dtype=np.float32) + np.float32(0.5)
-    weights = np.maximum(1 - np.abs(middles - np.clip(centres, 0.5, pixels - 0.5)[:, :, None]) / width, 0)
-    weights /= weights.sum(2, keepdims=True)
-    return np.asarray(weights, np.float32)
+    centres = np.clip(centres, np.float32(0.5), np.float32(pixels - 0.5))
+    width = np.maximum(step, 1)[:, None]
+    # Few pixels are under a triangle, so only these are computed: (taps, p, samples).
+    taps = min(math.ceil(2 * width.max(initial=1)), pixels)
+    start = np.clip(np.ceil(centres - width - np.float32(0.5)), 0, pixels - taps)
+    place = start + np.arange(taps, dtype=np.float32)[:, None, None]
+    found = np.maximum(1 - np.abs(place + np.float32(0.5) - centres) / width, 0)
+    weights = np.zeros((*start.shape, pixels), np.float32)
+    line = np.arange(0, weights.size, pixels).reshape(start.shape)
+    weights.ravel()[line + place.astype(np.intp)] = found / found.sum(0)
+    return weights
 
 
 @lru_cache(maxsize=4096)
@@ -43,3 +50,12 @@ def blurring_weights(samples: int, pixels: int, sigma: float) -> Floats:
     weights[weights < _FAINTEST] = 0
     weights /= weights.sum(1, keepdims=True)
     return weights.astype(np.float32)
+
+
+def halved(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images, (n, side, side), at half the height and width, each pixel the mean of four."""
+    small = np.empty((len(grey), grey.shape[1] // 2, grey.shape[2] // 2), np.uint8)
+    for image, found in zip(grey, small, strict=True):
+        lines = np.add(image[::2], image[1::2], dtype=np.uint16)
+        found[:] = (lines[:, ::2] + lines[:, 1::2]) // 4
+    return small
