@@ -4,10 +4,8 @@ Every framework writes such tables under names of its own. A column of true labe
 or one of probabilities per class; all other columns are metadata.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +25,11 @@ from dlcli.core.evaluation.class_probabilities import (
     unlike_notes,
     unused_columns,
 )
+from dlcli.core.evaluation.example_names import WHOLE, example_ids, file_notes, first_repeated
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.one_probability import if_possible, less_probable_notes, of_two_classes, with_both
 from dlcli.core.evaluation.positive_class import known_pair
+from dlcli.core.evaluation.prediction_columns import DERIVED, INDEX, LOSS
 from dlcli.core.evaluation.prediction_labels import (
     check_headers,
     check_pair,
@@ -42,15 +42,8 @@ from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_colu
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.rival_truths import check_label, correct_cells, none_right, settle_truth
 from dlcli.support.errors import InputError
-from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
 
-LOSS = "loss"
-INDEX = "index"
-DERIVED = (INDEX, LOSS, "margin", "correct", "entropy", "disagreement")
-"""Columns that follow from the others, so that they are no metadata."""
-WHOLE = re.compile(r"(-?)0*(\d{1,18})(?:\.0*)?")
-"""A whole number, which other programs write as 7.0 or 007."""
 Texts = NDArray[np.object_]
 
 
@@ -149,9 +142,9 @@ def _with_metadata(
     notes: tuple[str, ...],
 ) -> PredictionTable:
     """The predictions with what names their examples, and all columns that are left."""
-    files, ids = None if roles.file is None else cells[roles.file], _ids(table, cells)
+    files, ids = None if roles.file is None else cells[roles.file], example_ids(table, cells)
     own = {} if files is None else {"file": files}
-    return PredictionTable(predictions, files, ids, metadata | own, (*_file_notes(files, ids), *notes), _used(roles, cells))
+    return PredictionTable(predictions, files, ids, metadata | own, (*file_notes(files, ids), *notes), _used(roles, cells))
 
 
 def _used(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
@@ -187,53 +180,6 @@ def _check_once(table: Table, used: Collection[str]) -> None:
 def _alike_notes(classes: Sequence[str]) -> list[str]:
     pairs = called_alike(classes)
     return [f"{pairs}, and count as two classes."] if pairs else []
-
-
-def _ids(table: Table, cells: dict[str, Texts]) -> Texts | None:
-    """The column `index`; raises InputError if two rows have the same, as two rows for one example would count twice."""
-    name = next((name for name in cells if plain_name(name) == INDEX), None)
-    if name is None:
-        return None
-    if (pair := first_repeated([whole_or_text(one) for one in cells[name]])) is not None:
-        first, second = pair
-        message = f"{table.name}: row {second + 1}, column '{name}': '{cells[name][second]}' is that of row {first + 1} too"
-        raise InputError(message, hint="keep one row for each example, or rename the column if it does not number the examples")
-    return cells[name]
-
-
-def whole_or_text(cell: object) -> str:
-    """What a cell calls an example; whole numbers without the zeros before or behind them that programs add."""
-    text = str(cell).strip()
-    return str(int(found[1] + found[2])) if (found := WHOLE.fullmatch(text)) else text
-
-
-def first_repeated(names: Sequence[str]) -> tuple[int, int] | None:
-    """The first place whose name an earlier one has.
-
-    Args:
-        names: The names.
-
-    Returns:
-        The earlier place and that one; None if each name is there once.
-    """
-    places: dict[str, int] = {}
-    for k, name in enumerate(names):
-        if places.setdefault(name, k) != k:
-            return places[name], k
-    return None
-
-
-def _file_notes(files: Texts | None, ids: Texts | None) -> tuple[str, ...]:
-    """A note where several rows name one file and nothing tells that they are several examples."""
-    pair = None if files is None or ids is not None else first_repeated([str(one) for one in files])
-    if files is None or pair is None:
-        return ()
-    several = len(files) - len(set(files))
-    return (
-        f"{count(several, 'row names', 'rows name')} a file that an earlier row names, first row {pair[1] + 1:,} and row "
-        f"{pair[0] + 1:,}, '{files[pair[1]]}': if these are one example it counts several times, and if they are parts of one, "
-        "`group=file` makes intervals wide enough.",
-    )
 
 
 def _texts(table: Table, k: int) -> Texts:
@@ -331,53 +277,3 @@ def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictio
         message = f"{table.name}: row {row + 1}: {said}"
         raise InputError(message, hint="name the columns by `columns`: truth=NAME,label=NAME")
     return True
-
-
-def prediction_columns(
-    predictions: Predictions, files: Sequence[Any] | None, metadata: dict[str, Any], spread: dict[str, Floats], most: int
-) -> Table:
-    """The table that dlcli writes, which `read_predictions` reads.
-
-    Probabilities have nine digits, which tell all numbers of float32 apart; the loss has all of float64, so that it is known
-    where a probability is nearly 0.
-
-    Args:
-        predictions: The predictions of a network, with log-probabilities.
-        files: The file of each example, if there are files.
-        metadata: Other columns, (n,) each; those that have a name of the table's own are skipped.
-        spread: Further figures of each example, (n,) each.
-        most: The largest number of probabilities that are written; without them only those of labels are.
-    """
-    log_p, y, outputs = predictions.log_p, predictions.y, predictions.outputs
-    if log_p is None or predictions.confidence is None:
-        raise ValueError("log-probabilities are needed")
-    rows = np.arange(len(y))
-    p = np.exp(log_p)
-    true = p[rows, y]
-    others = p.copy()
-    others[rows, y] = -np.inf
-    loss, margin = -log_p[rows, y], true - (others.max(1) if len(outputs) > 1 else 0)
-    columns: dict[str, Sequence[Any]] = {INDEX: rows.tolist()}
-    if files is not None:
-        columns["file"] = [str(one) for one in files]
-    columns |= {
-        "truth": [outputs[k] for k in y],
-        "label": [outputs[k] for k in predictions.predicted],
-        "probability": _digits(predictions.confidence),
-        LOSS: [repr(float(one) + 0.0) for one in loss],
-        "margin": _digits(margin),
-        "correct": ["true" if one else "false" for one in predictions.correct],
-        **{name: _digits(values) for name, values in spread.items()},
-    }
-    if p.size <= most:
-        columns |= {f"p_{name}": _digits(p[:, k]) for k, name in enumerate(outputs)}
-    columns |= {name: list(map(_plain, values)) for name, values in metadata.items() if name not in columns}
-    return Table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)], name="predictions.csv")
-
-
-def _digits(values: Floats) -> list[str]:
-    return [f"{one:.9g}" for one in values.tolist()]
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.file_kinds import PICTURES, SOUNDS, VIDEOS
-from dlcli.core.evaluation.prediction_files import WHOLE, whole_or_text
+from dlcli.core.evaluation.example_names import WHOLE, whole_or_text
 from dlcli.engines.eval.side import (
     Names,
     Side,

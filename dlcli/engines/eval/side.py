@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import plain_name
-from dlcli.core.evaluation.prediction_files import whole_or_text
+from dlcli.core.evaluation.example_names import whole_or_text
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.tables import Table
 

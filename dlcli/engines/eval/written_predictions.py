@@ -8,7 +8,7 @@ import torch
 
 from dlcli.core.data.base import FILE, Split
 from dlcli.core.evaluation.metrics import Floats
-from dlcli.core.evaluation.prediction_files import prediction_columns
+from dlcli.core.evaluation.prediction_columns import prediction_columns
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.predictions import PREDICTIONS

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from dlcli.core.evaluation.prediction_files import prediction_columns, read_predictions
+from dlcli.core.evaluation.prediction_columns import prediction_columns
+from dlcli.core.evaluation.prediction_files import read_predictions
 from dlcli.core.evaluation.predictions import of_logits
 from dlcli.specs.predictions import is_prediction_file, pair_or_prediction_columns_option
 from dlcli.support.errors import InputError
