@@ -60,6 +60,21 @@ def all_styles(columns: Iterable[str]) -> list[dict[str, str]]:
     return found + [style for style in by_style(columns, long=True) if style not in found]
 
 
+def without_joint(columns: Iterable[str], seen: Sequence[str]) -> list[dict[str, str]]:
+    """Columns of a word and a label with nothing between them, as `pcat` and `pdog`, if all labels have one.
+
+    Args:
+        columns: The names of all columns.
+        seen: The labels that occur.
+    """
+    columns, first, found = list(columns), max(seen, key=len), []
+    for before in sorted({name.removesuffix(first) for name in columns if name.endswith(first)}):
+        named = {name: name.removeprefix(before) for name in columns if name.startswith(before) and name != before}
+        if re.fullmatch(_SURE, before, re.IGNORECASE) and {*seen} <= {*named.values()}:
+            found.append(named)
+    return found
+
+
 def best_style(styles: Sequence[dict[str, str]], seen: Sequence[str]) -> dict[str, str]:
     """The style of which most names are labels; empty if none has those of two, or of the only one.
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection, Sequence
-from math import sqrt
+from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.class_probabilities import ClassColumns, a_few
+from dlcli.core.evaluation.label_numbering import clearly_more, counted_otherwise
 from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.predictions import Predictions
@@ -15,10 +16,8 @@ from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
 _WHOLE = re.compile(r"-?\d+")
-_CLEAR = 3.0
-"""By how many standard deviations another numbering has to fit better."""
-_FEW = 3
-"""Rows without a right one that are enough, if another numbering fits most."""
+_ORDERS = 20
+"""From this many orders of the columns on, they are hardly sorted by chance: 5%."""
 
 Labels = NDArray[np.int64]
 
@@ -37,8 +36,8 @@ def check_evidence(
         confirmed: Whether the table itself says which predictions are right.
 
     Raises:
-        InputError: If they hold labels, if the predicted label is not the most probable class in most rows, or if the true
-            labels are the predicted ones plus or minus 1 far more often than these.
+        InputError: If they hold labels or are sorted in each row, if the predicted label is not the most probable class in most
+            rows, or if the true labels are the predicted ones plus or minus 1 more often than these.
     """
     if "classes" in named:
         return
@@ -48,6 +47,7 @@ def check_evidence(
     if not why and not confirmed and not {"truth", "label"} <= {*named}:
         why = _shifted(found.classes, predictions.y, predictions.predicted)
         why = why or ("" if labelled else _reversed(found, predictions))
+    why = why or ("" if confirmed else _by_rank(found))
     if why:
         raise InputError(f"{source}: {why}, by the columns {a_few(found.columns)}", hint=hint)
 
@@ -74,35 +74,47 @@ def _unlike(found: ClassColumns, predictions: Predictions) -> str:
     if two and follow_from(predicted, found.p[:, 0]):
         return "the predicted label is that of the class below a threshold"
     other = int(less_probable(found.p, predicted).sum())
+    if other and len(found.columns) == 1 and len({*predicted.tolist()}) == 2 and (found.p >= 0.5).all(0).any():
+        return "one half and more in every row is the probability of the predicted label rather than of one class"
     return f"in {other:,} of {count(n, 'row')} the predicted label is not the most probable class" if 2 * other > n else ""
 
 
 def _shifted(classes: Sequence[str], y: Labels, predicted: Labels) -> str:
-    """That true labels are the predicted ones plus or minus 1, where these fit no better than by chance; "" if they are not."""
+    """That true labels are the predicted ones plus or minus 1 more often than these; "" if they are not."""
     if not all(map(_WHOLE.fullmatch, classes)):
         return ""
     numbers = np.array([int(name) for name in classes])
     true, guess = numbers[y], numbers[predicted]
-    right = int((y == predicted).sum())
-    by_chance = float(np.bincount(y, minlength=len(classes)) @ np.bincount(predicted, minlength=len(classes))) / len(y)
-    for beside, sign in ((1, "plus"), (-1, "minus")):
-        times = int((guess + beside == true).sum())
-        if {*true} <= {*(numbers + beside)} and right <= by_chance and _clearly_more(times, right, len(y)):
-            rows = f"in {times:,} of {count(len(y), 'row')} the true label is the predicted class {sign} 1"
-            return f"{rows}, and in {right:,} that class"
-    return ""
+    if not (beside := counted_otherwise(true, guess, numbers.tolist(), all_known=True)):
+        return ""
+    times, right = (int((guess + more == true).sum()) for more in (beside, 0))
+    sign = "plus" if beside > 0 else "minus"
+    rows = f"in {times:,} of {count(len(y), 'row')} the true label is the predicted class {sign} 1"
+    return f"{rows}, and in {right:,} that class"
+
+
+def _by_rank(found: ClassColumns) -> str:
+    """That columns numbered from 0 or 1 on fall from the first to the last in each row, as by rank; "" if they do not.
+
+    Not of two classes, of which one may always be the more probable, and not where all rows are alike, as of a network that
+    has learned how frequent classes are.
+    """
+    if not all(map(_WHOLE.fullmatch, found.classes)):
+        return ""
+    numbers, n = np.array([int(name) for name in found.classes]), len(found.p)
+    if sorted(numbers.tolist()) not in (list(range(len(numbers))), list(range(1, len(numbers) + 1))):
+        return ""
+    p = found.p[:, np.argsort(numbers)]
+    falls = len(numbers) > 2 and bool((np.diff(p, axis=1) <= 0).all()) and bool((p != p[0]).any())
+    if not falls or factorial(len(numbers)) ** n < _ORDERS:
+        return ""
+    return "probabilities fall from the first to the last in every row, as those of ranks, not of classes"
 
 
 def _reversed(found: ClassColumns, predictions: Predictions) -> str:
     """That the one column of a number fits the other label; "" if not, or if these are 0 and 1, which name its class."""
     right, n = int(predictions.correct.sum()), len(predictions.y)
     plain = len(found.columns) > 1 or known_pair(found.classes) or not all(map(_WHOLE.fullmatch, found.classes))
-    if plain or not _clearly_more(n - right, right, n):
+    if plain or not clearly_more(n - right, right, n):
         return ""
     return f"in {n - right:,} of {count(n, 'row')} the true label is the less probable of two classes"
-
-
-def _clearly_more(times: int, right: int, n: int) -> bool:
-    """Whether another numbering is right more often than chance makes it, `times` in n rows."""
-    none = not right and times >= _FEW and 2 * times > n
-    return none or times - right > _CLEAR * sqrt(times + right)

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.evaluation.class_column_names import all_styles, as_labels, best_style, by_style
+from dlcli.core.evaluation.class_column_names import all_styles, as_labels, best_style, by_style, without_joint
 from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -124,6 +126,17 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
     return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
 
 
+def contradicted(found: ClassColumns, label: Texts) -> bool:
+    """Whether most predicted labels are not the most probable class.
+
+    Args:
+        found: The columns.
+        label: The predicted labels, (n,).
+    """
+    other = np.array(found.classes, dtype=object)[found.p.argmax(1)] != label
+    return bool(2 * other.sum() > len(label))
+
+
 def further_notes(cells: Mapping[str, Texts], found: ClassColumns) -> list[str]:
     """That further columns of probabilities are not used.
 
@@ -212,7 +225,8 @@ def _named(source: str, cells: Mapping[str, Texts], seen: Sequence[str], prefix:
     if exact:
         return exact
     styles = [as_labels(style, seen) for style in [_like_labels(columns, seen), *all_styles(columns)]]
-    return best_style([style for style in styles if _sum_to_1(cells, [*style])], seen)
+    known = best_style([style for style in styles if _sum_to_1(cells, [*style])], seen)
+    return known or best_style([style for style in without_joint(columns, seen) if _sum_to_1(cells, [*style])], seen)
 
 
 def _like_labels(columns: Sequence[str], seen: Sequence[str]) -> dict[str, str]:
@@ -226,7 +240,25 @@ def summing_columns(cells: Mapping[str, Texts]) -> list[list[str]]:
     Args:
         cells: The columns, (n,) each.
     """
-    return [columns for columns in map(list, all_styles(cells)) if _sum_to_1(cells, columns)]
+    known = [name for name in cells if known_pair([name])]
+    pairs = [[a, b] for a, b in combinations(known, 2) if known_pair([a, b]) and a.lower() != b.lower()]
+    return [columns for columns in (*map(list, all_styles(cells)), *pairs) if _sum_to_1(cells, columns)]
+
+
+def highest_of_unnamed(cells: Mapping[str, Texts]) -> Floats | None:
+    """The highest probability of each row, (n,), in the columns of one style that sum to 1, whatever they are called.
+
+    Args:
+        cells: The columns, (n,) each.
+
+    Returns:
+        The same; None if there are no such columns, or several sets of them.
+    """
+    sets = summing_columns(cells)
+    if len(sets) != 1:
+        return None
+    found: Floats = np.stack([np.array([_number(text) for text in cells[column]]) for column in sets[0]]).max(0)
+    return found
 
 
 def _sum_to_1(cells: Mapping[str, Texts], columns: Sequence[str]) -> bool:

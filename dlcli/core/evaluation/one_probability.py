@@ -14,7 +14,7 @@ from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
-_UNCLEAR = ("score", "yscore", "p")
+UNCLEAR = ("score", "yscore", "p")
 """Names that columns of something else have too."""
 _UNLIKE = 4
 """One row in this many may have the less probable of two classes where no threshold gives the labels."""
@@ -54,7 +54,7 @@ def of_two_classes(
         InputError: If the probabilities can be those of neither, or the labels do not show whose they are.
     """
     below = np.flatnonzero(sure < 0.5)
-    if len(below) and not known:
+    if len(below) and not known and not (many_orders(predicted) and _of_either(predicted, sure)):
         row = int(below[0])
         message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
         known_of = f", and neither '{outputs[0]}' nor '{outputs[1]}' is known to be the positive one"
@@ -77,6 +77,11 @@ def of_two_classes(
         note = whose(name, "the predicted labels fit that best")
     both = np.stack([1 - p, p], axis=1)
     return with_both(y, predicted, outputs, both), (note, *less_probable_notes(both, predicted))
+
+
+def _of_either(predicted: NDArray[np.int64], p: Floats) -> bool:
+    """Whether labels are of one class from a threshold of `p` on: it is the probability of that class, whichever it is."""
+    return follow_from(predicted, p) or follow_from(predicted, 1 - p)
 
 
 def _misfit(predicted: NDArray[np.int64], p: Floats) -> tuple[bool, int]:
@@ -108,7 +113,7 @@ def if_possible(
     if why := _unlike_two(predictions) if two else _below_all(predictions, column):
         plain = replace(predictions, log_p=None, confidence=None)
         return plain, (f"The column '{name}' is not used: {why}; `columns` names it, as probability={name}, if it is one.",)
-    if not two and plain_name(name) in _UNCLEAR:
+    if not two and plain_name(name) in UNCLEAR:
         return predictions, (*notes, f"The column '{name}' is taken for the probability of the predicted label.")
     return predictions, tuple(notes)
 

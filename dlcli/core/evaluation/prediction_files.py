@@ -5,7 +5,7 @@ or one of probabilities per class; all other columns are metadata.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from dlcli.core.evaluation.class_probabilities import (
     ClassColumns,
     a_few,
     class_columns,
+    contradicted,
     further_notes,
+    highest_of_unnamed,
     numbers,
     second_column,
     summing_columns,
@@ -40,6 +42,8 @@ from dlcli.core.evaluation.prediction_labels import (
 )
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
 from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.evaluation.probability_column import settle_probability
+from dlcli.core.evaluation.rival_predictions import settle_label
 from dlcli.core.evaluation.rival_truths import check_label, correct_cells, none_right, settle_truth
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table, cell_text
@@ -59,6 +63,7 @@ class PredictionTable:
         metadata: The other columns as text, (n,) each.
         notes: How the columns were read, where that is not plain.
         used: What the columns hold that are no metadata, by name.
+        read_as: Which columns were taken for what, in words.
     """
 
     predictions: Predictions
@@ -67,6 +72,7 @@ class PredictionTable:
     metadata: dict[str, Texts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     used: Mapping[str, str] = field(default_factory=dict)
+    read_as: str = ""
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -94,43 +100,88 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
     roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
     roles, chosen = settle_truth(table, roles, cells)
+    roles, also = settle_label(table, roles, cells)
     truth, label = label_cells(table, roles, cells)
-    taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
-    free = {name: cells[name] for name in table.columns if name not in taken and plain_name(name) not in DERIVED}
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     check_pair(table, seen)
-    found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
+    taken = {roles.truth, roles.label, roles.sure, roles.file}
+    free = {name: cells[name] for name in table.columns if name not in taken and plain_name(name) not in DERIVED}
+    search = {name: column for name, column in free.items() if name not in roles.sures}
+    found = class_columns(table.name, table.columns, search, seen, prefix=given.get("classes"))
     common: tuple[str, ...] = ()
     if found is None or not set(seen) <= set(found.classes):
         check_scores(table, roles, truth, label)
         common = common_labels(table, roles, truth, label, named={"truth", "label"} <= given.keys())
-    if found is None and roles.sure is None:
-        found = second_column(table.name, free, seen)
-    _check_classes(table, () if found is None else found.classes)
-    _check_once(table, {*taken, *(found.columns if found else ())})
-    unused = unused_columns(free, seen) if found is None else ""
-    if unused and label is None and roles.sure is None:
-        hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
-        raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
+    found, roles, unfit = _probabilities(table, roles, cells, search, label, seen, found)
+    _check_once(table, {*taken, roles.sure, *(found.columns if found else ())})
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     if found is None and label is not None and roles.sure is not None and "probability" not in given:
         predictions, notes = if_possible(predictions, notes, roles.sure, cells[roles.sure])
-    left = (
-        [f"Not used: {unused}."]
-        if unused
-        else unnamed_probability(roles, free)
-        if found is None
-        else further_notes(free, found)
+    rivals = rival_notes(roles, cells, truth, label)
+    notes = (*common, *chosen, *also, *rivals, *_alike_notes(predictions.outputs), *unfit, *notes)
+    notes += _checked(table, roles, cells, predictions, found, given)
+    of_classes = () if found is None else found.columns
+    metadata = {name: column for name, column in free.items() if name not in of_classes and name != roles.sure}
+    return replace(
+        _with_metadata(table, roles, cells, metadata, predictions, notes), read_as=_read_as(roles, predictions, found)
     )
-    notes = (*common, *chosen, *rival_notes(roles, cells, truth, label), *_alike_notes(predictions.outputs), *left, *notes)
+
+
+def _probabilities(
+    table: Table,
+    roles: Roles,
+    cells: Mapping[str, Texts],
+    search: Mapping[str, Texts],
+    label: Texts | None,
+    seen: Sequence[str],
+    found: ClassColumns | None,
+) -> tuple[ClassColumns | None, Roles, tuple[str, ...]]:
+    """The columns of probabilities of classes, or else that of the one probability of each row, and notes on others.
+
+    Args:
+        table: The table.
+        roles: The columns.
+        cells: All columns, (n,) each.
+        search: Those that may hold probabilities of classes.
+        label: The predicted labels, (n,); None without such a column.
+        seen: The labels that occur.
+        found: The columns that are called like the classes.
+    """
+    if found is None and roles.sure is None:
+        found = second_column(table.name, search, seen)
+        if found is not None and roles.sures and label is not None and contradicted(found, label):
+            found = None
+    if found is not None:
+        _check_classes(table, found.classes)
+        roles = replace(roles, sure=next(iter((*filter(None, [roles.sure]), *roles.sures)), None))
+        return found, roles, tuple(further_notes(search, found))
+    roles, unfit = settle_probability(table, roles, cells, label, highest_of_unnamed(search))
+    unused = unused_columns(search, seen)
+    if unused and ((label is None and roles.sure is None) or roles.called_label):
+        hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
+        if roles.called_label:
+            hint += f"; if '{roles.label}' holds these, name it by `columns`, as label={roles.label}"
+            raise InputError(f"{table.name}: '{roles.label}' may not hold the predicted labels, and {unused}", hint=hint)
+        raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
+    return None, roles, (*([f"Not used: {unused}."] if unused else unnamed_probability(roles, roles.sures)), *unfit)
+
+
+def _checked(
+    table: Table,
+    roles: Roles,
+    cells: Mapping[str, Texts],
+    predictions: Predictions,
+    found: ClassColumns | None,
+    given: Mapping[str, str],
+) -> tuple[str, ...]:
+    """A note if no row is right; raises InputError if what was read contradicts itself."""
     confirmed = _check_correct(table, cells, predictions)
     if found is not None:
-        check_evidence(table.name, found, predictions, labelled=label is not None, named=given, confirmed=confirmed)
+        labelled = roles.label is not None
+        check_evidence(table.name, found, predictions, labelled=labelled, named=given, confirmed=confirmed)
     if not confirmed:
         check_label(table, roles, predictions, given)
-    notes += () if confirmed or {"truth", "label"} <= given.keys() else none_right(roles, predictions)
-    metadata = {name: column for name, column in free.items() if found is None or name not in found.columns}
-    return _with_metadata(table, roles, cells, metadata, predictions, notes)
+    return () if confirmed or {"truth", "label"} <= given.keys() else none_right(roles, predictions)
 
 
 def _with_metadata(
@@ -145,6 +196,17 @@ def _with_metadata(
     files, ids = None if roles.file is None else cells[roles.file], example_ids(table, cells)
     own = {} if files is None else {"file": files}
     return PredictionTable(predictions, files, ids, metadata | own, (*file_notes(files, ids), *notes), _used(roles, cells))
+
+
+def _read_as(roles: Roles, predictions: Predictions, found: ClassColumns | None) -> str:
+    """Which columns were taken for what."""
+    parts = [f"true labels '{roles.truth}'"]
+    parts += [f"predicted labels '{roles.label}'"] if roles.label is not None else []
+    if found is not None:
+        parts.append(f"probabilities of classes {a_few(found.columns)}")
+    elif predictions.confidence is not None:
+        parts.append(f"probability '{roles.sure}'")
+    return f"Columns: {', '.join(parts)}."
 
 
 def _used(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
@@ -169,7 +231,7 @@ def _check_classes(table: Table, classes: Sequence[str]) -> None:
         )
 
 
-def _check_once(table: Table, used: Collection[str]) -> None:
+def _check_once(table: Table, used: Collection[str | None]) -> None:
     """Raise InputError if one of the columns in use is there several times."""
     twice = next((name for name in table.columns if table.columns.count(name) > 1 and name in used), None)
     if twice is not None:
@@ -204,7 +266,7 @@ def _predictions(
 ) -> tuple[Predictions, tuple[str, ...]]:
     if found is None:
         sure = None if roles.sure is None else numbers(table.name, roles.sure, cells[roles.sure])
-        return _of_labels(table, truth, label, sure, seen, roles.sure or "")
+        return _of_labels(table, truth, label, sure, seen, roles)
     outputs, p, notes = found.classes, found.p, list(found.notes)
     y = _numbered(table, truth, outputs, roles.truth)
     best = p.argmax(1)
@@ -241,17 +303,16 @@ def _loss(
 
 
 def _of_labels(
-    table: Table, truth: Texts, label: Texts | None, sure: Floats | None, seen: list[str], column: str
+    table: Table, truth: Texts, label: Texts | None, sure: Floats | None, seen: list[str], roles: Roles
 ) -> tuple[Predictions, tuple[str, ...]]:
-    """Predictions without a column of probabilities per class; `column` is the name of that of the only one."""
+    """Predictions without a column of probabilities per class."""
     positive = known_pair(seen)
     lower = {one.lower(): one for one in seen}
     # Only probabilities are of both classes of a pair: labels may be of one class.
     outputs = tuple(lower.get(one, one) for one in positive if sure is not None or one in lower) if positive else tuple(seen)
     if label is None:
         if sure is None or positive is None:
-            hint = "name it by `columns` as label=NAME; without it a column of probabilities per class is needed"
-            raise InputError(f"{table.name}: has no column of predicted labels (predicted, y_pred, label ...)", hint=hint)
+            raise _no_labels(table, roles)
         p = np.stack([1 - sure, sure], axis=1)
         y, predicted = _numbered(table, truth, outputs, "truth"), (sure >= 0.5).astype(np.int64)
         note = f"The probability is that of '{outputs[1]}', which is predicted from one half on."
@@ -260,11 +321,21 @@ def _of_labels(
     if sure is None or len(outputs) != 2:
         return Predictions(y, predicted, outputs, None, sure), ()
     return of_two_classes(
-        table, y, predicted, outputs, sure, known=positive is not None, of_label=plain_name(column) == "confidence"
+        table, y, predicted, outputs, sure, known=positive is not None, of_label=plain_name(roles.sure or "") == "confidence"
     )
 
 
-def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictions) -> bool:
+def _no_labels(table: Table, roles: Roles) -> InputError:
+    """That true or predicted labels are missing."""
+    if roles.only_label:
+        message = f"{table.name}: has no column of labels but '{roles.truth}', where true and predicted ones are needed"
+        hint = f"name them by `columns`, as truth=NAME,label=NAME; there are: {', '.join(table.columns[:12])}"
+        return InputError(message, hint=hint)
+    hint = "name it by `columns` as label=NAME; without it a column of probabilities per class is needed"
+    return InputError(f"{table.name}: has no column of predicted labels (predicted, y_pred, label ...)", hint=hint)
+
+
+def _check_correct(table: Table, cells: Mapping[str, Texts], predictions: Predictions) -> bool:
     """Whether a column says which predictions are correct; raises InputError, naming the row, if labels say otherwise."""
     right = correct_cells(cells)
     if right is None:

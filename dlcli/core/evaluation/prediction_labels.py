@@ -1,13 +1,13 @@
 """The labels of a table of predictions as its cells hold them: none missing, and each class in one notation."""
 
 import re
-from collections import Counter
 from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.class_labels import called_alike
+from dlcli.core.evaluation.label_numbering import counted_otherwise
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_roles import Roles
 from dlcli.support.errors import InputError
@@ -179,18 +179,18 @@ def _signs_beside_zeros(truth: set[str], label: set[str]) -> bool:
 
 
 def _counted_otherwise(truth: Texts, label: Texts) -> str:
-    """That most predicted labels are the number beside the true one, as where one column counts from 0; "" if they are not."""
-    known, seen = ({int(text) for text in {*texts} if _WHOLE.fullmatch(text)} for texts in (truth, label))
-    if len(known) < len({*truth}) or len(seen) < len({*label}) or min(len(known), len(seen)) < 2:
+    """That predicted labels are the number beside the true one more often than that; "" if they are not."""
+    if not all(map(_WHOLE.fullmatch, {*truth, *label})):
         return ""
-    beside, times = Counter(int(a) - int(b) for a, b in zip(truth, label, strict=True)).most_common(1)[0]
-    ends = min(known) - min(seen), max(known) - max(seen)
-    if abs(beside) != 1 or 2 * times <= len(truth) or ends != (beside, beside):
+    true, guess = (np.array([int(text) for text in column]) for column in (truth, label))
+    known = {*map(int, guess)}
+    if not (beside := counted_otherwise(true, guess, known, all_known=False)):
         return ""
+    times = int((guess + beside == true).sum())
     rows = (
         f"in {times:,} of {count(len(truth), 'row')} the predicted label is the true one {'minus' if beside > 0 else 'plus'} 1"
     )
-    return f"{rows}, as where labels are counted from {min(known)} in one column and from {min(seen)} in the other"
+    return f"{rows}, as where labels are counted from {min(true)} in one column and from {min(known)} in the other"
 
 
 def _other_notation(truth: set[str], label: set[str]) -> str:

@@ -11,16 +11,23 @@ from dlcli.support.errors import InputError
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table
 
-TRUTH = tuple("truth true ytrue truelabel trueclass actual groundtruth gt gold goldlabel target labeltrue reference y".split())
-"""Names of the column of true labels, most telling first, as `plain_name` gives them."""
-CERTAIN = tuple("truth true ytrue truelabel trueclass groundtruth gt goldlabel labeltrue".split())
-"""Those that mean nothing else: a target may be that of an attack, and y a coordinate."""
-PREDICTED = tuple(
-    "predicted prediction predictedlabel predictedclass predictionlabel pred predlabel predclass ypred yhat top1".split()
-)
+_KINDS = "label labels class category y".split()
+
+
+def _joined(words: str) -> tuple[str, ...]:
+    """The names that words make with those of labels, as true_label and label_true."""
+    return tuple(name for word in words.split() for kind in _KINDS for name in (word + kind, kind + word))
+
+
+CERTAIN = (*"truth true ytrue truelabel trueclass groundtruth gt".split(), *_joined("true gt groundtruth gold actual"))
+"""Names of the column of true labels that mean nothing else, as `plain_name` gives them, most telling first."""
+TRUTH = (*CERTAIN, *"actual gold target reference y".split())
+"""Its names: a target may be that of an attack, and y a coordinate."""
+PREDICTED = (*"predicted prediction pred".split(), *_joined("predicted prediction pred"), "yhat", "top1")
 """Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
 LABEL = ("label", "class", "labels", "classname")
-ALSO_TRUTH, ALSO_PREDICTED = ("ytest", "expected"), ("preds", "predictions")
+ALSO_TRUTH = ("ytest", "expected", *_joined("target reference expected"))
+ALSO_PREDICTED = tuple("preds predictions output outputlabel outputclass modeloutput modelprediction argmax".split())
 """What these are called in tables that would have none otherwise."""
 ALSO_SURE = ("proba", "ypredproba", "predproba", "predprob")
 """What the probability of the second of two classes is called as well, where there are no predicted labels."""
@@ -35,6 +42,7 @@ class Roles:
     """The columns by what they hold; None where there is none.
 
     `rivals`: by role, truth or label, the other columns whose names fit it as well.
+    `sures`: the columns whose names fit `sure`, most telling first, if the user names none.
     """
 
     truth: str
@@ -42,6 +50,17 @@ class Roles:
     sure: str | None
     file: str | None
     rivals: Mapping[str, tuple[str, ...]]
+    sures: tuple[str, ...] = ()
+
+    @property
+    def only_label(self) -> bool:
+        """Whether the true labels are in a column `label`, and predicted ones in none: either may be meant."""
+        return self.label is None and plain_name(self.truth) in LABEL
+
+    @property
+    def called_label(self) -> bool:
+        """Whether the predicted labels are in a column `label`, which the user does not name: it may hold others."""
+        return self.label is not None and "label" in self.rivals and plain_name(self.label) in LABEL
 
 
 def named_columns(table: Table, named: Sequence[str]) -> dict[str, str]:
@@ -88,19 +107,21 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
     elif truth is None:
         truth = other
     truth = truth or first("truth", ALSO_TRUTH)
+    if truth is None and label is not None and label == other and "label" not in given:
+        truth, label = other, None
     if truth is None:
         there = ", ".join(table.columns[:12])
         hint = f"name it by `columns` as truth=NAME; there are: {there}"
         raise InputError(f"{table.name}: has no column of true labels (truth, y_true, target ...)", hint=hint)
     file = given.get("file") or next((name for name in known_columns(free, FILE_COLUMNS) if name not in (truth, label)), None)
-    names = (*SURE, *(ALSO_SURE if label is None else ()))
-    sure = given.get("probability") or next((n for n in known_columns(free, names) if n not in (truth, label)), None)
+    sure = given.get("probability")
     rivals = {
         role: tuple(name for name in _alike(left, role, label) if name not in (truth, label))
         for role, taken in (("truth", truth), ("label", label))
         if role not in given and taken is not None
     }
-    return Roles(truth, label, sure, file, rivals)
+    sures = tuple(name for name in known_columns(free, (*SURE, *ALSO_SURE)) if name not in (truth, label))
+    return Roles(truth, label, sure, file, rivals, () if sure else sures)
 
 
 def unnamed_probability(roles: Roles, columns: Collection[str]) -> list[str]:
@@ -116,14 +137,14 @@ def unnamed_probability(roles: Roles, columns: Collection[str]) -> list[str]:
 
 def _alike(columns: Sequence[str], role: str, label: str | None) -> list[str]:
     """The columns whose names fit a role, truth or label, if `label` holds the predicted labels."""
-    of_either = label is None or plain_name(label) in LABEL
+    of_either = label is not None and plain_name(label) in LABEL
     if role == "truth":
         return known_columns(columns, (*TRUTH, *(() if of_either else LABEL), *ALSO_TRUTH))
     return known_columns(columns, (*PREDICTED, *(LABEL if of_either else ()), *ALSO_PREDICTED))
 
 
 def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: Texts | None) -> list[str]:
-    """Which column was taken where another one is called alike, has such labels too, and not the same in every row.
+    """Which column of true labels was taken where another one is called alike, has such labels too, and not the same ones.
 
     Args:
         roles: The columns that were taken.
@@ -131,21 +152,32 @@ def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: T
         truth: The true labels, (n,).
         label: The predicted ones, (n,); None without such a column.
     """
-    notes = []
-    for role, taken, labels, other in (("truth", roles.truth, truth, label), ("label", roles.label, label, truth)):
-        found = [
-            name for name in roles.rivals.get(role, ()) if labels is not None and _is_rival(name, cells[name], labels, other)
-        ]
-        if found:
-            names = " or ".join(f"'{name}'" for name in found)
-            what = "true" if role == "truth" else "predicted"
-            notes.append(f"The {what} labels are those of '{taken}', not of {names}; `columns` names another, as {role}=NAME.")
-    return notes
+    names = (roles.truth, *roles.rivals.get("truth", ()))
+    columns = {name: np.array([text.strip().removesuffix(".0") for text in cells[name]], dtype=object) for name in names}
+    found = rival_columns({**columns, roles.truth: truth}, roles.truth, label)
+    said = " or ".join(f"'{name}'" for name in found)
+    return (
+        [f"The true labels are those of '{roles.truth}', not of {said}; `columns` names another, as truth=NAME."]
+        if found
+        else []
+    )
 
 
-def _is_rival(name: str, column: Texts, labels: Texts, other: Texts | None) -> bool:
-    """Whether a column may hold what `labels` do: what equals the other labels are these, unless it is called predicted."""
-    found = np.array([text.strip().removesuffix(".0") for text in column], dtype=object)
-    is_other = other is not None and plain_name(name) not in PREDICTED and bool((found == other).all())
-    same = bool((found == labels).all()) or is_other
-    return not same and not set(labels).isdisjoint(found)
+def rival_columns(
+    columns: Mapping[str, Texts], taken: str, other: Texts | None, *, known: Collection[str] = PREDICTED
+) -> list[str]:
+    """The columns that may hold what one does: such labels, but not the same, nor those of the other role.
+
+    Args:
+        columns: That one and others that are called like it, (n,) each.
+        taken: The name of that one.
+        other: The labels of the other role, (n,), if there are some.
+        known: Names of columns that are of this role even where they equal the other one.
+    """
+    found = []
+    for name, column in columns.items():
+        is_other = other is not None and plain_name(name) not in known and bool((column == other).all())
+        same = name == taken or bool((column == columns[taken]).all()) or is_other
+        if not same and not {*columns[taken]}.isdisjoint(column):
+            found.append(name)
+    return found

@@ -7,19 +7,24 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.column_names import plain_name
-from dlcli.core.evaluation.one_probability import less_probable
+from dlcli.core.data.column_names import known_columns, plain_name
+from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders
 from dlcli.core.evaluation.prediction_labels import without_point
-from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, Roles
+from dlcli.core.evaluation.prediction_roles import ALSO_SURE, ALSO_TRUTH, CERTAIN, TRUTH, Roles
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
 _MANY = 100
 """Rows from which on labels hardly differ in each, however many classes there are."""
-_SOME, _CLEAR = 20, 3.0
-"""Rows from which on chance is seen, and by how many standard deviations predictions are better."""
+_CLEAR = 3.0
+"""By how many standard deviations predictions are better than chance."""
 _RIGHT = {"true": True, "1": True, "false": False, "0": False}
+_MANY_MEANINGS = ("y", *(name for name in (*TRUTH, *ALSO_TRUTH) if "target" in name))
+"""Names of true labels that are also those of the targets of an attack, or of coordinates."""
+_FLAGS = ("true", "truth", "actual")
+"""Names of true labels that may also mean whether a row is right."""
 
 Texts = NDArray[np.object_]
 
@@ -56,10 +61,10 @@ def settle_truth(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
     if not rivals:
         return roles, ()
     names = (roles.truth, *rivals)
-    if sure := [name for name in names if plain_name(name) in CERTAIN]:
-        names = tuple(sure)
-    found = {name: _plain(cells[name]) for name in names}
-    predicted, right = None if roles.label is None else _plain(cells[roles.label]), correct_cells(cells)
+    found = {name: plain_cells(cells[name]) for name in names}
+    predicted, right = None if roles.label is None else plain_cells(cells[roles.label]), correct_cells(cells)
+    names = tuple(name for name in names if plain_name(name) in CERTAIN) or names
+    names = _without_flags(table, names, found, predicted)
     if right is not None and (as_said := [name for name in names if ((found[name] == predicted) == right).all()]):
         names = tuple(as_said)
     others = {name: [one for one in names if not (found[one] == found[name]).all()] for name in names}
@@ -70,25 +75,82 @@ def settle_truth(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
     return replace(roles, truth=taken, rivals={**roles.rivals, "truth": left}), _notes(taken, others[taken])
 
 
+def _without_flags(table: Table, names: Sequence[str], found: Mapping[str, Texts], predicted: Texts | None) -> tuple[str, ...]:
+    """The columns of labels without one called `true` that says which rows are right, as `correct` does.
+
+    Raises:
+        InputError: If it may hold labels as well.
+    """
+    for name in names:
+        said = [_RIGHT.get(text.lower()) for text in found[name]]
+        if plain_name(name) not in _FLAGS or predicted is None or None in said:
+            continue
+        as_said = [one for one in found if one != name and ((found[one] == predicted) == np.array(said, dtype=bool)).all()]
+        others = [one for one in as_said if not (found[one] == found[name]).all()]
+        certain = tuple(one for one in others if plain_name(one) in CERTAIN and plain_name(one) not in _FLAGS)
+        if others and not certain and {*map(str.lower, predicted)} <= _RIGHT.keys():
+            raise _several(table, name, others[0], found)
+        if others:
+            return certain or tuple(others)
+    return tuple(names)
+
+
 def check_label(table: Table, roles: Roles, predictions: Predictions, named: Collection[str]) -> None:
-    """Refuse a column `label` as the predicted labels, if it may be the true ones beside a coordinate `y` and the like.
+    """Refuse a column `label` as the predicted labels where it may be the true ones, or those of a rater.
 
     Args:
         table: The table.
         roles: The columns that were taken.
-        predictions: What was read, with probabilities of all classes.
+        predictions: What was read.
         named: The roles of the columns that the user names.
 
     Raises:
-        InputError: If the taken truth is predicted by chance, and the label not always the most probable class.
+        InputError: If the label is not always the most probable class, or that from a threshold on of two classes; if without
+            probabilities of all classes the true labels may be those of another column; or if there are true labels alone, and
+            the probabilities agree with each.
     """
-    certain = roles.label is None or plain_name(roles.label) not in LABEL or plain_name(roles.truth) in CERTAIN
-    n = len(predictions.y)
-    if certain or "truth" in named or "label" in named or n < _SOME or predictions.log_p is None:
+    if "label" in named or ("truth" in named and roles.only_label):
         return
-    if less_probable(np.exp(predictions.log_p), predictions.predicted).any() and _by_chance(predictions):
-        message = f"{table.name}: '{roles.truth}' is predicted by chance: the true labels may be those of '{roles.label}'"
-        raise InputError(message, hint=f"name them by `columns`, as truth={roles.label} or truth={roles.truth}")
+    if roles.only_label:
+        _check_only_label(table, roles, predictions)
+    elif roles.called_label:
+        _check_called_label(table, roles, predictions, truth_named="truth" in named)
+
+
+def _check_only_label(table: Table, roles: Roles, predictions: Predictions) -> None:
+    """Refuse labels that are those of the most probable class in each row, or from a threshold on: they may be predicted."""
+    p = None if predictions.log_p is None else np.exp(predictions.log_p)
+    if p is None or len(predictions.y) < 2:
+        return
+    cut = p.shape[1] == 2 and many_orders(predictions.y) and follow_from(predictions.y, p[:, 1])
+    if cut or predictions.correct.all():
+        message = (
+            f"{table.name}: '{roles.truth}' follows from the probabilities in every row, so that it may be the predicted label"
+        )
+        raise InputError(message, hint=f"add a column of true labels, or name it by `columns`, as truth={roles.truth}")
+
+
+def _check_called_label(table: Table, roles: Roles, predictions: Predictions, *, truth_named: bool) -> None:
+    """Refuse a column `label` beside true labels, if it may hold others than the predicted ones."""
+    hint = f"name them by `columns`, as truth={roles.label} or as label={roles.label}"
+    certain = truth_named or plain_name(roles.truth) in CERTAIN
+    unclear = not certain and plain_name(roles.truth) in _MANY_MEANINGS
+    if unclear and (predictions.log_p is None or _by_chance(predictions)):
+        message = f"{table.name}: the true labels may be those of '{roles.truth}' or of '{roles.label}'"
+        raise InputError(message, hint=f"name both by `columns`, as truth={roles.truth},label={roles.label}")
+    if predictions.log_p is None:
+        unused = roles.sure or next(iter(known_columns(roles.sures, ALSO_SURE)), None)
+        if unused is not None and predictions.confidence is None:
+            message = f"{table.name}: '{roles.label}' does not follow from '{unused}': it may not hold the predicted labels"
+            raise InputError(message, hint=f"{hint}, or rename it")
+        return
+    p, predicted = np.exp(predictions.log_p), predictions.predicted
+    less = less_probable(p, predicted)
+    if not less.any() or (p.shape[1] == 2 and (len({*predicted.tolist()}) < 2 or follow_from(predicted, p[:, 1]))):
+        return
+    rows = f"in {int(less.sum()):,} of {count(len(less), 'row')}"
+    message = f"{table.name}: {rows} '{roles.label}' is not the most probable class: it may not hold the predicted labels"
+    raise InputError(message, hint=f"{hint}, or rename it")
 
 
 def _by_chance(predictions: Predictions) -> bool:
@@ -101,14 +163,15 @@ def _by_chance(predictions: Predictions) -> bool:
 def _no_labels(found: Mapping[str, Texts], names: Sequence[str], truth: Texts, predicted: Texts | None) -> bool:
     """Whether no column of `names` may hold labels if `truth` does.
 
-    Such a column has words of its own, or another one in each of many rows, while labels occur twice or more on average.
+    Such a column has words of its own, none of which is predicted, or another one in each of many rows, while labels occur
+    twice or more on average.
     """
     known = {*truth}
     if names and (len(known) < 2 or 2 * len(known) > len(truth)):
         return False
     other = ({*found[name]} for name in names)
     return all(
-        one.isdisjoint(known.union(() if predicted is None else predicted)) or len(one) == len(truth) >= _MANY for one in other
+        (predicted is not None and one.isdisjoint(known.union(predicted))) or len(one) == len(truth) >= _MANY for one in other
     )
 
 
@@ -127,8 +190,12 @@ def _notes(taken: str, others: Sequence[str]) -> tuple[str, ...]:
     return (f"{said}; `columns` names another, as truth=NAME.",)
 
 
-def _plain(column: Texts) -> Texts:
-    """Cells as labels are compared: without blanks around them, and whole numbers without a point."""
+def plain_cells(column: Texts) -> Texts:
+    """Cells as labels are compared: without blanks around them, and whole numbers without a point.
+
+    Args:
+        column: The cells, (n,).
+    """
     found = np.empty(len(column), dtype=object)
     found[:] = [without_point(text.strip()) for text in column]
     return found

@@ -85,7 +85,8 @@ def compare_with(config: EvalConfig, new: Side, cuts: Sequence[ExampleSlice], re
     warnings = (*_itself(new, old, rows), *others, *filter(None, [doubt]), *_other_cells(config, new, old, rows))
     for warning in warnings:
         report.warn(warning)
-    notes = (*warnings, *filter(None, [note]), *old.notes, *(() if old.source is None else old.source.warnings))
+    read = [f"{old.name}: {old.read_as}"] if old.read_as and old.read_as != new.read_as else []
+    notes = (*warnings, *filter(None, [note]), *read, *old.notes, *(() if old.source is None else old.source.warnings))
     right, before = mine.correct, theirs.correct[rows]
     seed = derive(config.seed, "comparison")
     parts = compare_parts(_all_cuts(mine, cuts), right, before, mine.group, seed=seed)
@@ -194,6 +195,7 @@ def _opened(config: EvalConfig, new: Side, source: str, report: Reporter) -> Sid
             columns=opened.table.metadata,
             source=opened.source,
             notes=tuple(f"{source}: {note}" for note in opened.table.notes),
+            read_as=opened.table.read_as,
         )
     from dlcli.engines.eval.images import side_of_network  # here, since it imports torch
 

@@ -14,6 +14,7 @@ from dlcli.engines.eval.side import (
     from_row_to_row,
     in_row_order,
     may_be_ranks,
+    number_in_each,
     numbers_or_names,
     parts_of_path,
     plain_column,
@@ -34,7 +35,7 @@ class Matching(NamedTuple):
         rows: The row of the old classifier for each example of the new one, (n,).
         left: Which examples of the old one are in no row of the new one; empty if none.
         doubt: That nothing but their order says so; empty if something does.
-        note: By which column they are matched, if that is not plain.
+        note: By which column they are matched.
     """
 
     rows: NDArray[np.intp]
@@ -73,7 +74,7 @@ def matched(new: Side, old: Side, *, named: bool = False, first: bool = False) -
     keys = _keys(new, old)
     if named and _FILES in keys:
         return _matched_by(new, old, keys[_FILES])
-    numbering = {name: key for name, key in keys.items() if in_row_order(key.mine) and in_row_order(key.theirs)}
+    numbering = {name: key for name, key in keys.items() if _numbers_rows(name, key)}
     ranks = {name: key for name, key in keys.items() if name not in numbering and _may_be_ranks(name, key)}
     if telling := {name: key for name, key in keys.items() if name not in numbering and name not in ranks}:
         chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in telling.items()}, old)
@@ -90,7 +91,15 @@ def matched(new: Side, old: Side, *, named: bool = False, first: bool = False) -
         raise _doubted(old, next(iter(keyed)))
     by_order, said = _by_numbers_of_rows(new, old, numbering, first=first)
     said = said or moved_values(new, old, by_order.rows)
-    return by_order._replace(note=said) if in_one_order(new, old, by_order.rows) else by_order._replace(doubt=said)
+    if in_one_order(new, old, by_order.rows, but=numbering):
+        return by_order._replace(note=said or by_order.note)
+    return by_order._replace(doubt=said)
+
+
+def _numbers_rows(name: str, key: _Key) -> bool:
+    """Whether names only number the rows of both tables, those of files also with the same text around the numbers."""
+    mine, theirs = (number_in_each(names) for names in (key.mine, key.theirs)) if name == _FILES else (key.mine, key.theirs)
+    return in_row_order(mine) and in_row_order(theirs)
 
 
 def _of_same_truth(new: Side, old: Side, keys: Mapping[str, _Key]) -> Iterator[tuple[str, Matching]]:
@@ -106,8 +115,7 @@ def _too_telling_for_ranks(new: Side, old: Side, key: _Key, rows: NDArray[np.int
     """Whether ranks that two networks gave would hardly be so: the same in every row, or with classes that change often."""
     if np.array_equal(rows, np.arange(len(old.predictions.y))):
         return True
-    classes = new.predictions.y[np.argsort([float(name) for name in key.mine])]
-    return int((classes[1:] != classes[:-1]).sum()) >= _CHANGES
+    return _changes(new, np.argsort([float(name) for name in key.mine])) >= _CHANGES
 
 
 def _may_be_ranks(name: str, key: _Key) -> bool:
@@ -124,19 +132,31 @@ def _doubted(old: Side, name: str) -> InputError:
 
 def _by_numbers_of_rows(new: Side, old: Side, keys: Mapping[str, _Key], *, first: bool) -> tuple[Matching, str]:
     """Match examples by columns that number the rows, if there are some, or else by their order; and what is to be said."""
+    n, m = len(new.predictions.y), len(old.predictions.y)
     if keys:
         chosen = _of_one_mind({name: _matched_by(new, old, key) for name, key in keys.items()}, old)
         name = next(iter(keys))
         what = "what names them" if name == _FILES else _called(name)
+        if n != m and not first and not in_one_order(new, old, chosen.rows, but=keys):
+            message = (
+                f"{new.name}: {what} only numbers its {count(n, 'row')}, so that any of the {m:,} of {old.name} may be missing"
+            )
+            hint = f"if these are its first ones: `limit={n}`; else name each example in a column of both tables"
+            raise InputError(message, hint=hint)
+        plain = name == _INDEX or (name == _FILES and _changes(new) >= _CHANGES)
         said = f"Examples are matched by their order: {what} only numbers the rows of both tables."
-        return chosen._replace(note=""), "" if name == _INDEX else said
-    n, m = len(new.predictions.y), len(old.predictions.y)
+        return chosen._replace(note=chosen.note if plain else ""), "" if plain else said
     if n != m and not (first and n < m):
         raise InputError(
             f"{old.name}: has {count(m, 'prediction')}, and {new.name} {n:,}",
             hint="both need predictions for the same examples",
         )
     return Matching(np.arange(n)), "Examples are matched by their order: no column of both tables names each example once."
+
+
+def _changes(new: Side, order: NDArray[np.intp] | slice = slice(None)) -> int:
+    """How often the true class is another one than in the row before, in some order of the rows."""
+    return int((np.diff(new.predictions.y[order]) != 0).sum())
 
 
 def _called(column: str) -> str:
@@ -152,7 +172,7 @@ def _keys(new: Side, old: Side) -> dict[str, _Key]:
     if new.files is not None and old.files is not None and each_once(new.files) and each_once(old.files):
         found[_FILES] = _files_in_one_form(new.files, old.files)
     if new.ids is not None and old.ids is not None:
-        found[_INDEX] = _Key(*numbers_or_names(new.ids, old.ids), "index {}")
+        found[_INDEX] = _Key(*numbers_or_names(new.ids, old.ids), "index {}", f"Examples are matched by {_called(_INDEX)}.")
     for name in shared_columns(new, old):
         mine, theirs = plain_column(new, old, name)
         if each_once(mine) and each_once(theirs) and 2 * len({*mine} & {*theirs}) > min(len(mine), len(theirs)):
@@ -171,7 +191,11 @@ def _files_in_one_form(mine: Names, theirs: Names) -> _Key:
             if {*ends[0]} <= {*ends[1]}:
                 return _Key(*ends, "{}", f"Files are matched by their names without {said}.")
     cut = plain[0] != mine or plain[1] != theirs
-    return _Key(*plain, "{}", f"Files are matched by the ends of their paths, as {plain[0][0]}." if cut else "")
+    return _Key(
+        *plain,
+        "{}",
+        f"Files are matched by the ends of their paths, as {plain[0][0]}." if cut else "Files are matched by their names.",
+    )
 
 
 def _of_one_mind(found: dict[str, Matching], old: Side) -> Matching:

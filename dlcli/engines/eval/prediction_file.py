@@ -58,7 +58,14 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
     measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files, risk=config.abstain)
     mistakes = tuple(replace(one, index=int(table.numbers[one.index])) for one in measured.mistakes)
     side = Side(
-        str(config.model), opened.sha256, predictions, files, ids=opened.ids, columns=table.metadata, source=opened.source
+        str(config.model),
+        opened.sha256,
+        predictions,
+        files,
+        ids=opened.ids,
+        columns=table.metadata,
+        source=opened.source,
+        read_as=table.read_as,
     )
     compared = compare_with(config, side, cuts, report)
     needed = needed_images(config, predictions, compared)
@@ -97,6 +104,7 @@ def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
             *(() if suspects is None else (suspects_note(suspects, UNIT),)),
             *opened.source.warnings,
             *table.notes,
+            table.read_as,
             *_missing(predictions),
             *figure_notes(predictions, measured, output_of=output_of, unit=UNIT),
             *file_notes(table.files, predictions.y, predictions.group, config.group, UNIT),

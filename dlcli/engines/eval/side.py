@@ -1,5 +1,6 @@
 """One of two classifiers that are compared, and the columns that its table shares with that of the other."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class Side:
         columns: The other columns of a table as text, (n,) each; none of a network.
         source: The table without its rows; None for a network.
         notes: How the table was read.
+        read_as: Which of its columns were taken for what.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Side:
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     source: Table | None = None
     notes: tuple[str, ...] = ()
+    read_as: str = ""
 
 
 def plain_column(new: Side, old: Side, name: str) -> tuple[Names, Names]:
@@ -68,6 +71,18 @@ def numbers_or_names(mine: Names, theirs: Names) -> tuple[Names, Names]:
     """
     plain = [[whole_or_text(name) for name in names] for names in (mine, theirs)]
     return (plain[0], plain[1]) if all(map(each_once, plain)) else (mine, theirs)
+
+
+def number_in_each(names: Names) -> Names:
+    """The whole number that each name has between texts that are the same in all of them; the names where there is none.
+
+    Args:
+        names: The names, as `img_001.png`.
+    """
+    start = os.path.commonprefix(list(names)).rstrip("0123456789")
+    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1].lstrip("0123456789")
+    found = [name[len(start) : len(name) - len(end)] for name in names]
+    return found if all(map(str.isdecimal, found)) else names
 
 
 def each_once(names: Names) -> bool:

@@ -173,7 +173,9 @@ def test_a_loss_of_something_else_is_not_used():
 
 
 BAD = {
-    "no truth": ("label,probability\na,0.5\n", "has no column of true labels"),
+    "no truth": ("site,probability\na,0.5\n", "has no column of true labels"),
+    "one column of labels": ("label,site\na,x\n", "has no column of labels but 'label'"),
+    "labels and a probability of no known class": ("label,probability\na,0.5\n", "has no column of labels but 'label'"),
     "no label": ("truth,site\na,x\nb,y\n", "has no column of predicted labels"),
     "no rows": ("truth,label\n", "has no rows"),
     "an empty label": ("truth,label\na,a\n,a\n", "row 2, column 'truth': the label is empty"),
@@ -228,11 +230,15 @@ def test_rounded_probabilities_are_read_and_divided_by_their_sum(classes: int, d
 
 @pytest.mark.parametrize("names", [("p_C", "p_D"), ("p_x", "p_y"), ("y_0_prob", "y_1_prob"), ("p0", "p1")])
 def test_probabilities_of_classes_of_other_names_are_told(names: tuple[str, str]):
-    text = "truth,label,{},{},size_1,size_2\na,a,0.9,0.1,1,1\nb,a,0.7,0.3,1,1\n".format(*names)
+    text = "truth,predicted,{},{},size_1,size_2\na,a,0.9,0.1,1,1\nb,a,0.7,0.3,1,1\n".format(*names)
     found = read_predictions(table(text))
     assert found.predictions.log_p is None
     assert [note for note in found.notes if "Not used" in note and names[0] in note and "a, b" in note]
     assert not [note for note in read_predictions(table(text.replace("0.3", "3"))).notes if "Not used" in note]
+    with pytest.raises(InputError, match="'label' may not hold the predicted labels, and the columns .* look like") as caught:
+        read_predictions(table(text.replace("predicted", "label")))
+    assert caught.value.hint is not None and "label=label" in caught.value.hint
+    assert read_predictions(table(text.replace("predicted", "label")), ("label=label",)).notes == found.notes
 
 
 @pytest.mark.parametrize("first", ["[0.25, 0.75]", "[1e-05, 0.99999]", "[1,0]"])
@@ -240,7 +246,7 @@ def test_lists_of_probabilities_are_told(first: str):
     text = f'{{"truth": 1, "probs": {first}}}\n{{"truth": 0, "probs": [0.5, 0.5]}}\n'.encode()
     with pytest.raises(InputError, match="the column probs holds lists of numbers"):
         read_predictions(parse_table("given.jsonl", text))
-    with_label = parse_table("given.jsonl", text.replace(b'"probs"', b'"label": 0, "probs"'))
+    with_label = parse_table("given.jsonl", text.replace(b'"probs"', b'"pred": 0, "probs"'))
     assert [note for note in read_predictions(with_label).notes if "Not used: the column probs" in note]
 
 
@@ -462,12 +468,33 @@ def test_signs_beside_zeros_and_ones_are_refused(columns: str):
     assert read_predictions(table(columns + "\n-1,-1\n0,1\n1,0\n")).predictions.correct.sum() == 1
 
 
-def test_a_second_column_of_predicted_labels_is_named_though_it_is_right():
-    found = read_predictions(table("label,pred,prediction\ncat,cat,cat\ndog,dog,cat\ndog,dog,dog\n"))
-    assert any("'pred'" in note and "'prediction'" in note for note in found.notes)
+def test_a_second_column_of_predicted_labels_is_refused_though_it_is_right():
+    rows = "cat,cat,cat\ndog,dog,cat\ndog,dog,dog\n"
+    with pytest.raises(InputError, match="may be those of 'prediction' or of 'pred', which differ in row 2"):
+        read_predictions(table(f"label,pred,prediction\n{rows}"))
+    named = read_predictions(table(f"label,pred,prediction\n{rows}"), ("label=prediction",))
+    assert named.predictions.correct.tolist() == [True, False, True]
 
 
-@pytest.mark.parametrize("columns", ["label,target", "y_true,y_pred"])
+@pytest.mark.parametrize("names", [("pred", "prediction"), ("yhat", "predicted_label"), ("y_pred", "preds")])
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("by", ["probabilities", "correct"])
+def test_of_two_columns_of_predicted_labels_the_table_tells_the_right_one(names: tuple[str, str], classes: int, by: str):
+    random = np.random.default_rng(classes)
+    p = random.dirichlet(np.ones(classes), 40).round(6)
+    truth, other = random.integers(classes, size=40), random.integers(classes, size=40)
+    right = p.argmax(1) == truth
+    for first, second in (names, names[::-1]):
+        head = ["y_true", first, second, *(f"p_{k}" for k in range(classes))]
+        rows = [[truth[k], p[k].argmax(), other[k], *(f"{one:.6f}" for one in p[k])] for k in range(40)]
+        if by == "correct":
+            head, rows = [*head[:3], "correct"], [[*row[:3], right[k]] for k, row in enumerate(rows)]
+        found = read_predictions(table("\n".join(",".join(map(str, row)) for row in [head, *rows])))
+        assert found.predictions.correct.tolist() == right.tolist()
+        assert any(note.startswith(f"The predicted labels are those of '{first}', which") for note in found.notes)
+
+
+@pytest.mark.parametrize("columns", ["label,pred", "y_true,y_pred"])
 def test_that_no_row_is_right_is_said(columns: str):
     rows = "cat,dog\ndog,cat\ncat,dog\n"
     said = "No row is right: are the labels those of"
@@ -607,8 +634,6 @@ def test_lists_are_no_labels():
         ("y_true,class,pred\na,b,a\nb,b,b\n", "The true labels are those of 'y_true', not of 'class'"),
         ("gold,truth,pred\na,b,b\nb,b,b\n", "The true labels are those of 'truth', not of 'gold'"),
         ("y_true,gold,actual,pred\n1,0,1.0,1\n0,0,0.0,0\n", "The true labels are those of 'y_true', not of 'gold';"),
-        ("truth,y_pred,pred\na,a,a\nb,b,a\n", "The predicted labels are those of 'pred', not of 'y_pred'"),  # which is right
-        ("truth,yhat,pred\na,b,a\nb,a,a\n", "The predicted labels are those of 'pred', not of 'yhat'"),
         ("truth,target,pred\na,a,a\nb,b,b\n", ""),
         ("truth,y,pred\na,0.3,a\nb,7,b\n", ""),
     ],

@@ -128,13 +128,16 @@ def test_the_label_may_be_the_true_one_if_the_predicted_one_is_named():
 
 @pytest.mark.parametrize("rival", ["y", "target"])
 def test_a_true_label_beside_probabilities_is_not_read_as_the_predicted_one(rival):
-    """A coordinate beside it is predicted by chance; where a network is better than that, its labels may be of a threshold."""
+    """A coordinate beside it is predicted by chance; where a network is better than that, it may be a rater's."""
     y, p = made()
     wide = np.where(np.arange(10) == p[:, None], 0.55, 0.05)
     columns = {f"p_{k}": wide[:, k] for k in range(10)}
     other = np.random.default_rng(0).integers(10, size=N)
-    with pytest.raises(InputError, match=f"'{rival}' is predicted by chance: the true labels may be those of 'label'"):
+    with pytest.raises(InputError, match=f"the true labels may be those of '{rival}' or of 'label'"):
         read_predictions(table(**{rival: other, "label": y}, **columns))
     assert accuracy(read_predictions(table(**{rival: y, "label": p}, **columns))) == pytest.approx((y == p).mean())
     shifted = np.where(np.random.default_rng(1).random(N) < 0.3, y, p)
-    assert accuracy(read_predictions(table(**{rival: y, "label": shifted}, **columns))) == pytest.approx((y == shifted).mean())
+    given = table(**{rival: y, "label": shifted}, **columns)
+    with pytest.raises(InputError, match="rows 'label' is not the most probable class"):
+        read_predictions(given)
+    assert accuracy(read_predictions(given, ("label=label",))) == pytest.approx((y == shifted).mean())

@@ -456,7 +456,7 @@ def test_rows_are_called_by_the_index_of_their_table(tmp_path: Path):
 
     def written(name: str, rows: np.ndarray, label: np.ndarray) -> str:
         lines = [f"{7000 + k},{truth[k]},{label[k]},{','.join(f'{value:.9f}' for value in p[k])}" for k in rows.tolist()]
-        (tmp_path / name).write_text("\n".join(["index,truth,label,p_0,p_1,p_2", *lines]) + "\n")
+        (tmp_path / name).write_text("\n".join(["index,truth,predicted,p_0,p_1,p_2", *lines]) + "\n")
         return str(tmp_path / name)
 
     label = p.argmax(1)

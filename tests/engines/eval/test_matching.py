@@ -196,3 +196,41 @@ def test_few_values_in_other_rows_show_that_rows_may_be_in_two_orders(tmp_path: 
     recorder = RecordingReporter()
     eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder)
     assert not recorder.warnings
+
+
+@pytest.mark.parametrize(("name", "form"), [("index", "{}"), ("file", "img_{:03}.png"), ("id", "{}")])
+@pytest.mark.parametrize("dropped", [0, 20, 39])
+def test_rows_that_were_numbered_again_after_one_was_dropped_are_refused(tmp_path: Path, name: str, form: str, dropped: int):
+    """Nothing tells which one is missing, unless `limit` says that these are the first ones."""
+    new, old = of_forty()
+    sides = [row for k, row in enumerate(new) if k != dropped], old
+    numbered = [[(form.format(k), row[0], *row[2:]) for k, row in enumerate(rows)] for rows in sides]
+    paths = [keyed(tmp_path / f"{k}.csv", [name], [(row[0], *row[2:]) for row in rows]) for k, rows in enumerate(numbered)]
+    with pytest.raises(InputError, match="only numbers its 39 rows, so that any of the 40 of .* may be missing") as caught:
+        eval.run(EvalConfig(model=paths[0], against=paths[1]))
+    assert caught.value.hint is not None and "`limit=39`" in caught.value.hint
+    if dropped == 39:
+        assert eval.run(EvalConfig(model=paths[0], against=paths[1], limit=39)).comparison.fixed == 3
+
+
+@pytest.mark.parametrize("form", ["{}.png", "out/img_{:04}.jpg", "frame{}x.png"])
+@pytest.mark.parametrize("classes", ["sorted", "mixed"])
+def test_files_that_are_only_numbered_are_matched_by_their_order(tmp_path: Path, form: str, classes: str):
+    """With a warning, where the classes are sorted: each network may have numbered them in an order of its own."""
+    labels = ["abc"[k // 14 if classes == "sorted" else 7 * k % 3] for k in range(40)]
+    new, old = ([(form.format(k), one, "abc"[k * step % 3]) for k, one in enumerate(labels)] for step in (1, 2))
+    paths = keyed(tmp_path / "new.csv", ["file"], new), keyed(tmp_path / "old.csv", ["file"], old)
+    recorder = RecordingReporter()
+    notes = eval.run(EvalConfig(model=paths[0], against=paths[1]), report=recorder).notes
+    assert bool([one for one in recorder.warnings if "matched by their order" in one]) == (classes == "sorted")
+    assert ("Files are matched by their names." in notes) == (classes == "mixed")
+
+
+def test_what_examples_are_matched_by_is_noted(tmp_path: Path):
+    new, old = of_forty()
+    for name in ("file", "sample", "index"):
+        mixed = sorted(old, key=lambda row: (row[3], row[0]))
+        paths = keyed(tmp_path / "new.csv", [name, "site"], new), keyed(tmp_path / "old.csv", [name, "site"], mixed)
+        notes = eval.run(EvalConfig(model=paths[0], against=paths[1])).notes
+        said = "Files are matched by their names." if name == "file" else f"Examples are matched by the column '{name}'."
+        assert said in notes and any(one.startswith("Columns: true labels ") for one in notes)

@@ -1,0 +1,93 @@
+"""Which of several columns that are called like predicted labels holds them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.column_names import known_columns, plain_name
+from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns
+from dlcli.core.evaluation.one_probability import follow_from, less_probable
+from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, PREDICTED, Roles, rival_columns
+from dlcli.core.evaluation.rival_truths import correct_cells, plain_cells
+from dlcli.support.errors import InputError
+from dlcli.support.tables import Table
+
+Texts = NDArray[np.object_]
+
+
+def settle_label(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tuple[Roles, tuple[str, ...]]:
+    """The column of predicted labels, where several are called so: that of the most probable classes, or of the right rows.
+
+    Args:
+        table: The table.
+        roles: The columns, those of true labels settled.
+        cells: All columns, (n,) each.
+
+    Returns:
+        The columns with that of predicted labels, and a note if what it holds decided it.
+
+    Raises:
+        InputError: If several columns may be meant, with other labels.
+    """
+    if roles.label is None:
+        return roles, ()
+    found = {name: plain_cells(cells[name]) for name in (roles.label, *roles.rivals.get("label", ()))}
+    truth = plain_cells(cells[roles.truth])
+    rivals = rival_columns(found, roles.label, truth, known=PREDICTED)
+    if not rivals:
+        _check_called_label(table, roles, cells, truth)
+        return roles, ()
+    names = (roles.label, *rivals)
+    right = correct_cells(cells)
+    fitting = [name for name in names if right is not None and ((found[name] == truth) == right).all()]
+    if not fitting:
+        columns = _columns(table, {name: column for name, column in cells.items() if name not in found}, found, truth)
+        fitting = [name for name in names if columns is not None and _follows(found[name], columns)]
+    if not fitting or any((found[one] != found[fitting[0]]).any() for one in fitting):
+        raise _several(table, roles.label, rivals[0], found)
+    others = tuple(name for name in names if name not in fitting)
+    said = " or ".join(f"'{name}'" for name in others)
+    note = f"The predicted labels are those of '{fitting[0]}', which the probabilities or the right rows confirm, not of {said}"
+    return replace(roles, label=fitting[0], rivals={**roles.rivals, "label": ()}), (f"{note}; `columns` names another.",)
+
+
+def _check_called_label(table: Table, roles: Roles, cells: Mapping[str, Texts], truth: Texts) -> None:
+    """Refuse predicted labels that are not the most probable classes where a column `label` beside true ones is."""
+    names = [name for name in known_columns(list(cells), LABEL) if name != roles.label]
+    if not names or plain_name(roles.truth) not in CERTAIN or "label" not in roles.rivals:
+        return
+    found = {name: plain_cells(cells[name]) for name in (str(roles.label), *names)}
+    columns = _columns(table, {name: column for name, column in cells.items() if name not in found}, found, truth)
+    if columns is not None and not _follows(found[str(roles.label)], columns):
+        for name in names:
+            if _follows(found[name], columns):
+                raise _several(table, str(roles.label), name, found)
+
+
+def _columns(table: Table, cells: Mapping[str, Texts], found: Mapping[str, Texts], truth: Texts) -> ClassColumns | None:
+    """The columns of probabilities of classes; None if there are none, or none that can be read."""
+    seen = sorted({*truth}.union(*found.values()))
+    try:
+        return class_columns(table.name, table.columns, cells, seen)
+    except InputError:
+        return None
+
+
+def _follows(label: Texts, columns: ClassColumns) -> bool:
+    """Whether labels are those of the most probable classes, or of two classes those from a threshold on."""
+    number = {name: k for k, name in enumerate(columns.classes)}
+    if not {*label} <= number.keys():
+        return False
+    predicted = np.array([number[text] for text in label], dtype=np.int64)
+    return not less_probable(columns.p, predicted).any() or (
+        len(columns.classes) == 2 and follow_from(predicted, columns.p[:, 1])
+    )
+
+
+def _several(table: Table, first: str, second: str, found: Mapping[str, Texts]) -> InputError:
+    row = int(np.flatnonzero(found[first] != found[second])[0])
+    differ = f"which differ in row {row + 1} first, '{found[first][row]}' and '{found[second][row]}'"
+    message = f"{table.name}: the predicted labels may be those of '{first}' or of '{second}', {differ}"
+    return InputError(message, hint=f"name it by `columns`, as label={first} or label={second}")
