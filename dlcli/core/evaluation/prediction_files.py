@@ -1,4 +1,4 @@
-"""Tables of predictions, one row per example: which column is what, by names and content, and the columns that dlcli writes.
+"""Tables of predictions, one row per example: which column is what, by names and content.
 
 Every framework writes such tables under names of its own. A column of true labels is needed, and a column of predicted labels
 or one of probabilities per class; all other columns are metadata.
@@ -98,9 +98,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     check_headers(table)
     given = named_columns(table, named)
     cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
-    roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
-    roles, chosen = settle_truth(table, roles, cells)
-    roles, also = settle_label(table, roles, cells)
+    roles, settled = _roles(table, given, cells)
     truth, label = label_cells(table, roles, cells)
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     check_pair(table, seen)
@@ -118,13 +116,21 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     if found is None and label is not None and roles.sure is not None and "probability" not in given:
         predictions, notes = if_possible(predictions, notes, roles.sure, cells[roles.sure])
     rivals = rival_notes(roles, cells, truth, label)
-    notes = (*common, *chosen, *also, *rivals, *_alike_notes(predictions.outputs), *unfit, *notes)
+    notes = (*common, *settled, *rivals, *_alike_notes(predictions.outputs), *unfit, *notes)
     notes += _checked(table, roles, cells, predictions, found, given)
     of_classes = () if found is None else found.columns
     metadata = {name: column for name, column in free.items() if name not in of_classes and name != roles.sure}
     return replace(
         _with_metadata(table, roles, cells, metadata, predictions, notes), read_as=_read_as(roles, predictions, found)
     )
+
+
+def _roles(table: Table, given: Mapping[str, str], cells: Mapping[str, Texts]) -> tuple[Roles, tuple[str, ...]]:
+    """The columns of labels, and notes where what they hold decided which are meant."""
+    roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
+    roles, of_truth = settle_truth(table, roles, cells)
+    roles, of_label = settle_label(table, roles, cells)
+    return roles, (*of_truth, *of_label)
 
 
 def _probabilities(
