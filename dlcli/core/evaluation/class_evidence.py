@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.evaluation.class_probabilities import ClassColumns, a_few
 from dlcli.core.evaluation.label_numbering import clearly_more, counted_otherwise
-from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders
+from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders, of_true_class
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
@@ -47,7 +47,7 @@ def check_evidence(
     if not why and not confirmed and not {"truth", "label"} <= {*named}:
         why = _shifted(found.classes, predictions.y, predictions.predicted)
         why = why or ("" if labelled else _reversed(found, predictions))
-    why = why or ("" if confirmed else _by_rank(found))
+    why = why or ("" if confirmed else _by_rank(found, predictions, labelled=labelled))
     if why:
         raise InputError(f"{source}: {why}, by the columns {a_few(found.columns)}", hint=hint)
 
@@ -74,6 +74,8 @@ def _unlike(found: ClassColumns, predictions: Predictions) -> str:
     if two and follow_from(predicted, found.p[:, 0]):
         return "the predicted label is that of the class below a threshold"
     other = int(less_probable(found.p, predicted).sum())
+    if other and len(found.columns) == 1 and of_true_class(found.p[:, 1], predictions.correct):
+        return "it is above one half where the predicted label is right, and below where it is wrong, as that of the true class"
     if other and len(found.columns) == 1 and len({*predicted.tolist()}) == 2 and (found.p >= 0.5).all(0).any():
         return "one half and more in every row is the probability of the predicted label rather than of one class"
     return f"in {other:,} of {count(n, 'row')} the predicted label is not the most probable class" if 2 * other > n else ""
@@ -93,11 +95,11 @@ def _shifted(classes: Sequence[str], y: Labels, predicted: Labels) -> str:
     return f"{rows}, and in {right:,} that class"
 
 
-def _by_rank(found: ClassColumns) -> str:
+def _by_rank(found: ClassColumns, predictions: Predictions, *, labelled: bool) -> str:
     """That columns numbered from 0 or 1 on fall from the first to the last in each row, as by rank; "" if they do not.
 
-    Not of two classes, of which one may always be the more probable, and not where all rows are alike, as of a network that
-    has learned how frequent classes are.
+    Of two classes, of which one may always be the more probable, only if the other one is predicted all the same. Not where all
+    rows are alike, as of a network that has learned how frequent classes are.
     """
     if not all(map(_WHOLE.fullmatch, found.classes)):
         return ""
@@ -105,7 +107,9 @@ def _by_rank(found: ClassColumns) -> str:
     if sorted(numbers.tolist()) not in (list(range(len(numbers))), list(range(1, len(numbers) + 1))):
         return ""
     p = found.p[:, np.argsort(numbers)]
-    falls = len(numbers) > 2 and bool((np.diff(p, axis=1) <= 0).all()) and bool((p != p[0]).any())
+    other = labelled and min(numbers) == 1 and not follow_from(predictions.predicted, found.p[:, 1])
+    enough = len(numbers) > 2 or (other and len({*predictions.predicted.tolist()}) > 1)
+    falls = enough and bool((np.diff(p, axis=1) <= 0).all()) and bool((p != p[0]).any())
     if not falls or factorial(len(numbers)) ** n < _ORDERS:
         return ""
     return "probabilities fall from the first to the last in every row, as those of ranks, not of classes"

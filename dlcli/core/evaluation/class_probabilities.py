@@ -126,17 +126,6 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
     return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
 
 
-def contradicted(found: ClassColumns, label: Texts) -> bool:
-    """Whether most predicted labels are not the most probable class.
-
-    Args:
-        found: The columns.
-        label: The predicted labels, (n,).
-    """
-    other = np.array(found.classes, dtype=object)[found.p.argmax(1)] != label
-    return bool(2 * other.sum() > len(label))
-
-
 def further_notes(cells: Mapping[str, Texts], found: ClassColumns) -> list[str]:
     """That further columns of probabilities are not used.
 

@@ -69,7 +69,10 @@ def of_two_classes(
     else:
         readings = [(sure, f"'{outputs[1]}'"), (of_predicted, "the predicted label"), (1 - sure, f"'{outputs[0]}'")]
         fits = [_misfit(predicted, one) for one, _ in readings]
+        several = [reading for reading, fit in zip(readings, fits, strict=True) if not fit[0]]
+        exact = not any(min(fits))
         best = [reading for reading, fit in zip(readings, fits, strict=True) if fit == min(fits)]
+        best = several if len(several) > 1 and not exact else best
         p, name = best[0]
         if other := next((name for one, name in best if not np.array_equal(one, p)), None):
             message = f"{table.name}: the probability may be that of {name} or of {other}: the predicted labels fit both alike"
@@ -155,6 +158,18 @@ def _how_many(predictions: Predictions) -> float:
     if 2 * once > (times > 0).sum():
         return inf
     return len(predictions.outputs) + once * (once - 1) / (twice + 1)
+
+
+def of_true_class(p: Floats, correct: NDArray[np.bool_]) -> bool:
+    """Whether a column of two classes is the probability of the true one: one half or more where the label is right, else less.
+
+    Args:
+        p: The column, (n,), or 1 less it.
+        correct: Which rows are right, (n,).
+    """
+    return bool(correct.any() and not correct.all()) and any(
+        np.array_equal(one > 0.5, correct) and not (one == 0.5).any() for one in (p, 1 - p)
+    )
 
 
 def many_orders(predicted: NDArray[np.int64]) -> bool:

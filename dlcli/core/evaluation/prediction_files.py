@@ -18,7 +18,6 @@ from dlcli.core.evaluation.class_probabilities import (
     ClassColumns,
     a_few,
     class_columns,
-    contradicted,
     further_notes,
     highest_of_unnamed,
     numbers,
@@ -42,9 +41,10 @@ from dlcli.core.evaluation.prediction_labels import (
 )
 from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
 from dlcli.core.evaluation.predictions import Predictions
-from dlcli.core.evaluation.probability_column import settle_probability
+from dlcli.core.evaluation.probability_column import beside_others, settle_probability
 from dlcli.core.evaluation.rival_predictions import settle_label
 from dlcli.core.evaluation.rival_truths import check_label, correct_cells, none_right, settle_truth
+from dlcli.core.evaluation.stray_labels import check_rows, check_stray
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table, cell_text
 
@@ -102,6 +102,7 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     truth, label = label_cells(table, roles, cells)
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     check_pair(table, seen)
+    check_rows(table, roles, truth, label, cells)
     taken = {roles.truth, roles.label, roles.sure, roles.file}
     free = {name: cells[name] for name in table.columns if name not in taken and plain_name(name) not in DERIVED}
     search = {name: column for name, column in free.items() if name not in roles.sures}
@@ -117,9 +118,9 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
         predictions, notes = if_possible(predictions, notes, roles.sure, cells[roles.sure])
     rivals = rival_notes(roles, cells, truth, label)
     notes = (*common, *settled, *rivals, *_alike_notes(predictions.outputs), *unfit, *notes)
-    notes += _checked(table, roles, cells, predictions, found, given)
     of_classes = () if found is None else found.columns
     metadata = {name: column for name, column in free.items() if name not in of_classes and name != roles.sure}
+    notes += _checked(table, roles, cells, predictions, found, given, metadata)
     return replace(
         _with_metadata(table, roles, cells, metadata, predictions, notes), read_as=_read_as(roles, predictions, found)
     )
@@ -155,8 +156,8 @@ def _probabilities(
     """
     if found is None and roles.sure is None:
         found = second_column(table.name, search, seen)
-        if found is not None and roles.sures and label is not None and contradicted(found, label):
-            found = None
+        if found is not None and roles.sures:
+            found = beside_others(table, roles, cells, found, label)
     if found is not None:
         _check_classes(table, found.classes)
         roles = replace(roles, sure=next(iter((*filter(None, [roles.sure]), *roles.sures)), None))
@@ -179,6 +180,7 @@ def _checked(
     predictions: Predictions,
     found: ClassColumns | None,
     given: Mapping[str, str],
+    metadata: Mapping[str, Texts],
 ) -> tuple[str, ...]:
     """A note if no row is right; raises InputError if what was read contradicts itself."""
     confirmed = _check_correct(table, cells, predictions)
@@ -187,6 +189,7 @@ def _checked(
         check_evidence(table.name, found, predictions, labelled=labelled, named=given, confirmed=confirmed)
     if not confirmed:
         check_label(table, roles, predictions, given)
+        check_stray(table, roles, predictions, metadata, given)
     return () if confirmed or {"truth", "label"} <= given.keys() else none_right(roles, predictions)
 
 

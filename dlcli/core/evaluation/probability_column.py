@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import plain_name
-from dlcli.core.evaluation.class_probabilities import CLOSE, numbers
+from dlcli.core.evaluation.class_probabilities import CLOSE, ClassColumns, numbers
 from dlcli.core.evaluation.metrics import Floats
-from dlcli.core.evaluation.one_probability import UNCLEAR, follow_from, many_orders
+from dlcli.core.evaluation.one_probability import UNCLEAR, follow_from, less_probable, many_orders
 from dlcli.core.evaluation.prediction_roles import ALSO_SURE, Roles
 from dlcli.support.decimal_comma import has_decimal_comma
 from dlcli.support.errors import InputError
@@ -56,6 +56,35 @@ def settle_probability(
         found = {name: p for name, p in found.items() if name not in other}
     notes = tuple(f"Not used: {error.message.removeprefix(f'{table.name}: ')} ({error.hint})." for error in errors)
     return replace(roles, sure=_with_labels(table, found, label)), notes
+
+
+def beside_others(
+    table: Table, roles: Roles, cells: Mapping[str, Texts], found: ClassColumns, label: Texts | None
+) -> ClassColumns | None:
+    """One column called like one of two classes, unless predicted labels speak for a column called like a probability.
+
+    Args:
+        table: The table.
+        roles: The columns by their names, some of a probability.
+        cells: All columns, (n,) each.
+        found: The column that is called like a class.
+        label: The predicted labels, (n,); None without such a column.
+
+    Returns:
+        The same, or None.
+
+    Raises:
+        InputError: If nothing tells which one is meant.
+    """
+    others, _ = _inside(table, roles, cells)
+    if label is None:
+        _check_agreement(table, {found.columns[0]: found.p[:, 1], **others}, of_label=False)
+        return found
+    predicted = np.array([found.classes.index(text) for text in label], dtype=np.int64)
+    if follow_from(predicted, found.p[:, 1]):
+        return found
+    gave = any(follow_from(predicted, p) or follow_from(predicted, 1 - p) for p in others.values())
+    return None if gave or 2 * less_probable(found.p, predicted).sum() > len(label) else found
 
 
 def _inside(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tuple[dict[str, Floats], list[InputError]]:

@@ -1,0 +1,128 @@
+"""Labels in a column of another name, where those that were taken may be none, or rows that are no examples."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.column_names import plain_name
+from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders
+from dlcli.core.evaluation.prediction_roles import ALSO_TRUTH, Roles
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.evaluation.rival_truths import plain_cells
+from dlcli.support.errors import InputError
+from dlcli.support.tables import Table
+
+_UNCLEAR = ("target", "y", "reference")
+_WHOLE = re.compile(r"-?\d+")
+_CLEAR = 3.0
+"""By how many standard deviations labels agree more often than by chance."""
+_COUNTS = ("count", "counts", "n", "freq", "frequency", "frequencies", "support")
+_TOTALS = ("total", "totals", "grandtotal", "sum", "mean", "average", "avg")
+
+Texts = NDArray[np.object_]
+
+
+def check_stray(
+    table: Table, roles: Roles, predictions: Predictions, metadata: Mapping[str, Texts], named: Collection[str]
+) -> None:
+    """Refuse a table in which a column of another name may hold the labels that are taken from elsewhere.
+
+    That is one of the predicted labels where the most probable classes are taken for these or a column `label`, and one of the
+    true labels where a column `target` or the like is.
+
+    Args:
+        table: The table.
+        roles: The columns that were taken.
+        predictions: What was read.
+        metadata: The columns that are left, (n,) each.
+        named: The roles of the columns that the user names.
+
+    Raises:
+        InputError: If there is such a column.
+    """
+    if "label" in named or ("truth" in named and {"classes", "probability"} & {*named}):
+        return
+    for name, cells in _of_classes(predictions, metadata):
+        role = _role_of(roles, predictions, cells, truth_named="truth" in named)
+        if role:
+            taken = roles.truth if role == "truth" else roles.label
+            instead = "the most probable classes" if taken is None else f"those of '{taken}'"
+            message = (
+                f"{table.name}: the {'true' if role == 'truth' else 'predicted'} labels may be those of '{name}' or {instead}"
+            )
+            hint = f"name them by `columns`, as {role}={name}" + (f" or {role}={taken}" if taken else ", or drop the column")
+            raise InputError(message, hint=hint)
+
+
+def check_rows(table: Table, roles: Roles, truth: Texts, label: Texts | None, cells: Mapping[str, Texts]) -> None:
+    """Refuse rows that stand for several examples, and sums of others.
+
+    Args:
+        table: The table.
+        roles: The columns that were taken.
+        truth: The true labels, (n,).
+        label: The predicted ones, (n,); None without such a column.
+        cells: All columns, (n,) each.
+
+    Raises:
+        InputError: If each pair of labels is there once beside a column of counts, or a row is called a total.
+    """
+    others = {name: column for name, column in cells.items() if name not in (roles.truth, roles.label)}
+    counts = next((name for name, column in others.items() if plain_name(name) in _COUNTS and _are_counts(column)), None)
+    pairs = Counter(zip(truth, label, strict=True)) if label is not None else Counter()
+    if counts is not None and len(pairs) == len(truth) > 1:
+        message = f"{table.name}: each pair of labels is there once, and the column '{counts}' tells how often"
+        raise InputError(message, hint="write one row for each example")
+    once = Counter(truth)
+    for name, column in others.items():
+        for row in (0, len(column) - 1):
+            if plain_name(str(column[row])) in _TOTALS and once[truth[row]] == 1 and len(column) > 1:
+                raise InputError(
+                    f"{table.name}: row {row + 1}, column '{name}': '{column[row]}' is not an example", hint="omit the row"
+                )
+
+
+def _are_counts(column: Texts) -> bool:
+    return all(map(str.isdecimal, column)) and any(int(text) > 1 for text in column)
+
+
+def _of_classes(predictions: Predictions, metadata: Mapping[str, Texts]) -> list[tuple[str, NDArray[np.int64]]]:
+    """The columns of two labels or more that hold nothing else, other than the true ones, as numbers of classes."""
+    number, found = {name: k for k, name in enumerate(predictions.outputs)}, []
+    for name, column in metadata.items():
+        cells = plain_cells(column)
+        if len({*cells}) > 1 and {*cells} <= number.keys():
+            labels = np.array([number[text] for text in cells], dtype=np.int64)
+            if not np.array_equal(labels, predictions.y) and not np.array_equal(labels, predictions.predicted):
+                found.append((name, labels))
+    return found
+
+
+def _role_of(roles: Roles, predictions: Predictions, labels: NDArray[np.int64], *, truth_named: bool) -> str:
+    """Which labels a column may hold, truth or label, in place of those that were taken; "" if none."""
+    y, predicted = predictions.y, predictions.predicted
+    of_truth, of_predicted = int((labels == y).sum()), int((labels == predicted).sum())
+    words = not all(map(_WHOLE.fullmatch, predictions.outputs))
+    related = words or _by_more_than_chance(labels, y) or _by_more_than_chance(labels, predicted)
+    plain = plain_name(roles.truth)
+    if not truth_named and roles.label is not None:
+        of_attack = plain in ALSO_TRUTH and "target" in plain and related
+        if of_attack or (plain in _UNCLEAR and of_predicted > int(predictions.correct.sum())):
+            return "truth"
+    p = None if predictions.log_p is None else np.exp(predictions.log_p)
+    if roles.label is None and p is not None:
+        cut = p.shape[1] == 2 and many_orders(labels) and follow_from(labels, p[:, 1])
+        return "label" if cut or (of_predicted > of_truth and _by_more_than_chance(labels, predicted)) else ""
+    certain = p is not None and not less_probable(p, predicted).any()
+    return "label" if roles.called_label and not certain and related else ""
+
+
+def _by_more_than_chance(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Whether two columns of labels agree more often than by chance."""
+    n, classes = len(one), int(max(one.max(), other.max())) + 1
+    chance = float(np.bincount(one, minlength=classes) @ np.bincount(other, minlength=classes)) / n**2
+    return float((one == other).mean()) > chance + _CLEAR * sqrt(chance * (1 - chance) / n)
