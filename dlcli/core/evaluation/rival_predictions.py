@@ -10,7 +10,7 @@ from dlcli.core.data.column_names import known_columns, plain_name
 from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns
 from dlcli.core.evaluation.one_probability import follow_from, less_probable
 from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, PREDICTED, Roles, rival_columns
-from dlcli.core.evaluation.rival_truths import correct_cells, plain_cells
+from dlcli.core.evaluation.rival_truths import correct_cells, plain_cells, several
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
 
@@ -46,7 +46,7 @@ def settle_label(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
         columns = _columns(table, {name: column for name, column in cells.items() if name not in found}, found, truth)
         fitting = [name for name in names if columns is not None and _follows(found[name], columns)]
     if not fitting or any((found[one] != found[fitting[0]]).any() for one in fitting):
-        raise _several(table, roles.label, rivals[0], found)
+        raise several(table, "label", roles.label, rivals[0], found)
     others = tuple(name for name in names if name not in fitting)
     said = " or ".join(f"'{name}'" for name in others)
     note = f"The predicted labels are those of '{fitting[0]}', which the probabilities or the right rows confirm, not of {said}"
@@ -63,7 +63,7 @@ def _check_called_label(table: Table, roles: Roles, cells: Mapping[str, Texts], 
     if columns is not None and not _follows(found[str(roles.label)], columns):
         for name in names:
             if _follows(found[name], columns):
-                raise _several(table, str(roles.label), name, found)
+                raise several(table, "label", str(roles.label), name, found)
 
 
 def _columns(table: Table, cells: Mapping[str, Texts], found: Mapping[str, Texts], truth: Texts) -> ClassColumns | None:
@@ -84,10 +84,3 @@ def _follows(label: Texts, columns: ClassColumns) -> bool:
     return not less_probable(columns.p, predicted).any() or (
         len(columns.classes) == 2 and follow_from(predicted, columns.p[:, 1])
     )
-
-
-def _several(table: Table, first: str, second: str, found: Mapping[str, Texts]) -> InputError:
-    row = int(np.flatnonzero(found[first] != found[second])[0])
-    differ = f"which differ in row {row + 1} first, '{found[first][row]}' and '{found[second][row]}'"
-    message = f"{table.name}: the predicted labels may be those of '{first}' or of '{second}', {differ}"
-    return InputError(message, hint=f"name it by `columns`, as label={first} or label={second}")

@@ -70,7 +70,7 @@ def settle_truth(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
     others = {name: [one for one in names if not (found[one] == found[name]).all()] for name in names}
     taken = next((name for name in names if _no_labels(found, others[name], found[name], predicted)), None)
     if taken is None:
-        raise _several(table, names[0], others[names[0]][0], found)
+        raise several(table, "truth", names[0], others[names[0]][0], found)
     left = tuple(one for one in (roles.truth, *rivals) if one not in (taken, *others[taken]))
     return replace(roles, truth=taken, rivals={**roles.rivals, "truth": left}), _notes(taken, others[taken])
 
@@ -89,7 +89,7 @@ def _without_flags(table: Table, names: Sequence[str], found: Mapping[str, Texts
         others = [one for one in as_said if not (found[one] == found[name]).all()]
         certain = tuple(one for one in others if plain_name(one) in CERTAIN and plain_name(one) not in _FLAGS)
         if others and not certain and {*map(str.lower, predicted)} <= _RIGHT.keys():
-            raise _several(table, name, others[0], found)
+            raise several(table, "truth", name, others[0], found)
         if others:
             return certain or tuple(others)
     return tuple(names)
@@ -135,7 +135,7 @@ def _check_called_label(table: Table, roles: Roles, predictions: Predictions, *,
     hint = f"name them by `columns`, as truth={roles.label} or as label={roles.label}"
     certain = truth_named or plain_name(roles.truth) in CERTAIN
     unclear = not certain and plain_name(roles.truth) in _MANY_MEANINGS
-    if unclear and (predictions.log_p is None or _by_chance(predictions)):
+    if unclear and (predictions.log_p is None or not more_than_by_chance(predictions.y, predictions.predicted)):
         message = f"{table.name}: the true labels may be those of '{roles.truth}' or of '{roles.label}'"
         raise InputError(message, hint=f"name both by `columns`, as truth={roles.truth},label={roles.label}")
     if predictions.log_p is None:
@@ -153,11 +153,16 @@ def _check_called_label(table: Table, roles: Roles, predictions: Predictions, *,
     raise InputError(message, hint=f"{hint}, or rename it")
 
 
-def _by_chance(predictions: Predictions) -> bool:
-    """Whether predicted labels and true ones agree as often as by chance, or less often."""
-    n, classes = len(predictions.y), len(predictions.outputs)
-    chance = float(np.bincount(predictions.y, minlength=classes) @ np.bincount(predictions.predicted, minlength=classes)) / n**2
-    return float(predictions.correct.mean()) <= chance + _CLEAR * sqrt(chance * (1 - chance) / n)
+def more_than_by_chance(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Whether two columns of labels agree more often than by chance.
+
+    Args:
+        one: Numbers of classes, (n,).
+        other: The same of the other column, (n,).
+    """
+    n, classes = len(one), int(max(one.max(), other.max())) + 1
+    chance = float(np.bincount(one, minlength=classes) @ np.bincount(other, minlength=classes)) / n**2
+    return float((one == other).mean()) > chance + _CLEAR * sqrt(chance * (1 - chance) / n)
 
 
 def _no_labels(found: Mapping[str, Texts], names: Sequence[str], truth: Texts, predicted: Texts | None) -> bool:
@@ -175,11 +180,21 @@ def _no_labels(found: Mapping[str, Texts], names: Sequence[str], truth: Texts, p
     )
 
 
-def _several(table: Table, first: str, second: str, found: Mapping[str, Texts]) -> InputError:
+def several(table: Table, role: str, first: str, second: str, found: Mapping[str, Texts]) -> InputError:
+    """That the true or the predicted labels may be those of two columns, with the first row in which they differ.
+
+    Args:
+        table: The table.
+        role: As the user names the column, truth or label.
+        first: One column.
+        second: The other.
+        found: The cells of both, (n,) each.
+    """
     row = int(np.flatnonzero(found[first] != found[second])[0])
     differ = f"which differ in row {row + 1} first, '{found[first][row]}' and '{found[second][row]}'"
-    message = f"{table.name}: the true labels may be those of '{first}' or of '{second}', {differ}"
-    return InputError(message, hint=f"name it by `columns`, as truth={first} or truth={second}")
+    what = "true" if role == "truth" else "predicted"
+    message = f"{table.name}: the {what} labels may be those of '{first}' or of '{second}', {differ}"
+    return InputError(message, hint=f"name it by `columns`, as {role}={first} or {role}={second}")
 
 
 def _notes(taken: str, others: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,12 @@ from dlcli.core.data.column_names import plain_name
 from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders
 from dlcli.core.evaluation.prediction_roles import ALSO_TRUTH, Roles
 from dlcli.core.evaluation.predictions import Predictions
-from dlcli.core.evaluation.rival_truths import plain_cells
+from dlcli.core.evaluation.rival_truths import more_than_by_chance, plain_cells
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
 
 _UNCLEAR = ("target", "y", "reference")
 _WHOLE = re.compile(r"-?\d+")
-_CLEAR = 3.0
-"""By how many standard deviations labels agree more often than by chance."""
 _COUNTS = ("count", "counts", "n", "freq", "frequency", "frequencies", "support")
 _TOTALS = ("total", "totals", "grandtotal", "sum", "mean", "average", "avg")
 
@@ -107,7 +104,7 @@ def _role_of(roles: Roles, predictions: Predictions, labels: NDArray[np.int64], 
     y, predicted = predictions.y, predictions.predicted
     of_truth, of_predicted = int((labels == y).sum()), int((labels == predicted).sum())
     words = not all(map(_WHOLE.fullmatch, predictions.outputs))
-    related = words or _by_more_than_chance(labels, y) or _by_more_than_chance(labels, predicted)
+    related = words or more_than_by_chance(labels, y) or more_than_by_chance(labels, predicted)
     plain = plain_name(roles.truth)
     if not truth_named and roles.label is not None:
         of_attack = plain in ALSO_TRUTH and "target" in plain and related
@@ -116,13 +113,6 @@ def _role_of(roles: Roles, predictions: Predictions, labels: NDArray[np.int64], 
     p = None if predictions.log_p is None else np.exp(predictions.log_p)
     if roles.label is None and p is not None:
         cut = p.shape[1] == 2 and many_orders(labels) and follow_from(labels, p[:, 1])
-        return "label" if cut or (of_predicted > of_truth and _by_more_than_chance(labels, predicted)) else ""
+        return "label" if cut or (of_predicted > of_truth and more_than_by_chance(labels, predicted)) else ""
     certain = p is not None and not less_probable(p, predicted).any()
     return "label" if roles.called_label and not certain and related else ""
-
-
-def _by_more_than_chance(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    """Whether two columns of labels agree more often than by chance."""
-    n, classes = len(one), int(max(one.max(), other.max())) + 1
-    chance = float(np.bincount(one, minlength=classes) @ np.bincount(other, minlength=classes)) / n**2
-    return float((one == other).mean()) > chance + _CLEAR * sqrt(chance * (1 - chance) / n)
