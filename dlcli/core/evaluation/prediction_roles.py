@@ -163,20 +163,19 @@ def rival_notes(roles: Roles, cells: Mapping[str, Texts], truth: Texts, label: T
     )
 
 
-def rival_columns(
-    columns: Mapping[str, Texts], taken: str, other: Texts | None, *, known: Collection[str] = PREDICTED
-) -> list[str]:
+def rival_columns(columns: Mapping[str, Texts], taken: str, other: Texts | None) -> list[str]:
     """The columns that may hold what one does: such labels, but not the same, nor those of the other role.
+
+    What is called like predicted labels counts even where it equals the other ones: all of these may be right.
 
     Args:
         columns: That one and others that are called like it, (n,) each.
         taken: The name of that one.
         other: The labels of the other role, (n,), if there are some.
-        known: Names of columns that are of this role even where they equal the other one.
     """
     found = []
     for name, column in columns.items():
-        is_other = other is not None and plain_name(name) not in known and bool((column == other).all())
+        is_other = other is not None and plain_name(name) not in PREDICTED and bool((column == other).all())
         same = name == taken or bool((column == columns[taken]).all()) or is_other
         if not same and not {*columns[taken]}.isdisjoint(column):
             found.append(name)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dlcli.core.data.column_names import known_columns, plain_name
 from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns
 from dlcli.core.evaluation.one_probability import follow_from, less_probable
-from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, PREDICTED, Roles, rival_columns
+from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, Roles, rival_columns
 from dlcli.core.evaluation.rival_truths import correct_cells, plain_cells, several
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
@@ -35,7 +35,7 @@ def settle_label(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
         return roles, ()
     found = {name: plain_cells(cells[name]) for name in (roles.label, *roles.rivals.get("label", ()))}
     truth = plain_cells(cells[roles.truth])
-    rivals = rival_columns(found, roles.label, truth, known=PREDICTED)
+    rivals = rival_columns(found, roles.label, truth)
     if not rivals:
         _check_called_label(table, roles, cells, truth)
         return roles, ()
