@@ -8,22 +8,20 @@ from dlcli.core.evaluation.prediction_labels import without_point
 _SURE = "p|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence"
 _WORDS = rf"{_SURE}|class|pred|prediction"
 _STYLES = {
-    "before": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
+    "before": re.compile(rf"\.?(?P<word>{_WORDS})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
     "behind": re.compile(rf"(?P<name>.+)(?P<joint>[\s_.:/-])(?P<word>{_WORDS})", re.IGNORECASE | re.DOTALL),
-    "around": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[(\[])(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL),
+    "around": re.compile(rf"(?P<word>{_WORDS})\s?(?P<joint>[(\[])(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL),
 }
 """How the names of columns are made from those of classes."""
 _OF = "class|label|y"
 _LONG = rf"(?:(?:y|pred|predicted|{_OF})[\s_.-])*(?:{_SURE})(?:[\s_.-](?:{_OF}))?"
 _LONG_STYLES = {
-    "before": re.compile(rf"(?P<word>{_LONG})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
+    "before": re.compile(rf"\.?(?P<word>{_LONG})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
     "number": re.compile(rf"(?P<word>{_LONG})(?P<joint>)(?P<name>\d+)", re.IGNORECASE),
     "behind": re.compile(
         rf"(?:(?:{_OF})[\s_.:-])?(?P<name>.+)(?P<joint>[\s_.:/-])(?P<word>(?:y[\s_.-])?(?:{_SURE}))", re.IGNORECASE | re.DOTALL
     ),
-    "around": re.compile(
-        rf"(?P<word>{_LONG})(?P<joint>[(\[])(?:(?:{_OF})\s*=\s*)?(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL
-    ),
+    "around": re.compile(rf"(?P<word>{_LONG})\s?(?P<joint>[(\[])(?:[^=]+=\s*)?(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL),
 }
 """The same with several words, or none between them and a number: of columns that hold probabilities by their cells."""
 

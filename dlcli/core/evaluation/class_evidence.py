@@ -7,9 +7,10 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.evaluation.class_probabilities import ClassColumns, a_few
+from dlcli.core.evaluation.class_probabilities import ClassColumns
+from dlcli.core.evaluation.class_shares import a_few
 from dlcli.core.evaluation.label_numbering import clearly_more, counted_otherwise
-from dlcli.core.evaluation.one_probability import follow_from, less_probable, many_orders, of_true_class
+from dlcli.core.evaluation.one_probability import AS_TRUE, follow_from, less_probable, many_orders, of_true_class
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.support.errors import InputError
@@ -20,6 +21,7 @@ _ORDERS = 20
 """From this many orders of the columns on, they are hardly sorted by chance: 5%."""
 
 Labels = NDArray[np.int64]
+Texts = NDArray[np.object_]
 
 
 def check_evidence(
@@ -75,7 +77,7 @@ def _unlike(found: ClassColumns, predictions: Predictions) -> str:
         return "the predicted label is that of the class below a threshold"
     other = int(less_probable(found.p, predicted).sum())
     if other and len(found.columns) == 1 and of_true_class(found.p[:, 1], predictions.correct):
-        return "it is above one half where the predicted label is right, and below where it is wrong, as that of the true class"
+        return AS_TRUE
     if other and len(found.columns) == 1 and len({*predicted.tolist()}) == 2 and (found.p >= 0.5).all(0).any():
         return "one half and more in every row is the probability of the predicted label rather than of one class"
     return f"in {other:,} of {count(n, 'row')} the predicted label is not the most probable class" if 2 * other > n else ""
@@ -95,22 +97,43 @@ def _shifted(classes: Sequence[str], y: Labels, predicted: Labels) -> str:
     return f"{rows}, and in {right:,} that class"
 
 
+def are_ranks(found: ClassColumns, label: Texts) -> bool:
+    """Whether columns numbered from 0 or 1 on fall in each row although the first class is not always the predicted one.
+
+    Args:
+        found: The columns.
+        label: The predicted labels, (n,).
+    """
+    number = {name: k for k, name in enumerate(found.classes)}
+    if not {*label} <= number.keys() or len(number) < 3:
+        return False
+    predicted = np.array([number[text] for text in label], dtype=np.int64)
+    return _falls(found) and bool(2 * less_probable(found.p, predicted).sum() > len(label))
+
+
+def _falls(found: ClassColumns) -> bool:
+    """Whether columns numbered from 0 or 1 on fall from the first to the last in each row, and rows differ."""
+    if not all(map(_WHOLE.fullmatch, found.classes)):
+        return False
+    numbers = np.array([int(name) for name in found.classes])
+    if sorted(numbers.tolist()) not in (list(range(len(numbers))), list(range(1, len(numbers) + 1))):
+        return False
+    p = found.p[:, np.argsort(numbers)]
+    return bool((np.diff(p, axis=1) <= 0).all()) and bool((p != p[0]).any())
+
+
 def _by_rank(found: ClassColumns, predictions: Predictions, *, labelled: bool) -> str:
     """That columns numbered from 0 or 1 on fall from the first to the last in each row, as by rank; "" if they do not.
 
     Of two classes, of which one may always be the more probable, only if the other one is predicted all the same. Not where all
     rows are alike, as of a network that has learned how frequent classes are.
     """
-    if not all(map(_WHOLE.fullmatch, found.classes)):
+    n, predicted = len(found.p), predictions.predicted
+    if not _falls(found) or factorial(len(found.classes)) ** n < _ORDERS:
         return ""
-    numbers, n = np.array([int(name) for name in found.classes]), len(found.p)
-    if sorted(numbers.tolist()) not in (list(range(len(numbers))), list(range(1, len(numbers) + 1))):
-        return ""
-    p = found.p[:, np.argsort(numbers)]
-    other = labelled and min(numbers) == 1 and not follow_from(predictions.predicted, found.p[:, 1])
-    enough = len(numbers) > 2 or (other and len({*predictions.predicted.tolist()}) > 1)
-    falls = enough and bool((np.diff(p, axis=1) <= 0).all()) and bool((p != p[0]).any())
-    if not falls or factorial(len(numbers)) ** n < _ORDERS:
+    from_one = min(map(int, found.classes)) == 1
+    other = labelled and from_one and not follow_from(predicted, found.p[:, 1]) and len({*predicted.tolist()}) > 1
+    if len(found.classes) < 3 and not other:
         return ""
     return "probabilities fall from the first to the last in every row, as those of ranks, not of classes"
 

@@ -3,23 +3,31 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.class_column_names import all_styles, as_labels, best_style, by_style, without_joint
+from dlcli.core.evaluation.class_shares import (
+    a_few,
+    all_shares,
+    as_numbers,
+    completing,
+    rounding,
+    sum_to_1,
+    summing_columns,
+    that_sum_to_1,
+    with_neighbours,
+)
 from dlcli.core.evaluation.metrics import Floats
-from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
 CLOSE = 0.01
 """How far other columns may be from the probabilities of classes that they belong to."""
-_ROUNDED, _MOST_ROUNDED = 0.01, 0.05
-"""How far the sum of probabilities may be from 1 in any case, and at most, where they have few digits."""
 _LIST = re.compile(r"\[[-+0-9.eE]+(, *[-+0-9.eE]+)+\]")
+_WHOLE = re.compile(r"-?\d+(\.0*)?")
 _EXACT = 1e-9
 """Sums of decimals that are 1 differ from it by less."""
 _NOTED = 1e-4
@@ -70,30 +78,43 @@ def class_columns(
     if not names:
         return None
     if all(name == column for column, name in names.items()):
-        if not all(_are_shares(cells[column]) for column in names):
+        if not all(all_shares(cells[column]) for column in names):
             return None
-        names = _with_neighbours(order, cells, names)
+        names = with_neighbours(order, cells, names)
+    names, further = that_sum_to_1(cells, names, seen)
     p = np.stack([numbers(source, column, cells[column]) for column in names], axis=1)
     sums = p.sum(1)
     away = np.abs(sums - 1)
-    if (wrong := np.flatnonzero(away > _rounding([cells[column] for column in names]) + 1e-9)).size:
+    if (wrong := np.flatnonzero(away > rounding([cells[column] for column in names]) + 1e-9)).size:
         row = int(wrong[0])
         hint = "are these logits, or is a column missing? write probabilities; `columns` names the columns, as classes=PREFIX"
         raise InputError(
             f"{source}: row {row + 1}: the probabilities ({a_few([*names])}) sum to {sums[row]:.4g}, not 1", hint=hint
         )
-    notes: tuple[str, ...] = ()
+    notes = further
     if away.max() > _NOTED:
-        notes = (f"Probabilities are divided by their sum, which is {sums.min():.4f} to {sums.max():.4f}.",)
+        notes = (
+            *further,
+            f"Probabilities are divided by their sum, which is {sums.min():.4f} to {sums.max():.4f}.",
+        )
     # Divided by a sum that is 1 but for rounding, equal probabilities of two rows would differ, and areas with them.
     p = p / np.where(away > _EXACT, sums, 1.0)[:, None]
     return ClassColumns(tuple(names), tuple(names.values()), p, notes)
 
 
-def _rounding(columns: Sequence[Texts]) -> float:
-    """How far sums of probabilities may be from 1 by their rounding: half of a last digit each, within the limits."""
-    digits = max(len(text.strip().partition(".")[2]) for column in columns for text in column)
-    return max(_ROUNDED, min(_MOST_ROUNDED, 0.5 * len(columns) * 10.0**-digits))
+def whole_numbers(cells: Mapping[str, Texts], seen: Sequence[str]) -> list[str]:
+    """The columns called like classes, if they hold whole numbers other than percentages, as ratings.
+
+    Args:
+        cells: The columns that may hold probabilities, (n,) each.
+        seen: The labels that occur.
+    """
+    names = best_style(by_style(cells), seen)
+    found = [cells[column] for column in names]
+    if not found or not all(_WHOLE.fullmatch(text.strip()) for column in found for text in column):
+        return []
+    values = np.stack([as_numbers(column) for column in found])
+    return [] if values.max() <= 1 or (values.sum(0) == 100).all() else [*names]
 
 
 def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) -> ClassColumns | None:
@@ -115,7 +136,7 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
     if len(seen) != 2 or len(named) != 1:
         return None
     ((column, name),) = named.items()
-    if others := _completing(cells, column):
+    if others := completing(cells, column):
         message = (
             f"the columns {a_few(others)} sum to 1 in each row, but only {column} is called like a label, {' or '.join(seen)}"
         )
@@ -148,7 +169,7 @@ def unlike_notes(name: str, column: Texts, p: Floats, predicted: NDArray[np.int6
         p: The probabilities of all classes, (n, classes).
         predicted: The number of the predicted class, (n,).
     """
-    found, close = np.array([_number(text) for text in column]), CLOSE + _rounding([column])
+    found, close = as_numbers(column), CLOSE + rounding([column])
     rows = np.flatnonzero(~(np.abs(found - p[np.arange(len(p)), predicted]) < close))
     of_one_class = (np.abs(found[:, None] - p) < close).all(0).any()
     if not len(rows) or of_one_class:
@@ -169,7 +190,7 @@ def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0)
     Raises:
         InputError: If a cell holds no such number; names the row.
     """
-    found = np.array([_number(text) for text in texts])
+    found = as_numbers(texts)
     inside = found >= -1e-9 if most is None else (found >= -1e-9) & (found <= most + 1e-6)
     if (wrong := np.flatnonzero(~inside)).size:
         row = int(wrong[0])
@@ -185,18 +206,11 @@ def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0)
 def _likely(found: Floats, text: str) -> str:
     """What cells that are no probabilities may be, of which `text` is the first, and what to do."""
     known = found[~np.isnan(found)]
-    if text.endswith("%") or (np.isfinite(_number(text)) and known.min() >= 0 and 1 < known.max() <= 100):
+    if text.endswith("%") or (np.isfinite(as_numbers([text])[0]) and known.min() >= 0 and 1 < known.max() <= 100):
         return "are these percentages? write probabilities"
-    if np.isfinite(_number(text)):
+    if np.isfinite(as_numbers([text])[0]):
         return "are these logits? write probabilities"
     return "is it missing? omit such rows, or the column"
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def _named(source: str, cells: Mapping[str, Texts], seen: Sequence[str], prefix: str | None) -> dict[str, str]:
@@ -214,57 +228,13 @@ def _named(source: str, cells: Mapping[str, Texts], seen: Sequence[str], prefix:
     if exact:
         return exact
     styles = [as_labels(style, seen) for style in [_like_labels(columns, seen), *all_styles(columns)]]
-    known = best_style([style for style in styles if _sum_to_1(cells, [*style])], seen)
-    return known or best_style([style for style in without_joint(columns, seen) if _sum_to_1(cells, [*style])], seen)
+    known = best_style([style for style in styles if sum_to_1(cells, [*style])], seen)
+    return known or best_style([style for style in without_joint(columns, seen) if sum_to_1(cells, [*style])], seen)
 
 
 def _like_labels(columns: Sequence[str], seen: Sequence[str]) -> dict[str, str]:
     """The columns that are called like labels without words."""
     return {name: name for name in columns if {*as_labels({name: name}, seen).values()} & {*seen}}
-
-
-def summing_columns(cells: Mapping[str, Texts]) -> list[list[str]]:
-    """The columns of one style that hold shares which sum to 1 in each row, as `p_red` and `p_blue`: probabilities of classes.
-
-    Args:
-        cells: The columns, (n,) each.
-    """
-    known = [name for name in cells if known_pair([name])]
-    pairs = [[a, b] for a, b in combinations(known, 2) if known_pair([a, b]) and a.lower() != b.lower()]
-    return [columns for columns in (*map(list, all_styles(cells)), *pairs) if _sum_to_1(cells, columns)]
-
-
-def highest_of_unnamed(cells: Mapping[str, Texts]) -> Floats | None:
-    """The highest probability of each row, (n,), in the columns of one style that sum to 1, whatever they are called.
-
-    Args:
-        cells: The columns, (n,) each.
-
-    Returns:
-        The same; None if there are no such columns, or several sets of them.
-    """
-    sets = summing_columns(cells)
-    if len(sets) != 1:
-        return None
-    found: Floats = np.stack([np.array([_number(text) for text in cells[column]]) for column in sets[0]]).max(0)
-    return found
-
-
-def _sum_to_1(cells: Mapping[str, Texts], columns: Sequence[str]) -> bool:
-    """Whether several columns hold shares that sum to 1 in each row."""
-    if len(columns) < 2 or not all(_are_shares(cells[column]) for column in columns):
-        return False
-    sums = sum(np.array([_number(text) for text in cells[column]]) for column in columns)
-    return bool((np.abs(sums - 1) <= _MOST_ROUNDED).all())
-
-
-def _completing(cells: Mapping[str, Texts], column: str) -> list[str]:
-    """A column and those of its style that sum to 1 with it, all or a single one; empty if there are none."""
-    for style in map(list, by_style(cells)):
-        pairs = [[one, column] for one in style if one != column] if column in style else []
-        if found := next((columns for columns in [style, *pairs] if pairs and _sum_to_1(cells, columns)), None):
-            return [one for one in cells if one in found]
-    return []
 
 
 def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
@@ -278,34 +248,3 @@ def unused_columns(cells: Mapping[str, Texts], seen: Sequence[str]) -> str:
         return f"the columns {a_few(columns)} look like probabilities, but are not called like the labels {a_few(seen)}"
     lists = next((column for column, texts in cells.items() if all(map(_LIST.fullmatch, texts))), None)
     return "" if lists is None else f"the column {lists} holds lists of numbers, not one column for each class"
-
-
-def a_few(names: Sequence[str], most: int = 3) -> str:
-    """The first of some names.
-
-    Args:
-        names: All of them.
-        most: How many are listed.
-    """
-    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
-
-
-def _are_shares(texts: Texts) -> bool:
-    """Whether all cells are from 0 to 1; with a decimal comma they count, so that `numbers` names the first one."""
-    found = np.array([_number(text.replace(",", ".") if has_decimal_comma(text) else text) for text in texts])
-    return bool(((found >= 0) & (found <= 1)).all())
-
-
-def _with_neighbours(order: Sequence[str], cells: Mapping[str, Texts], names: dict[str, str]) -> dict[str, str]:
-    """The columns called like classes, with shares beside them if all of these sum to 1 and those alone do not."""
-    alone = sum(np.array([_number(text) for text in cells[name]]) for name in names)
-    if (np.abs(alone - 1) <= _ROUNDED).all():
-        return names
-    places = [k for k, name in enumerate(order) if name in names]
-    low, high = min(places), max(places)
-    shares = [name in cells and _are_shares(cells[name]) for name in order]
-    while low > 0 and shares[low - 1]:
-        low -= 1
-    while high + 1 < len(order) and shares[high + 1]:
-        high += 1
-    return {name: name for name, share in zip(order[low : high + 1], shares[low : high + 1], strict=True) if share}

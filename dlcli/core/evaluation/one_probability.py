@@ -22,6 +22,7 @@ _MOST_ROUNDED = 0.05
 """How far a probability may be rounded at most."""
 _ORDERS = 20
 """From this many orders of the rows on, few tables show a threshold between both predicted classes by chance: 5%."""
+AS_TRUE = "it is above one half where the predicted label is right, and below where it is wrong, as that of the true class"
 
 Texts = NDArray[np.object_]
 
@@ -127,7 +128,12 @@ def _unlike_two(predictions: Predictions) -> str:
         return ""
     p = np.exp(predictions.log_p)
     other = int(less_probable(p, predictions.predicted).sum())
-    if follow_from(predictions.predicted, p[:, 1]) or follow_from(predictions.predicted, p[:, 0]) or _UNLIKE * other <= len(p):
+    if follow_from(predictions.predicted, p[:, 1]) or follow_from(predictions.predicted, p[:, 0]):
+        return ""
+    given = (p[:, 1], p[np.arange(len(p)), predictions.predicted])
+    if other and any(of_true_class(one, predictions.correct) for one in given):
+        return AS_TRUE
+    if _UNLIKE * other <= len(p):
         return ""
     return f"in {count(other, 'row')} of {len(p):,} it is not that of the predicted label, and no threshold gives the labels"
 

@@ -13,38 +13,26 @@ from numpy.typing import NDArray
 from dlcli.core.data.class_labels import called_alike
 from dlcli.core.data.column_names import known_columns, plain_name
 from dlcli.core.evaluation.class_evidence import check_evidence
-from dlcli.core.evaluation.class_probabilities import (
-    CLOSE,
-    ClassColumns,
-    a_few,
-    class_columns,
-    further_notes,
-    highest_of_unnamed,
-    numbers,
-    second_column,
-    summing_columns,
-    unlike_notes,
-    unused_columns,
-)
-from dlcli.core.evaluation.example_names import WHOLE, example_ids, file_notes, first_repeated
+from dlcli.core.evaluation.class_probabilities import CLOSE, ClassColumns, numbers, unlike_notes
+from dlcli.core.evaluation.class_shares import a_few, are_shares, summing_columns
+from dlcli.core.evaluation.example_names import WHOLE, example_ids, file_notes
+from dlcli.core.evaluation.example_rows import check_headers, check_rows, repeated_notes
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.one_probability import if_possible, less_probable_notes, of_two_classes, with_both
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_columns import DERIVED, INDEX, LOSS
 from dlcli.core.evaluation.prediction_labels import (
-    check_headers,
     check_pair,
     check_scores,
     common_labels,
     label_cells,
-    without_point,
 )
-from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes, unnamed_probability
+from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
-from dlcli.core.evaluation.probability_column import beside_others, settle_probability
 from dlcli.core.evaluation.rival_predictions import settle_label
 from dlcli.core.evaluation.rival_truths import check_label, correct_cells, none_right, settle_truth
-from dlcli.core.evaluation.stray_labels import check_rows, check_stray
+from dlcli.core.evaluation.stray_labels import check_stray
+from dlcli.core.evaluation.table_probabilities import named_classes, settle_probabilities, without_hard
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table, cell_text
 
@@ -102,25 +90,27 @@ def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable
     truth, label = label_cells(table, roles, cells)
     seen = sorted({*truth, *([] if label is None else label)}, key=_order)
     check_pair(table, seen)
-    check_rows(table, roles, truth, label, cells)
+    check_rows(table, roles, truth, label, cells, given)
     taken = {roles.truth, roles.label, roles.sure, roles.file}
     free = {name: cells[name] for name in table.columns if name not in taken and plain_name(name) not in DERIVED}
     search = {name: column for name, column in free.items() if name not in roles.sures}
-    found = class_columns(table.name, table.columns, search, seen, prefix=given.get("classes"))
+    found, search, others = named_classes(table, roles, search, label, seen, given)
     common: tuple[str, ...] = ()
     if found is None or not set(seen) <= set(found.classes):
         check_scores(table, roles, truth, label)
         common = common_labels(table, roles, truth, label, named={"truth", "label"} <= given.keys())
-    found, roles, unfit = _probabilities(table, roles, cells, search, label, seen, found)
+    found, roles, unfit = settle_probabilities(table, roles, cells, search, label, seen, found)
     _check_once(table, {*taken, roles.sure, *(found.columns if found else ())})
     predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
     if found is None and label is not None and roles.sure is not None and "probability" not in given:
         predictions, notes = if_possible(predictions, notes, roles.sure, cells[roles.sure])
-    rivals = rival_notes(roles, cells, truth, label)
-    notes = (*common, *settled, *rivals, *_alike_notes(predictions.outputs), *unfit, *notes)
+    beside = (*repeated_notes(truth, free), *common, *settled, *rival_notes(roles, cells, truth, label))
+    notes = (*beside, *_class_notes(predictions), *others, *unfit, *notes)
     of_classes = () if found is None else found.columns
     metadata = {name: column for name, column in free.items() if name not in of_classes and name != roles.sure}
     notes += _checked(table, roles, cells, predictions, found, given, metadata)
+    predictions, hard = without_hard(predictions)
+    notes += hard
     return replace(
         _with_metadata(table, roles, cells, metadata, predictions, notes), read_as=_read_as(roles, predictions, found)
     )
@@ -131,46 +121,9 @@ def _roles(table: Table, given: Mapping[str, str], cells: Mapping[str, Texts]) -
     roles = find_roles(table, given, {name for columns in summing_columns(cells) for name in columns})
     roles, of_truth = settle_truth(table, roles, cells)
     roles, of_label = settle_label(table, roles, cells)
+    if roles.file is not None and are_shares(cells[roles.file]):
+        roles = replace(roles, file=None)
     return roles, (*of_truth, *of_label)
-
-
-def _probabilities(
-    table: Table,
-    roles: Roles,
-    cells: Mapping[str, Texts],
-    search: Mapping[str, Texts],
-    label: Texts | None,
-    seen: Sequence[str],
-    found: ClassColumns | None,
-) -> tuple[ClassColumns | None, Roles, tuple[str, ...]]:
-    """The columns of probabilities of classes, or else that of the one probability of each row, and notes on others.
-
-    Args:
-        table: The table.
-        roles: The columns.
-        cells: All columns, (n,) each.
-        search: Those that may hold probabilities of classes.
-        label: The predicted labels, (n,); None without such a column.
-        seen: The labels that occur.
-        found: The columns that are called like the classes.
-    """
-    if found is None and roles.sure is None:
-        found = second_column(table.name, search, seen)
-        if found is not None and roles.sures:
-            found = beside_others(table, roles, cells, found, label)
-    if found is not None:
-        _check_classes(table, found.classes)
-        roles = replace(roles, sure=next(iter((*filter(None, [roles.sure]), *roles.sures)), None))
-        return found, roles, tuple(further_notes(search, found))
-    roles, unfit = settle_probability(table, roles, cells, label, highest_of_unnamed(search))
-    unused = unused_columns(search, seen)
-    if unused and ((label is None and roles.sure is None) or roles.called_label):
-        hint = f"rename them, as p_{seen[0]}, or add a column of predicted labels"
-        if roles.called_label:
-            hint += f"; if '{roles.label}' holds these, name it by `columns`, as label={roles.label}"
-            raise InputError(f"{table.name}: '{roles.label}' may not hold the predicted labels, and {unused}", hint=hint)
-        raise InputError(f"{table.name}: has no column of predicted labels, and {unused}", hint=hint)
-    return None, roles, (*([f"Not used: {unused}."] if unused else unnamed_probability(roles, roles.sures)), *unfit)
 
 
 def _checked(
@@ -231,15 +184,6 @@ def _used(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
     return found | {name: what for name, what in taken.items() if name is not None}
 
 
-def _check_classes(table: Table, classes: Sequence[str]) -> None:
-    """Raise InputError if two classes are one number: labels with and without a point count as the same class."""
-    if (pair := first_repeated([without_point(name) for name in classes])) is not None:
-        names = " and ".join(f"'{classes[k]}'" for k in pair)
-        raise InputError(
-            f"{table.name}: has probabilities of the classes {names}, which are one number", hint="rename one of them"
-        )
-
-
 def _check_once(table: Table, used: Collection[str | None]) -> None:
     """Raise InputError if one of the columns in use is there several times."""
     twice = next((name for name in table.columns if table.columns.count(name) > 1 and name in used), None)
@@ -248,9 +192,12 @@ def _check_once(table: Table, used: Collection[str | None]) -> None:
         raise InputError(f"{table.name}: has several columns called '{twice}'", hint=hint)
 
 
-def _alike_notes(classes: Sequence[str]) -> list[str]:
-    pairs = called_alike(classes)
-    return [f"{pairs}, and count as two classes."] if pairs else []
+def _class_notes(predictions: Predictions) -> list[str]:
+    pairs, true = called_alike(predictions.outputs), {*predictions.y.tolist()}
+    notes = [f"{pairs}, and count as two classes."] if pairs else []
+    if len(true) == 1 < len(predictions.y):
+        notes.append(f"All true labels are '{predictions.outputs[min(true)]}': accuracy is the recall of that class.")
+    return notes
 
 
 def _texts(table: Table, k: int) -> Texts:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.class_labels import called_alike
+from dlcli.core.data.file_kinds import composed
 from dlcli.core.evaluation.label_numbering import counted_otherwise
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_roles import Roles
@@ -14,22 +15,17 @@ from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
-_MISSING = ("nan", "<na>", "#n/a")
+MISSING = ("nan", "<na>", "#n/a")
 """What programs write for a value that is missing, in small letters. None and null may be classes."""
 _WITH_POINT = re.compile(r"(-?\d+)\.0*")
 """A whole number in the notation of floats, which gaps in a column make."""
 _WHOLE = re.compile(r"-?\d+")
+_JOINTS = re.compile(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])")
+_NOT_BETWEEN_DIGITS = re.compile(r"(?<!\d) | (?!\d)")
+_BETWEEN = re.compile(r"[;,|]")
+"""What stands between the members of a set of labels."""
 
 Texts = NDArray[np.object_]
-
-
-def check_headers(table: Table) -> None:
-    """Raise InputError if a row holds the names of all columns, as where tables with headers were joined."""
-    names = [name.strip() for name in table.columns]
-    for number, row in enumerate(table.rows, start=1):
-        if row[0] == table.columns[0] and [str(cell).strip() for cell in row] == names:
-            hint = "if several tables were joined, omit the headers of all but the first"
-            raise InputError(f"{table.name}: row {number} holds the names of the columns again", hint=hint)
 
 
 def label_cells(table: Table, roles: Roles, cells: dict[str, Texts]) -> tuple[Texts, Texts | None]:
@@ -67,7 +63,7 @@ def _labels(table: Table, name: str, column: Texts) -> Texts:
         where = f"{table.name}: row {row + 1}, column '{name}'"
         if not text:
             raise InputError(f"{where}: the label is empty")
-        if text.casefold() in _MISSING:
+        if text.casefold() in MISSING:
             raise InputError(f"{where}: '{text}' is a missing label", hint="omit such rows; a class needs another name")
         if isinstance(table.rows[row][place], list | dict):
             raise InputError(f"{where}: holds several labels", hint="write one row for each example")
@@ -160,8 +156,8 @@ def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None,
         if not named:
             raise InputError(f"{table.name}: {shifted}", hint=hint)
         return (f"{shifted[0].upper()}{shifted[1:]}: such rows count as wrong.",)
-    if not named and _signs_beside_zeros(known, {*label}):
-        raise InputError(f"{table.name}: one of the columns '{roles.truth}' and '{roles.label}' has -1, the other 0", hint=hint)
+    if not named and (said := _two_notations(roles, known, {*label})):
+        raise InputError(f"{table.name}: {said}", hint=hint)
     if not known.isdisjoint(label):
         return ()
     message = f"{table.name}: row 1, column '{roles.label}': '{label[0]}' is not a label such as '{truth[0]}'"
@@ -173,9 +169,25 @@ def common_labels(table: Table, roles: Roles, truth: Texts, label: Texts | None,
     return (f"No predicted label, such as '{label[0]}', is the true label of any row: all rows count as wrong.",)
 
 
-def _signs_beside_zeros(truth: set[str], label: set[str]) -> bool:
-    """Whether one column holds -1 and 1, and the other 0 and 1."""
-    return truth | label == {"-1", "0", "1"} and truth & label <= {"1"}
+def _two_notations(roles: Roles, truth: set[str], label: set[str]) -> str:
+    """That a true label which is never predicted and a predicted one which is never true differ in notation; "" if none do.
+
+    Where no label is both, another message says why.
+    """
+    if truth | label == {"-1", "0", "1"} and truth & label <= {"1"}:
+        return f"one of the columns '{roles.truth}' and '{roles.label}' has -1, the other 0"
+    spelled = {} if truth.isdisjoint(label) else {_spelling(text): text for text in sorted(truth - label)}
+    other = next((text for text in sorted(label - truth) if _spelling(text) in spelled), None)
+    if other is None:
+        return ""
+    true = spelled[_spelling(other)]
+    return f"'{true}' is only in the column '{roles.truth}', and '{other}' only in '{roles.label}': they may be one class"
+
+
+def _spelling(text: str) -> tuple[str, ...]:
+    """A label without case and joints; of a set of labels as `a;b`, its members in order."""
+    parts = [_NOT_BETWEEN_DIGITS.sub("", _JOINTS.sub(" ", part.strip())) for part in _BETWEEN.split(composed(text).casefold())]
+    return tuple(sorted(part for part in parts if part)) or (text,)
 
 
 def _counted_otherwise(truth: Texts, label: Texts) -> str:

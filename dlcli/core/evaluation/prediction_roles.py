@@ -1,5 +1,6 @@
 """Which columns of a table of predictions hold the true and the predicted labels, found by their names."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,16 +24,24 @@ CERTAIN = (*"truth true ytrue truelabel trueclass groundtruth gt".split(), *_joi
 """Names of the column of true labels that mean nothing else, as `plain_name` gives them, most telling first."""
 TRUTH = (*CERTAIN, *"actual gold target reference y".split())
 """Its names: a target may be that of an attack, and y a coordinate."""
-PREDICTED = (*"predicted prediction pred".split(), *_joined("predicted prediction pred"), "yhat", "top1")
+PREDICTED = (
+    *"predicted prediction pred".split(),
+    *_joined("predicted prediction pred"),
+    *"yhat top1 predict scoredlabels".split(),
+)
 """Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
 LABEL = ("label", "class", "labels", "classname")
-ALSO_TRUTH = ("ytest", "expected", *_joined("target reference expected"))
+ALSO_TRUTH = (*"ytest expected obs observed".split(), *_joined("target reference expected"))
 ALSO_PREDICTED = tuple("preds predictions output outputlabel outputclass modeloutput modelprediction argmax".split())
 """What these are called in tables that would have none otherwise."""
 ALSO_SURE = ("proba", "ypredproba", "predproba", "predprob")
 """What the probability of the second of two classes is called as well, where there are no predicted labels."""
-SURE = tuple("probability confidence prob yprob yproba yscore probabilities score p".split())
+SURE = tuple(
+    "probability confidence prob yprob yproba yscore probabilities scoredprobabilities scoredprobability score p".split()
+)
 """Those of the probability of the predicted label, or of the second of two classes."""
+_OF_COLUMN = re.compile(r"prediction\s*\((.+)\)", re.IGNORECASE)
+"""The column of predicted labels as KNIME and RapidMiner call it, with that of the true ones."""
 
 Texts = NDArray[np.object_]
 
@@ -99,6 +108,9 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
         return given.get(role) or next(iter(known_columns(left, known)), None)
 
     truth, label = first("truth", TRUTH), first("label", PREDICTED)
+    of = next((found for name in left if label is None and (found := _OF_COLUMN.fullmatch(name.strip()))), None)
+    if of is not None:
+        truth, label = of[1] if of[1] in left and "truth" not in given else truth, of[0]
     other = next(iter(known_columns(left, LABEL)), None)
     if label is None and (truth is None or other is None or plain_name(truth) not in CERTAIN):
         label = first("label", ALSO_PREDICTED)

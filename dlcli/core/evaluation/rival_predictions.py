@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import known_columns, plain_name
 from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns
+from dlcli.core.evaluation.class_shares import are_shares, as_numbers
 from dlcli.core.evaluation.one_probability import follow_from, less_probable
 from dlcli.core.evaluation.prediction_roles import CERTAIN, LABEL, Roles, rival_columns
 from dlcli.core.evaluation.rival_truths import correct_cells, plain_cells, several
@@ -33,24 +34,43 @@ def settle_label(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
     """
     if roles.label is None:
         return roles, ()
-    found = {name: plain_cells(cells[name]) for name in (roles.label, *roles.rivals.get("label", ()))}
+    roles, taken, unused = _without_shares(table, roles, roles.label, cells)
+    found = {name: plain_cells(cells[name]) for name in (taken, *roles.rivals.get("label", ()))}
     truth = plain_cells(cells[roles.truth])
-    rivals = rival_columns(found, roles.label, truth)
+    rivals = rival_columns(found, taken, truth)
     if not rivals:
         _check_called_label(table, roles, cells, truth)
-        return roles, ()
-    names = (roles.label, *rivals)
+        return roles, unused
+    names = (taken, *rivals)
     right = correct_cells(cells)
     fitting = [name for name in names if right is not None and ((found[name] == truth) == right).all()]
     if not fitting:
         columns = _columns(table, {name: column for name, column in cells.items() if name not in found}, found, truth)
         fitting = [name for name in names if columns is not None and _follows(found[name], columns)]
     if not fitting or any((found[one] != found[fitting[0]]).any() for one in fitting):
-        raise several(table, "label", roles.label, rivals[0], found)
+        raise several(table, "label", taken, rivals[0], found)
     others = tuple(name for name in names if name not in fitting)
     said = " or ".join(f"'{name}'" for name in others)
     note = f"The predicted labels are those of '{fitting[0]}', which the probabilities or the right rows confirm, not of {said}"
-    return replace(roles, label=fitting[0], rivals={**roles.rivals, "label": ()}), (f"{note}; `columns` names another.",)
+    notes = (*unused, f"{note}; `columns` names another.")
+    return replace(roles, label=fitting[0], rivals={**roles.rivals, "label": ()}), notes
+
+
+def _without_shares(table: Table, roles: Roles, label: str, cells: Mapping[str, Texts]) -> tuple[Roles, str, tuple[str, ...]]:
+    """Columns called like predicted labels without those of shares, the one that is taken then, and a note on the others."""
+    names = (label, *roles.rivals.get("label", ()))
+    shares = [name for name in names if are_shares(cells[name])]
+    if not shares or are_shares(cells[roles.truth]):
+        return roles, label, ()
+    left = [name for name in names if name not in shares and plain_name(name) not in LABEL]
+    if left:
+        note = f"Not used: the column '{shares[0]}'; `columns` names it, as probability={shares[0]}, if it is one."
+        return replace(roles, label=left[0], rivals={**roles.rivals, "label": tuple(left[1:])}), left[0], (note,)
+    classes, predicted = np.unique(plain_cells(cells[label]).astype(str), return_inverse=True)
+    if label not in shares and not (len(classes) == 2 and follow_from(predicted, as_numbers(cells[shares[0]]))):
+        message = f"{table.name}: '{label}' does not follow from '{shares[0]}': it may not hold the predicted labels"
+        raise InputError(message, hint=f"name them by `columns`, as label={label} or probability={shares[0]}")
+    return roles, label, ()
 
 
 def _check_called_label(table: Table, roles: Roles, cells: Mapping[str, Texts], truth: Texts) -> None:

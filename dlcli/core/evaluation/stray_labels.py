@@ -1,7 +1,6 @@
-"""Labels in a column of another name, where those that were taken may be none, or rows that are no examples."""
+"""Labels in a column of another name, where those that were taken may be none."""
 
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -17,8 +16,6 @@ from dlcli.support.tables import Table
 
 _UNCLEAR = ("target", "y", "reference")
 _WHOLE = re.compile(r"-?\d+")
-_COUNTS = ("count", "counts", "n", "freq", "frequency", "frequencies", "support")
-_TOTALS = ("total", "totals", "grandtotal", "sum", "mean", "average", "avg")
 
 Texts = NDArray[np.object_]
 
@@ -53,38 +50,6 @@ def check_stray(
             )
             hint = f"name them by `columns`, as {role}={name}" + (f" or {role}={taken}" if taken else ", or drop the column")
             raise InputError(message, hint=hint)
-
-
-def check_rows(table: Table, roles: Roles, truth: Texts, label: Texts | None, cells: Mapping[str, Texts]) -> None:
-    """Refuse rows that stand for several examples, and sums of others.
-
-    Args:
-        table: The table.
-        roles: The columns that were taken.
-        truth: The true labels, (n,).
-        label: The predicted ones, (n,); None without such a column.
-        cells: All columns, (n,) each.
-
-    Raises:
-        InputError: If each pair of labels is there once beside a column of counts, or a row is called a total.
-    """
-    others = {name: column for name, column in cells.items() if name not in (roles.truth, roles.label)}
-    counts = next((name for name, column in others.items() if plain_name(name) in _COUNTS and _are_counts(column)), None)
-    pairs = Counter(zip(truth, label, strict=True)) if label is not None else Counter()
-    if counts is not None and len(pairs) == len(truth) > 1:
-        message = f"{table.name}: each pair of labels is there once, and the column '{counts}' tells how often"
-        raise InputError(message, hint="write one row for each example")
-    once = Counter(truth)
-    for name, column in others.items():
-        for row in (0, len(column) - 1):
-            if plain_name(str(column[row])) in _TOTALS and once[truth[row]] == 1 and len(column) > 1:
-                raise InputError(
-                    f"{table.name}: row {row + 1}, column '{name}': '{column[row]}' is not an example", hint="omit the row"
-                )
-
-
-def _are_counts(column: Texts) -> bool:
-    return all(map(str.isdecimal, column)) and any(int(text) > 1 for text in column)
 
 
 def _of_classes(predictions: Predictions, metadata: Mapping[str, Texts]) -> list[tuple[str, NDArray[np.int64]]]:

@@ -177,8 +177,13 @@ def test_probabilities_by_rank_are_no_classes(start, classes, labelled):
     ranked = np.sort(p, 1)[:, ::-1]
     label = {"pred": p.argmax(1) + start} if labelled else {}
     cells = {"y_true": y + start, **label, **{f"prob_{k + start}": ranked[:, k] for k in range(classes)}}
-    with pytest.raises(InputError, match="those of ranks, not of classes|is not the most probable class|class (plus|minus) 1"):
-        read(cells)
+    if labelled:
+        found = read(cells)
+        assert found.predictions.log_p is None and (found.predictions.correct == (y == p.argmax(1))).all()
+        assert any("fall in each row, as by rank" in note for note in found.notes)
+    else:
+        with pytest.raises(InputError, match="those of ranks, not of classes|class (plus|minus) 1"):
+            read(cells)
     by_class = {**cells, **{f"prob_{k + start}": p[:, k] for k in range(classes)}}
     assert read(by_class).predictions.correct.tolist() == (y == p.argmax(1)).tolist()
 

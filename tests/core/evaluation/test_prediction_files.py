@@ -632,7 +632,7 @@ def test_lists_are_no_labels():
     [
         ("truth,target,pred\na,b,a\nb,b,b\n", "The true labels are those of 'truth', not of 'target'; `columns` names another"),
         ("y_true,class,pred\na,b,a\nb,b,b\n", "The true labels are those of 'y_true', not of 'class'"),
-        ("gold,truth,pred\na,b,b\nb,b,b\n", "The true labels are those of 'truth', not of 'gold'"),
+        ("gold,truth,pred\na,b,b\nb,a,a\n", "The true labels are those of 'truth', not of 'gold'"),
         ("y_true,gold,actual,pred\n1,0,1.0,1\n0,0,0.0,0\n", "The true labels are those of 'y_true', not of 'gold';"),
         ("truth,target,pred\na,a,a\nb,b,b\n", ""),
         ("truth,y,pred\na,0.3,a\nb,7,b\n", ""),
@@ -644,7 +644,7 @@ def test_a_second_column_that_may_be_meant_is_named(text: str, note: str):
 
 
 def test_a_column_that_is_named_has_no_rival():
-    text = "truth,target,pred\na,b,a\nb,b,b\n"
-    for column, right in (("truth", [True, True]), ("target", [False, True])):
+    text = "truth,target,pred\na,b,a\nb,b,b\na,a,a\n"
+    for column, right in (("truth", [True, True, True]), ("target", [False, True, True])):
         found = read_predictions(table(text), (f"truth={column}",))
         assert found.notes == () and found.predictions.correct.tolist() == right

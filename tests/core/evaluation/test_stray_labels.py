@@ -1,4 +1,4 @@
-"""Labels in columns of other names, and rows that are no examples: the table is refused until the columns are named."""
+"""Labels in columns of other names: the table is refused until the columns are named."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from dlcli.support.errors import InputError
 from tests.core.evaluation.test_column_readings import N, network, read
 
 
-@pytest.mark.parametrize("name", ["predict", "estimate", "Scored Labels", "decision", "guess"])
+@pytest.mark.parametrize("name", ["estimate", "Found labels", "decision", "guess"])
 @pytest.mark.parametrize("cut", [0.2, 0.4, 0.7])
 @pytest.mark.parametrize("alone", [True, False])
 def test_labels_of_a_threshold_are_not_passed_over_for_the_more_probable_class(name, cut, alone):
@@ -50,26 +50,6 @@ def test_the_class_that_an_attack_aims_at_is_not_the_true_one(classes):
     with pytest.raises(InputError, match="the true labels may be those of 'original_class' or those of 'target_class'"):
         read(cells)
     assert read(cells, "truth=original_class").predictions.correct.tolist() == (y == p.argmax(1)).tolist()
-
-
-@pytest.mark.parametrize("name", ["count", "n", "Freq"])
-def test_pairs_of_labels_with_their_counts_are_no_examples(name):
-    cells = {"actual": list("aabb"), "predicted": list("abab"), name: [90, 10, 5, 95]}
-    with pytest.raises(InputError, match=f"each pair of labels is there once, and the column '{name}' tells how often"):
-        read(cells)
-    assert read({**cells, name: [1, 1, 1, 1]}).predictions.correct.tolist() == [True, False, False, True]
-
-
-@pytest.mark.parametrize("said", ["Total", "TOTAL", "Grand total", "mean"])
-@pytest.mark.parametrize("last", [True, False])
-def test_a_total_is_no_example(said, last):
-    rows = [("a", 0, 0), ("b", 1, 1), ("c", 1, 1)]
-    rows = [*rows, (said, 2, 3)] if last else [(said, 2, 3), *rows]
-    cells = dict(zip(("name", "truth", "pred"), map(list, zip(*rows, strict=True)), strict=True))
-    with pytest.raises(InputError, match=f"column 'name': '{said}' is not an example"):
-        read(cells)
-    cells["truth"] = [1 if one == 2 else one for one in cells["truth"]]
-    assert len(read(cells).predictions.y) == 4
 
 
 def test_a_column_that_is_called_like_a_class_beside_another_probability_is_refused_without_predicted_labels():
