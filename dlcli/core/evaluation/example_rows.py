@@ -25,7 +25,7 @@ _VARIANTS = frozenset(
     "model modelname modelid network architecture system classifier algorithm method arm variant version checkpoint ckpt epoch "
     "step iteration iter run runid seed trial replicate experiment".split()
 )
-"""What the rows of several networks, or of one network at several times, are told apart by."""
+"""Columns that tell the rows of several networks apart, or those of one network at several times."""
 _KEY = re.compile(r".*(id|key|hash|name|no|number|example|sample|item|row|url|path)")
 _FEWEST = 10
 """Rows of each network from which on the same true labels are hardly there by chance."""

@@ -79,6 +79,12 @@ def settle_probabilities(
         label: The predicted labels, (n,); None without such a column.
         seen: The labels that occur.
         found: The columns that are called like the classes.
+
+    Returns:
+        Those of all classes, None without such; all roles, with the column of one probability; and the notes.
+
+    Raises:
+        InputError: If columns of probabilities can be those of several things, or of classes that are not known.
     """
     if found is None and roles.sure is None:
         found = second_column(table.name, search, seen)
