@@ -75,12 +75,20 @@ def that_sum_to_1(
     """
     if _are_complete(cells, names):
         return names, ()
+    values = {column: as_numbers(cells[column]) for column in names}
+    odd = {column for column in names if not all_shares(cells[column])}
+    total = sum((one for column, one in values.items() if column not in odd), np.zeros(()))
     others = [column for column, name in names.items() if name not in seen]
-    for left in (others, *([column] for column in others)):
-        part = {column: name for column, name in names.items() if column not in left}
-        if len(part) > 1 and len(part) < len(names) and _are_complete(cells, part):
-            return part, (f"Not used: {a_few(left)}, since the columns {a_few([*part])} alone sum to 1.",)
-    return names, ()
+
+    def away(left: Sequence[str]) -> float:
+        less = sum((values[column] for column in left if column not in odd), np.zeros(()))
+        return float(np.abs(total - less - 1).max()) if odd <= {*left} else np.inf
+
+    left = min((others, *([column] for column in others)), key=away)
+    part = {column: name for column, name in names.items() if column not in left}
+    if not 1 < len(part) < len(names) or away(left) > _MOST_ROUNDED or not _are_complete(cells, part):
+        return names, ()
+    return part, (f"Not used: {a_few(left)}, since the columns {a_few([*part])} alone sum to 1.",)
 
 
 def with_neighbours(order: Sequence[str], cells: Mapping[str, Texts], names: dict[str, str]) -> dict[str, str]:
@@ -162,10 +170,9 @@ def a_few(names: Sequence[str], most: int = 3) -> str:
 def _are_complete(cells: Mapping[str, Texts], columns: Iterable[str]) -> bool:
     """Whether columns hold probabilities that sum to 1 in each row but for rounding."""
     found = [cells[column] for column in columns]
-    if not all(map(all_shares, found)) or any(has_decimal_comma(text) for column in found for text in column):
-        return False
-    sums = np.stack([as_numbers(column) for column in found]).sum(0)
-    return bool((np.abs(sums - 1) <= rounding(found) + 1e-9).all())
+    values = np.stack([as_numbers(column) for column in found])
+    inside = (values >= 0) & (values <= 1)
+    return bool(inside.all() and (np.abs(values.sum(0) - 1) <= rounding(found) + 1e-9).all())
 
 
 def sum_to_1(cells: Mapping[str, Texts], columns: Sequence[str]) -> bool:
