@@ -124,7 +124,7 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     other, their = read_other_table(config, table, text_column, report)
     merged = merge_texts(their.ids, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
-    candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block), report)
+    candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block).cosine, report)
     words = table_words(config, merged.texts)
     found = score_pairs(scorer, merged.texts, candidates.pairs, words, chance(config, vectors))
     scored = corrected(config, found, len(merged.texts), ~merged.new)

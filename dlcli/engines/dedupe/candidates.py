@@ -13,7 +13,16 @@ from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.sentence_score import chance_cosine
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.search.blocks import Blocks
-from dlcli.core.text.search.budget import check_pairs_fit, cosine_within, pair_budget, pairs_from, united
+from dlcli.core.text.search.budget import (
+    Level,
+    PairSample,
+    check_pairs_fit,
+    cosine_within,
+    level_within,
+    pair_budget,
+    pairs_from,
+    united,
+)
 from dlcli.core.text.search.neighbours import Pairs, finds_all, sampled_recall
 from dlcli.core.text.vectors import candidate_cosine, make_vectors, vectors_are_scored
 from dlcli.core.text.vectors.devices import search_device
@@ -67,6 +76,7 @@ class PairSearch:
         device: The accelerator that searches, None for the CPU.
         chance: The mean cosine of any two texts, if the score uses cosines.
         block: The block of each text, if only pairs within a block count.
+        sample: The pairs that were seen when the level was chosen; None if none were looked at.
     """
 
     vectors: Matrix
@@ -75,6 +85,7 @@ class PairSearch:
     device: "torch.device | None"
     chance: float | None
     block: Blocks | None
+    sample: PairSample | None = None
 
     @property
     def in_cells(self) -> bool:
@@ -92,10 +103,10 @@ def plan_search(config: DedupeConfig, texts: Distinct) -> PairSearch | None:
     if len(texts) < 2:
         return None
     vectors = make_vectors(config.vectors, texts.keys, config.device)
-    level = choose_level(config, vectors, texts.block)
+    level, sample = choose_level(config, vectors, texts.block)
     twice = config.candidates is None and level > 0 and len(texts) <= SECOND_SEARCH
     device = search_device(config.vectors, config.device)
-    return PairSearch(vectors, level, twice, device, chance(config, vectors), texts.block)
+    return PairSearch(vectors, level, twice, device, chance(config, vectors), texts.block, sample)
 
 
 def find_candidates(config: DedupeConfig, texts: Distinct, search: PairSearch | None, report: Reporter) -> Candidates:
@@ -133,11 +144,11 @@ def chance(config: DedupeConfig, vectors: Matrix) -> float | None:
     return None if sp.issparse(vectors) or not vectors_are_scored(config.vectors) else chance_cosine(vectors)
 
 
-def choose_level(config: DedupeConfig, vectors: Matrix, block: Blocks | None) -> float:
+def choose_level(config: DedupeConfig, vectors: Matrix, block: Blocks | None) -> Level:
     """The smallest cosine of a candidate pair: `candidates`, or what keeps to the budget, 0 for all pairs."""
     if config.candidates is not None:
-        return config.candidates
-    return cosine_within(vectors, pair_budget(vectors.shape[0], block), candidate_cosine(config.vectors), block=block)
+        return Level(config.candidates)
+    return level_within(vectors, pair_budget(vectors.shape[0], block), candidate_cosine(config.vectors), block=block)
 
 
 def _by_other_vectors(texts: Distinct, vectors: Matrix) -> Pairs:

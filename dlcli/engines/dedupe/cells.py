@@ -60,6 +60,8 @@ _SCORE_S = 1e-5
 """CPU seconds of scoring a pair."""
 _DIGESTED = 1 << 20
 """Values read at a time for their digest."""
+_DIGESTED_TEXTS = 1 << 10
+"""The same for texts."""
 _WORKER_BYTES = 200_000_000
 """Memory of a worker beside its blocks: the program, word vectors, and the features of pairs."""
 
@@ -190,7 +192,7 @@ def _cut(config: DedupeConfig, texts: Distinct, search: PairSearch, kept: PairsO
     """Cut a table into cells, whose files are there inside the block."""
     folder = parts_folder(config)
     stored = None if folder is None else StoredCells(folder, len(texts))
-    size, level = matrix_bytes(search.vectors), search.level
+    size, level = matrix_bytes(search.vectors, search.level), search.level
     expected = expected_pairs(search, texts, kept.words, kept.lowest, scored=kept.scored)
     seconds = join_seconds(search.vectors, level, block=search.block) + _SCORE_S * expected[0]
     wanted = _worker_count(config, seconds)
@@ -284,8 +286,8 @@ def _determined_by(config: DedupeConfig, texts: Distinct, search: PairSearch, ke
 def _digest_of_texts(texts: Distinct) -> str:
     digest = hashlib.sha256()
     for part in (texts.ids, texts.texts):
-        for text in part:
-            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        for some in batches(part, _DIGESTED_TEXTS):
+            digest.update("\0".join([*some, ""]).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

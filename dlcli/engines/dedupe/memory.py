@@ -13,7 +13,7 @@ from dlcli.support.memory import check_memory
 from dlcli.support.plural import count
 from dlcli.support.seeds import derive
 
-_SCORED = 4_000
+_SCORED = 1_000
 """Pairs of the sample that are scored."""
 _FOUND_BYTES = 100
 """Bytes of a candidate in the cell in which it is scored, beside the features of some pairs."""
@@ -36,7 +36,7 @@ def expected_pairs(
     Returns:
         The number of candidates, and of those that are kept.
     """
-    pairs, times = sample_pairs(search.vectors, search.level, block=search.block)
+    pairs, times = search.sample or sample_pairs(search.vectors, search.level, block=search.block)
     found = round(len(pairs) * times)
     if not scored or not found:
         return found, found

@@ -43,7 +43,37 @@ def pair_budget(texts: int, block: Blocks | None = None) -> int:
 
 
 def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks | None = None, seed: int = 0) -> float:
-    """The cosine that about `budget` pairs of rows reach, from a sample of rows.
+    """The cosine that about `budget` pairs of rows reach, without the pairs that were seen.
+
+    Args:
+        vectors: As for `level_within`.
+        budget: Number of pairs.
+        ceiling: The result is this at the most.
+        block: As for `level_within`.
+        seed: Seed of the sample.
+
+    Returns:
+        The cosine of `level_within`.
+    """
+    return level_within(vectors, budget, ceiling, block=block, seed=seed).cosine
+
+
+class PairSample(NamedTuple):
+    """The pairs of some rows drawn at random with all rows, and how many pairs of all rows there are for one of them."""
+
+    pairs: Pairs
+    times: float
+
+
+class Level(NamedTuple):
+    """The smallest cosine of a pair, and the pairs that were seen when it was chosen; None if none were looked at."""
+
+    cosine: float
+    sample: PairSample | None = None
+
+
+def level_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks | None = None, seed: int = 0) -> Level:
+    """Choose the cosine that about `budget` pairs of rows reach, from a sample of rows.
 
     Args:
         vectors: Rows with L2 norm 1 or 0, (n, d).
@@ -53,44 +83,66 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
         seed: Seed of the sample.
 
     Returns:
-        The cosine, rounded up to 0.01, at least 0.15; 0 if all pairs are within the budget.
+        The cosine, rounded up to 0.01, at least 0.15, or 0 if all pairs are within the budget; and the pairs of the sample, of
+        sparse rows without blocks.
     """
     n = vectors.shape[0]
     if pairs_within(n, block) <= budget:
-        return 0.0
-    rows = np.sort(np.random.default_rng(derive(seed, "budget")).permutation(n)[: max(100, _SAMPLED // n)])
+        return Level(0.0)
+    rows = np.sort(np.random.default_rng(derive(seed, "budget")).permutation(n)[: max(100, _SAMPLED // n)]).astype(np.int32)
     # Each pair of the sample with another row is seen once, or twice if both are in the sample.
     rank = int(budget * 2 * len(rows) / n)
-    if sp.issparse(vectors) and block is None:
-        # What is not stored is 0, below any level; each row that is not empty has a cosine of 1 with itself. The product is
-        # taken in this order, since scipy copies the matrix that is transposed.
-        rank += int((np.diff(vectors[rows].indptr) > 0).sum())
-        values = _largest(vectors, sp.csr_array(vectors[rows].T), rank + 1)
-    else:
+    if not sp.issparse(vectors) or block is not None:
         found = vectors[rows] @ vectors.T
         values = found.toarray() if sp.issparse(found) else found
         values[np.arange(len(rows)), rows] = -1
         values = values.ravel() if block is None else values[block[rows][:, None] == block]
-        rank = min(values.size - 1, rank)
+        return Level(_level_at(values, min(values.size - 1, rank), ceiling))
+    # What is not stored is 0, below any level; each row that is not empty has a cosine of 1 with itself. The product is taken
+    # in this order, since scipy copies the matrix that is transposed.
+    rank += int((np.diff(vectors[rows].indptr) > 0).sum())
+    left, right, values = _largest(vectors, sp.csr_array(vectors[rows].T), rank + 1, ceiling)
+    level = _level_at(values, rank, ceiling)
+    seen = np.flatnonzero(values >= level)
+    return Level(level, _sample(vectors, left[seen], rows, right[seen], None))
+
+
+def _level_at(values: NDArray[np.float32], rank: int, ceiling: float) -> float:
+    """The value of a rank, from 0 for the largest, as a level; 0 stands for what is not among the values."""
     level = float(np.partition(values, values.size - 1 - rank)[values.size - 1 - rank]) if rank < values.size else 0.0
     return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
 
 
-def _largest(vectors: sp.csr_array, against: sp.csr_array, count: int) -> NDArray[np.float32]:
-    """The `count` largest entries of a product, in any order, or all that are stored if there are fewer."""
-    found = np.empty(0, np.float32)
+class _Entries(NamedTuple):
+    """Entries of a product: the row and the column of each, and its value."""
+
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+    def some(self, places: NDArray[np.integer]) -> "_Entries":
+        """Those at `places`."""
+        return _Entries(self.left.take(places), self.right.take(places), self.values.take(places))
+
+
+def _largest(vectors: sp.csr_array, against: sp.csr_array, count: int, ceiling: float) -> _Entries:
+    """The `count` largest entries of a product, in any order, or all if there are fewer, and all that are from `ceiling` on."""
+    found = _Entries(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+    least = np.float32(-np.inf)
     for start in range(0, vectors.shape[0], _ROWS):
-        found = np.append(found, product(vectors[start : start + _ROWS], against).data)
+        entries = product(vectors[start : start + _ROWS], against)
         release(vectors)
-        found = found if len(found) <= count else np.partition(found, len(found) - count)[-count:]
+        left, right = _at_least(entries, least)
+        found = _Entries(
+            np.append(found.left, (left + start).astype(np.int32)),
+            np.append(found.right, right.astype(np.int32)),
+            np.append(found.values, entries.data[entries.data >= least]),
+        )
+        if len(found.values) > count:
+            least = np.partition(found.values, len(found.values) - count)[len(found.values) - count]
+            least = min(least, np.float32(ceiling))
+            found = found.some(np.flatnonzero(found.values >= least))
     return found
-
-
-class PairSample(NamedTuple):
-    """The pairs of some rows drawn at random with all rows, and how many pairs of all rows there are for one of them."""
-
-    pairs: Pairs
-    times: float
 
 
 def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, seed: int = 0) -> PairSample:
@@ -108,21 +160,28 @@ def sample_pairs(vectors: Matrix, level: float, *, block: Blocks | None = None, 
     n = vectors.shape[0]
     rows = np.sort(np.random.default_rng(derive(seed, "pairs")).permutation(n)[: max(100, _SAMPLED // n)]).astype(np.int32)
     against, multiply = (sp.csr_array(vectors[rows].T), product) if sp.issparse(vectors) else (vectors[rows].T, np.matmul)
-    first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    first, place = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for start in range(0, n, _ROWS):
         left, right = _at_least(multiply(vectors[start : start + _ROWS], against), level)
         first.append((left + start).astype(np.int32))
-        second.append(rows[right])
+        place.append(right.astype(np.int32))
         release(vectors)
-    one, other = np.concatenate(first), np.concatenate(second)
+    return _sample(vectors, np.concatenate(first), rows, np.concatenate(place), block)
+
+
+def _sample(
+    vectors: Matrix, one: NDArray[np.int32], rows: NDArray[np.int32], place: NDArray[np.integer], block: Blocks | None
+) -> PairSample:
+    """The pairs of a row and one of those drawn, `rows[place]`; a row and itself, or one of another block, is none."""
+    other = rows.take(place)
     kept = np.flatnonzero((one != other) & (True if block is None else block[one] == block[other]))
     one, other = one.take(kept), other.take(kept)
     pairs = Pairs(np.minimum(one, other), np.maximum(one, other), cosines(vectors, one, other))
-    return PairSample(pairs, n / (2 * len(rows)))
+    return PairSample(pairs, vectors.shape[0] / (2 * len(rows)))
 
 
-def _at_least(product: Matrix, level: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """The rows and the columns of the entries of `level` or more, which is above 0."""
+def _at_least(product: Matrix, level: float | np.float32) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """The rows and the columns of the entries of `level` or more, of a sparse product those that are stored."""
     if not sp.issparse(product):
         left, right = np.nonzero(product >= level)
         return left, right

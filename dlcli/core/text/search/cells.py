@@ -24,6 +24,7 @@ from dlcli.core.text.search.sparse_join import (
     OrderedRows,
     RowBounds,
     bounded_pairs,
+    group_count,
     rest_after_heads,
     row_tiles,
 )
@@ -32,8 +33,8 @@ from dlcli.support.errors import ResourceError
 
 Numbers = NDArray[np.int32]
 
-_ROW_BYTES = 168
-"""Bytes of a sparse row beside its entries: its number, its scale and its mass by group of features."""
+_ROW_BYTES, _MASS_BYTES = 40, 4
+"""Bytes of a sparse row beside its entries, as its number and its scale, and of its mass in a group of features."""
 _ENTRY_BYTES = 12
 """Bytes of an entry of a sparse row, with its share of the entries in heads."""
 
@@ -100,11 +101,15 @@ class DenseBlock:
                 yield first[kept], second[kept]
 
 
-def matrix_bytes(vectors: Matrix) -> int:
-    """About how many bytes the blocks of a matrix take."""
+def matrix_bytes(vectors: Matrix, threshold: float) -> int:
+    """About how many bytes the blocks of a matrix take, whose pairs have a cosine of `threshold` or more."""
     if sp.issparse(vectors):
-        return int(vectors.nnz) * _ENTRY_BYTES + int(vectors.shape[0]) * _ROW_BYTES
+        return int(vectors.nnz) * _ENTRY_BYTES + int(vectors.shape[0]) * _row_bytes(threshold)
     return int(vectors.nbytes)
+
+
+def _row_bytes(threshold: float) -> int:
+    return _ROW_BYTES + _MASS_BYTES * group_count(threshold - SLACK)
 
 
 def join_seconds(vectors: Matrix, threshold: float, *, block: Blocks | None = None) -> float:
@@ -144,7 +149,7 @@ def write_blocks(folder: Path, vectors: Matrix, threshold: float, count: int, *,
         return len(parts)
     among = searched(vectors, block)
     rows = OrderedRows(among, threshold - SLACK)
-    parts = _equal_parts(np.diff(vectors.indptr)[rows.order] * _ENTRY_BYTES + _ROW_BYTES, count)
+    parts = _equal_parts(np.diff(vectors.indptr)[rows.order] * _ENTRY_BYTES + _row_bytes(threshold), count)
     mine = cut_rows(vectors, rows.order, parts)
     theirs = mine if among is vectors else cut_rows(among, rows.order, parts)
     for number, part in enumerate(parts):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.search import budget
-from dlcli.core.text.search.budget import cosine_within, sample_pairs
+from dlcli.core.text.search.budget import cosine_within, level_within, sample_pairs
 from dlcli.core.text.search.cells import BlockFolder, matrix_bytes, write_blocks
 from dlcli.core.text.search.neighbours import Pairs, in_row_order, similar_pairs
 from dlcli.core.text.vectors.encoders import tfidf
@@ -90,7 +90,14 @@ def test_blocks_have_about_equal_bytes(tmp_path: Path):
     write_blocks(tmp_path, vectors, 0.75, 4)
     sizes = [sum(file.stat().st_size for file in tmp_path.glob(f"{k}.*.npy")) for k in range(4)]
     assert max(sizes) < 1.5 * min(sizes)
-    assert 0.5 < sum(sizes) / matrix_bytes(vectors) < 2
+    assert 0.5 < sum(sizes) / matrix_bytes(vectors, 0.75) < 2
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.75])
+def test_the_bytes_of_blocks_of_short_texts_are_known_before(tmp_path: Path, threshold: float):
+    vectors = tfidf.vectors(names(2000))
+    write_blocks(tmp_path, vectors, threshold, 2)
+    assert 0.7 < sum(file.stat().st_size for file in tmp_path.iterdir()) / matrix_bytes(vectors, threshold) < 1.4
 
 
 def test_a_block_that_is_gone_is_named(tmp_path: Path):
@@ -109,6 +116,21 @@ def test_a_sample_of_all_rows_has_all_pairs_twice(matrix, level, sparse, within)
     counts = Counter(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
     assert set(counts) >= {pair for pair in wanted if block is None or block[pair[0]] == block[pair[1]]}
     assert set(counts) <= near and times == 0.5
+
+
+@pytest.mark.parametrize("budget_of_pairs", [10, 2_000, 30_000])
+@pytest.mark.parametrize("ceiling", [0.3, 0.6, 1.0])
+def test_the_pairs_seen_when_a_level_is_chosen_are_all_from_it_on_twice(budget_of_pairs, ceiling):
+    """All rows of a table of 1,000 are drawn, so each pair is seen from both sides."""
+    vectors = tfidf.vectors(names(1000)[:1000])
+    level, sample = level_within(vectors, budget_of_pairs, ceiling)
+    assert level == cosine_within(vectors, budget_of_pairs, ceiling) <= ceiling
+    product = np.triu((vectors @ vectors.T).toarray(), 1)
+    assert sample is not None and sample.times == 0.5
+    counts = Counter(zip(sample.pairs.first.tolist(), sample.pairs.second.tolist(), strict=True))
+    wanted, near = (set(zip(*map(list, np.nonzero(product >= level + shift)), strict=True)) for shift in (1e-5, -1e-5))
+    assert wanted <= set(counts) <= near
+    assert {counts[pair] for pair in wanted} <= {2}
 
 
 def test_the_rows_multiplied_at_a_time_make_no_difference(monkeypatch: pytest.MonkeyPatch):

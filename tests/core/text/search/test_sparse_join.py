@@ -48,6 +48,12 @@ def test_many_tiles_lose_nothing_and_leave_few_pairs_to_look_at(bound):
     assert done == vectors.shape[0]
 
 
+def test_few_of_the_candidates_from_a_low_bound_on_are_no_pairs():
+    vectors = tfidf.vectors(generated_keys(3000))
+    wanted = brute_force(vectors.toarray(), 0.5)[1]
+    assert len(joined(vectors, 0.5)[0]) < 3 * len(wanted)
+
+
 @given(matrices())
 def test_the_candidates_of_few_rows_are_between_the_pairs_and_all(matrix):
     found = OrderedRows(sp.csr_array(matrix), 0.3).work(sp.csr_array(matrix), 1 << 22)
