@@ -125,7 +125,7 @@ def probabilities(table: Labelled) -> tuple[Distinct, Pairs, dict[str, Floats]]:
     odds, prior = np.ma.masked_invalid(found), -np.log(np.clip(len(texts), 2, 300))
     evidence = odds.sum(axis=0) - (odds.count(axis=0) - 1) * prior
     ways = {"mean of columns": odds.mean(axis=0), "sum of evidence": evidence, "lowest column": odds.min(axis=0)}
-    one = corrected(CONFIG, score_pairs(built_in(), texts, pairs, table_words(CONFIG, texts)), len(texts)).probability
+    one = corrected(CONFIG, score_pairs(built_in(), texts, pairs, table_words(CONFIG, texts)), texts.rows).probability
     return texts, pairs, {"one text": one, **{way: expit(np.asarray(values)) for way, values in ways.items()}}
 
 
@@ -180,7 +180,7 @@ def compare_sizes() -> None:
             f1 = []
             for count in (len(texts), comparable_texts(texts.block)):
                 found = corrected(
-                    CONFIG, score_pairs(built_in(), texts, pairs, replace(words, size=count)), len(texts)
+                    CONFIG, score_pairs(built_in(), texts, pairs, replace(words, size=count)), texts.rows
                 ).probability
                 f1.append(f1_at(table, texts, pairs, found, THRESHOLD))
             print(f"| {kind} | {size} | {blocks} | {f1[0]:.2f} | {f1[1]:.2f} |")

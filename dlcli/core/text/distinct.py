@@ -48,6 +48,11 @@ class Distinct:
         return len(self.ids)
 
     @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """The number of rows of each text, (k,)."""
+        return np.bincount(self.of_row[self.of_row >= 0], minlength=len(self))
+
+    @cached_property
     def keys(self) -> Sequence[str]:
         """The folded key of each text, (k); it occurs several times if it is in several blocks, or has several strict keys."""
         return made_texts(fold_all, self.keys_in_block) if self.strict else self.keys_in_block

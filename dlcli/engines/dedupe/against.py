@@ -127,15 +127,15 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block).cosine, report)
     words = table_words(config, merged.texts)
     found = score_pairs(scorer, merged.texts, candidates.pairs, words, chance(config, vectors))
-    scored = corrected(config, found, len(merged.texts), ~merged.new)
+    rows = np.zeros(len(merged.texts), np.int64)
+    rows[merged.old] = their.rows
+    scored = corrected(config, found, rows + merged.texts.rows, ~merged.new)
     config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))
     order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())
     # Earlier texts come first: what comes before all its duplicates becomes canonical.
     order = np.concatenate([merged.old, order[merged.new[order]]])
     groups = group_in_order(order, duplicates.by_probability())
-    rows = np.zeros(len(merged.texts), np.int64)
-    rows[merged.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
     earlier = EarlierTexts(len(text_column.texts), their.row, len(their) * [other], rows, {})
     extended = replace(text_column, texts=[*text_column.texts, *their.texts])
     return DedupeState(extended, merged.texts, candidates, scored, assign_rows(merged.texts, groups), earlier)

@@ -213,14 +213,14 @@ def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer,
     words = table_words(config, texts)
     with cells_kept(config, report):
         candidates, found, texts = find_and_score(config, texts, scorer, words, report)
-    scored = corrected(config, found, len(texts))
+    scored = corrected(config, found, texts.rows)
     labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
     threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)
     groups = group_texts(config, texts, scored.duplicates(threshold))
     unscored = None
     if candidates.beyond:
         sample = score_pairs(scorer, texts, candidates.beyond.sample, words, candidates.chance)
-        unscored = count_unscored(candidates.beyond, corrected_sample(config, sample, found, len(texts)), threshold)
+        unscored = count_unscored(candidates.beyond, corrected_sample(config, sample, found, texts.rows), threshold)
     assignments = assign_rows(texts, groups)
     return DedupeState(text_column, texts, candidates, scored, assignments, labelled=labelled, unscored=unscored)
 

@@ -15,6 +15,7 @@ from dlcli.core.text.scoring.rarity import TableWords, count_words
 from dlcli.core.text.scoring.scored_pairs import ScoredPairs
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.scoring.sentence_score import sentence_score
+from dlcli.core.text.scoring.third_rows import with_third_rows
 from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.strict import spell_out
 from dlcli.core.text.vectors import vectors_are_scored
@@ -48,13 +49,15 @@ def crowding(config: DedupeConfig) -> Crowding | None:
     return sentence_score().crowding if vectors_are_scored(config.vectors) else built_in().crowding
 
 
-def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int, earlier: NDArray[np.bool_] | None = None) -> ScoredPairs:
+def corrected(
+    config: DedupeConfig, scored: ScoredPairs, rows: NDArray[np.int64], earlier: NDArray[np.bool_] | None = None
+) -> ScoredPairs:
     """The candidates of a table with what the other ones tell of each.
 
     Args:
         config: Gives the vectors.
         scored: The candidates.
-        texts: Number of texts, of both tables if there are two.
+        rows: The number of rows of each text, (texts,), of both tables if there are two.
         earlier: Which of them are of another table, (texts,). Those are not compared with one another, so it is not known which
             of them are alone: no pair with one is raised.
 
@@ -64,20 +67,21 @@ def corrected(config: DedupeConfig, scored: ScoredPairs, texts: int, earlier: ND
     how = crowding(config)
     if how is None:
         return scored
-    found = others(scored.pairs, scored.probability, texts)
-    traits = how.traits(scored.pairs, scored.probability, found, texts)
+    found = others(scored.pairs, scored.probability, len(rows))
+    traits = how.traits(scored.pairs, scored.probability, found, len(rows))
     across = None if earlier is None else earlier[scored.pairs.first] | earlier[scored.pairs.second]
-    return ScoredPairs(scored.pairs, how.corrected(scored.probability, found, traits, across))
+    probability = how.corrected(scored.probability, found, traits, across)
+    return ScoredPairs(scored.pairs, with_third_rows(scored.pairs, probability, rows))
 
 
-def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, texts: int) -> ScoredPairs:
+def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPairs, rows: NDArray[np.int64]) -> ScoredPairs:
     """The same for a sample of pairs that are no candidates.
 
     Args:
         config: Gives the vectors.
         sample: The pairs.
         scored: The candidates, as they were before they were corrected.
-        texts: Number of texts of the table.
+        rows: The number of rows of each text of the table, (texts,).
 
     Returns:
         The pairs with corrected probabilities.
@@ -85,9 +89,11 @@ def corrected_sample(config: DedupeConfig, sample: ScoredPairs, scored: ScoredPa
     how = crowding(config)
     if how is None:
         return sample
-    traits = how.traits(scored.pairs, scored.probability, others(scored.pairs, scored.probability, texts), texts)
-    found = others(scored.pairs, scored.probability, texts, sample.pairs)
-    return ScoredPairs(sample.pairs, how.corrected(sample.probability, found, traits))
+    told, found = (others(scored.pairs, scored.probability, len(rows), of) for of in (None, sample.pairs))
+    traits = how.traits(scored.pairs, scored.probability, told, len(rows))
+    known = scored.pairs, how.corrected(scored.probability, told, traits)
+    probability = how.corrected(sample.probability, found, traits)
+    return ScoredPairs(sample.pairs, with_third_rows(sample.pairs, probability, rows, known))
 
 
 def lowest_counted(config: DedupeConfig, lowest: float) -> float:

@@ -493,6 +493,37 @@ def test_no_pair_of_two_tables_is_raised_since_rows_of_the_other_one_are_not_com
     scored = ScoredPairs(Pairs(first, first + 1, np.zeros(2 + clear, np.float32)), np.array([0.2, 0.2, *[0.95] * clear]))
     texts = 2 * (2 + clear)
     earlier = np.arange(texts) == 3
-    alone, beside = (corrected(DedupeConfig(), scored, texts, part).probability for part in (None, earlier))
+    alone, beside = (corrected(DedupeConfig(), scored, np.ones(texts, int), part).probability for part in (None, earlier))
     assert alone[0] == alone[1] == beside[0] > beside[1]
     assert beside[2:].tolist() == alone[2:].tolist()
+
+
+def common_to_lists(table):
+    """Texts of the sample, and some that another list may have too: a few of doubtful duplicates, and others without any."""
+    texts = sorted({fold(row[1]) for row in run(DedupeConfig(table="questions")).table.rows})
+    rows = run(DedupeConfig(table=table(texts), pairs=True, threshold=0.1)).table.rows
+    alike = [row[-2] for row in rows if 0.4 < float(row[2]) < 0.8][:4]
+    return texts, [*alike, *[text for text in texts if not any(text in row[-2:] for row in rows)][:20]], alike
+
+
+def test_where_two_lists_are_joined_a_text_with_a_copy_is_less_likely_the_duplicate_of_another_one(table):
+    def scores(rows):
+        found = run(DedupeConfig(table=table(rows), pairs=True, threshold=0.1)).table.rows
+        return {tuple(row[-2:]): float(row[2]) for row in found if float(row[2]) < 1}
+
+    texts, common, alike = common_to_lists(table)
+    once, twice = scores(texts), scores([*texts, *common])
+    assert all(twice.get(pair, 0.0) < p - 0.02 for pair, p in once.items() if {*pair} & {*alike})
+    assert all(twice.get(pair, 0.0) <= p for pair, p in once.items())
+
+
+def test_against_another_table_its_texts_that_the_table_has_too_have_fewer_duplicates(table):
+    def near(rows, old):
+        found = grouped(table(rows), against=old)[1]
+        return {row["text"]: float(row["score"]) for row in found if row["duplicate_in"] == old and float(row["score"]) < 1}
+
+    texts, common, _ = common_to_lists(table)
+    old = table(common, "old.jsonl")
+    once, twice = near([text for text in texts if text not in common], old), near(texts, old)
+    assert len(twice) < len(once)
+    assert all(twice[text] < once[text] for text in twice)

@@ -28,7 +28,7 @@ def stages(config):
     text_column = read_text_column(config, SILENT)
     texts = distinct_texts(config, text_column)
     pairs, words = find_candidates(config, texts, plan_search(config, texts), SILENT).pairs, table_words(config, texts)
-    return text_column, texts, corrected(config, score_pairs(choose_scorer(config), texts, pairs, words), len(texts))
+    return text_column, texts, corrected(config, score_pairs(choose_scorer(config), texts, pairs, words), texts.rows)
 
 
 @pytest.mark.parametrize("rule", ["central", "first", "longest", "max:votes"])
