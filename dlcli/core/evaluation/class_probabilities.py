@@ -20,6 +20,7 @@ from dlcli.core.evaluation.class_shares import (
     with_neighbours,
 )
 from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.support.decimal_comma import has_decimal_comma, with_point
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -126,7 +127,7 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
         seen: The labels that occur, in the order of the classes.
 
     Returns:
-        Both classes; None if there are not two classes, or not one such column.
+        Both classes, that of the column last if none is known to be positive; None if there are not two, or no such column.
 
     Raises:
         InputError: If another column, which is not called like a label, holds what is left.
@@ -143,8 +144,10 @@ def second_column(source: str, cells: Mapping[str, Texts], seen: Sequence[str]) 
         hint = f"rename the columns as the labels that they are of, or name one by `columns`, as probability={column}"
         raise InputError(f"{source}: {message}", hint=hint)
     p = numbers(source, column, cells[column])
-    both = np.stack([p if one == name else 1 - p for one in seen], axis=1)
-    return ClassColumns((column,), tuple(seen), both, (f"The column '{column}' is the probability of '{name}'.",))
+    # The class that has a column is the positive one, unless the names tell which is.
+    classes = tuple(seen) if known_pair(seen) else (*(one for one in seen if one != name), name)
+    both = np.stack([p if one == name else 1 - p for one in classes], axis=1)
+    return ClassColumns((column,), classes, both, (f"The column '{column}' is the probability of '{name}'.",))
 
 
 def further_notes(cells: Mapping[str, Texts], found: ClassColumns) -> list[str]:

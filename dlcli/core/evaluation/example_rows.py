@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import plain_name
+from dlcli.core.evaluation.class_shares import are_shares
 from dlcli.core.evaluation.prediction_labels import MISSING
 from dlcli.core.evaluation.prediction_roles import Roles
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
-_COUNTS = ("count", "counts", "n", "freq", "frequency", "frequencies", "support")
+_COUNTS = frozenset(
+    "count counts n 0 freq frequency frequencies support size total cases nsamples numsamples nexamples numexamples nrows "
+    "anzahl häufigkeit effectif frecuencia proportion share".split()
+)
+_RANKS = ("rank", "rang", "top")
 _TOTALS = ("total", "totals", "grandtotal", "sum", "mean", "average", "avg")
 _TYPES = frozenset(
     "str string text varchar char character chr object category categorical factor fct nominal bool boolean lgl int int8 int16 "
@@ -23,12 +28,17 @@ _TYPES = frozenset(
 """What programs call the types of columns."""
 _VARIANTS = frozenset(
     "model modelname modelid network architecture system classifier algorithm method arm variant version checkpoint ckpt epoch "
-    "step iteration iter run runid seed trial replicate experiment".split()
+    "step iteration iter run runid seed trial replicate experiment repeat estimator classifiername llm prompt threshold "
+    "mtry cp penalty lr learningrate lambda alpha".split()
 )
 """Columns that tell the rows of several networks apart, or those of one network at several times."""
-_KEY = re.compile(r".*(id|key|hash|name|no|number|example|sample|item|row|url|path)")
+_KEY = re.compile(r".*(id|index|key|hash|name|no|number|example|sample|item|row|url|path)")
+_ROUNDED = 0.01
+"""How far shares may be from 1 in all."""
 _FEWEST = 10
 """Rows of each network from which on the same true labels are hardly there by chance."""
+_RARE = 1e6
+"""One table in this many has such rows by chance."""
 _REPEATED = 20
 """At most this many rows have one key, or it is that of a class or of a place rather than of an example."""
 
@@ -63,6 +73,7 @@ def check_rows(
     """
     others = {name: column for name, column in cells.items() if name not in (roles.truth, roles.label)}
     _check_counts(table, others, truth, label)
+    _check_long(table, others, truth, label)
     _check_totals(table, others, truth)
     _check_second_header(table, others, truth, label)
     if not {"truth", "label"} <= {*named}:
@@ -79,7 +90,7 @@ def repeated_notes(truth: Texts, metadata: Mapping[str, Texts]) -> tuple[str, ..
     classes = len({*truth})
     for name, column in metadata.items():
         plain, keys = plain_name(name), Counter(column)
-        if not _KEY.fullmatch(plain) or len(keys) <= 2 * classes or max(keys.values()) > _REPEATED:
+        if not _KEY.fullmatch(plain) or len(keys) <= 2 * classes or max(keys.values()) > _REPEATED or are_shares(column):
             continue
         labels = len({*zip(column, truth, strict=True)})
         several = len(column) - len(keys)
@@ -92,12 +103,29 @@ def repeated_notes(truth: Texts, metadata: Mapping[str, Texts]) -> tuple[str, ..
 
 
 def _check_counts(table: Table, others: Mapping[str, Texts], truth: Texts, label: Texts | None) -> None:
-    """Raise InputError if each pair of labels is there once, beside a column of counts."""
-    counts = next((name for name, column in others.items() if plain_name(name) in _COUNTS and _are_counts(column)), None)
-    pairs = Counter(zip(truth, label, strict=True)) if label is not None else Counter()
-    if counts is not None and len(pairs) == len(truth) > 1:
-        message = f"{table.name}: each pair of labels is there once, and the column '{counts}' tells how often"
-        raise InputError(message, hint="write one row for each example")
+    """Raise InputError if each pair of labels is there once, or once in each part, beside a column of counts or shares."""
+    if label is None or len(truth) < 2:
+        return
+    for counts, column in others.items():
+        if plain_name(counts) not in _COUNTS or not _are_counts(column):
+            continue
+        parts = [one for name, one in others.items() if name != counts and 2 * len({*one}) <= len(truth)]
+        if len({*zip(truth, label, *parts, strict=True)}) == len(truth):
+            message = f"{table.name}: each pair of labels is there once, and the column '{counts}' tells how often"
+            raise InputError(message, hint="write one row for each example")
+
+
+def _check_long(table: Table, others: Mapping[str, Texts], truth: Texts, label: Texts | None) -> None:
+    """Raise InputError if several rows in turn are one example, with another class in each, or another rank."""
+    ranks = next((one for name, one in others.items() if plain_name(name) in _RANKS), None)
+    for column in (label, ranks):
+        size = 0 if column is None else len({*column})
+        if column is None or size < 2 or len(column) % size or size ** (2 * len(column) / size) < _RARE:
+            continue
+        of_example, values = truth.reshape(-1, size), column.reshape(-1, size)
+        if all(len({*row}) == 1 for row in of_example) and all(len({*row}) == size for row in values):
+            message = f"{table.name}: each {size} rows have one true label and {size} predicted ones, as those of one example"
+            raise InputError(message, hint="keep the row with the most probable class of each example")
 
 
 def _check_totals(table: Table, others: Mapping[str, Texts], truth: Texts) -> None:
@@ -136,7 +164,12 @@ def _check_variants(table: Table, others: Mapping[str, Texts], truth: Texts) -> 
 
 
 def _are_counts(column: Texts) -> bool:
-    return all(map(str.isdecimal, column)) and any(int(text) > 1 for text in column)
+    """Whether cells are whole numbers, not all of them 0 or 1, or shares of the whole."""
+    if not all(map(_is_number, column)):
+        return False
+    values = column.astype(float)
+    whole = bool((values == np.round(values)).all() and (values >= 0).all() and (values > 1).any())
+    return whole or bool((values >= 0).all() and abs(values.sum() - 1) < _ROUNDED)
 
 
 def _above_numbers(column: Texts) -> bool:

@@ -55,11 +55,9 @@ def of_two_classes(
         InputError: If the probabilities can be those of neither, or the labels do not show whose they are.
     """
     below = np.flatnonzero(sure < 0.5)
-    if len(below) and not known and not (many_orders(predicted) and _of_either(predicted, sure)):
-        row = int(below[0])
-        message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
+    if not known and (why := of_neither(predicted, sure)):
         known_of = f", and neither '{outputs[0]}' nor '{outputs[1]}' is known to be the positive one"
-        raise InputError(message + known_of, hint="give a column of probabilities for each class")
+        raise InputError(f"{table.name}: {why}{known_of}", hint="give a column of probabilities for each class")
     of_predicted = np.where(predicted == 1, sure, 1 - sure)
     whose = "The probability is that of {}, since {}.".format
     if not len(below):
@@ -67,6 +65,7 @@ def of_two_classes(
             p, note = sure, whose(f"'{outputs[1]}'", "the predicted labels are those from a threshold on")
         else:
             p, note = of_predicted, whose("the predicted label", "it is at least one half in every row")
+            note = note if known else f"{note[:-1]}; the two classes that occur are taken for all."
     else:
         readings = [(sure, f"'{outputs[1]}'"), (of_predicted, "the predicted label"), (1 - sure, f"'{outputs[0]}'")]
         fits = [_misfit(predicted, one) for one, _ in readings]
@@ -79,8 +78,24 @@ def of_two_classes(
             message = f"{table.name}: the probability may be that of {name} or of {other}: the predicted labels fit both alike"
             raise InputError(message, hint="give a column of probabilities for each class")
         note = whose(name, "the predicted labels fit that best")
+    if not known and np.array_equal(p, 1 - sure):
+        # A column of one class is the score of that class, which is the positive one then.
+        y, predicted, outputs, p = 1 - y, 1 - predicted, outputs[::-1], sure
     both = np.stack([1 - p, p], axis=1)
     return with_both(y, predicted, outputs, both), (note, *less_probable_notes(both, predicted))
+
+
+def of_neither(predicted: NDArray[np.int64], p: Floats) -> str:
+    """Why numbers are the probability neither of the predicted one of two classes nor of one of both; "" if they may be.
+
+    Args:
+        predicted: The predicted classes, (n,).
+        p: The numbers, (n,).
+    """
+    below = np.flatnonzero(p < 0.5)
+    if not len(below) or (many_orders(predicted) and _of_either(predicted, p)):
+        return ""
+    return f"row {below[0] + 1}: {p[below[0]]:g} cannot be the probability of the predicted one of two classes"
 
 
 def _of_either(predicted: NDArray[np.int64], p: Floats) -> bool:

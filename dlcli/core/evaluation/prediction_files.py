@@ -18,7 +18,7 @@ from dlcli.core.evaluation.class_shares import a_few, are_shares, summing_column
 from dlcli.core.evaluation.example_names import WHOLE, example_ids, file_notes
 from dlcli.core.evaluation.example_rows import check_headers, check_rows, repeated_notes
 from dlcli.core.evaluation.metrics import Floats
-from dlcli.core.evaluation.one_probability import if_possible, less_probable_notes, of_two_classes, with_both
+from dlcli.core.evaluation.one_probability import if_possible, less_probable_notes, of_neither, of_two_classes, with_both
 from dlcli.core.evaluation.positive_class import known_pair
 from dlcli.core.evaluation.prediction_columns import DERIVED, INDEX, LOSS
 from dlcli.core.evaluation.prediction_labels import (
@@ -27,7 +27,7 @@ from dlcli.core.evaluation.prediction_labels import (
     common_labels,
     label_cells,
 )
-from dlcli.core.evaluation.prediction_roles import Roles, find_roles, named_columns, rival_notes
+from dlcli.core.evaluation.prediction_roles import CONFIDENCE, Roles, find_roles, named_columns, rival_notes
 from dlcli.core.evaluation.predictions import Predictions
 from dlcli.core.evaluation.rival_predictions import settle_label
 from dlcli.core.evaluation.rival_truths import check_label, correct_cells, none_right, settle_truth
@@ -276,8 +276,17 @@ def _of_labels(
     y, predicted = (_numbered(table, labels, outputs, "label") for labels in (truth, label))
     if sure is None or len(outputs) != 2:
         return Predictions(y, predicted, outputs, None, sure), ()
+    if roles.sures and positive is None and (why := of_neither(predicted, sure)):
+        plain = Predictions(y, predicted, outputs, None, None)
+        return plain, (f"The column '{roles.sure}' is not used: {why}; `columns` names it, as probability={roles.sure}.",)
     return of_two_classes(
-        table, y, predicted, outputs, sure, known=positive is not None, of_label=plain_name(roles.sure or "") == "confidence"
+        table,
+        y,
+        predicted,
+        outputs,
+        sure,
+        known=positive is not None,
+        of_label=plain_name(roles.sure or "") in CONFIDENCE,
     )
 
 

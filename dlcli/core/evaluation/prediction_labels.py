@@ -16,7 +16,9 @@ from dlcli.support.plural import count
 from dlcli.support.tables import Table
 
 MISSING = ("nan", "<na>", "#n/a")
-"""What programs write for a value that is missing, in small letters. None and null may be classes."""
+"""What programs write for a value that is missing, in small letters."""
+_MAY_BE_MISSING = ("na", "n/a", "none", "null", "nil", "missing", ".", "-", "--", "?")
+"""The same where it may be a class as well."""
 _WITH_POINT = re.compile(r"(-?\d+)\.0*")
 """A whole number in the notation of floats, which gaps in a column make."""
 _WHOLE = re.compile(r"-?\d+")
@@ -51,7 +53,21 @@ def label_cells(table: Table, roles: Roles, cells: dict[str, Texts]) -> tuple[Te
     if any(text != without_point(text) and without_point(text) in both for text in both):
         for column in found.values():
             column[:] = [without_point(text) for text in column]
+    _check_missing(table, found)
     return found[roles.truth], None if roles.label is None else found[roles.label]
+
+
+def _check_missing(table: Table, found: dict[str, Texts]) -> None:
+    """Raise InputError if a label may be a missing one: beside numbers or a known pair, or in one of two columns alone."""
+    columns = [{*column} for column in found.values()]
+    odd = {text for text in set().union(*columns) if text.casefold() in _MAY_BE_MISSING}
+    others = set().union(*columns) - odd
+    plain = bool(others) and (all(map(_WHOLE.fullmatch, others)) or known_pair(others) is not None)
+    for text in sorted(odd):
+        if plain or any(text not in column for column in columns):
+            name = next(name for name, column in found.items() if text in column)
+            where = f"{table.name}: row {int((found[name] == text).argmax()) + 1}, column '{name}'"
+            raise InputError(f"{where}: '{text}' may be a missing label", hint="omit such rows, or rename the class")
 
 
 def _labels(table: Table, name: str, column: Texts) -> Texts:

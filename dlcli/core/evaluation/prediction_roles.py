@@ -12,7 +12,7 @@ from dlcli.support.errors import InputError
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table
 
-_KINDS = "label labels class category y".split()
+_KINDS = "label labels class category y value idx name".split()
 
 
 def _joined(words: str) -> tuple[str, ...]:
@@ -20,28 +20,32 @@ def _joined(words: str) -> tuple[str, ...]:
     return tuple(name for word in words.split() for kind in _KINDS for name in (word + kind, kind + word))
 
 
-CERTAIN = (*"truth true ytrue truelabel trueclass groundtruth gt".split(), *_joined("true gt groundtruth gold actual"))
+CERTAIN = (*"truth true ytrue truelabel trueclass groundtruth gt".split(), *_joined("true gt groundtruth gold actual ytrue"))
 """Names of the column of true labels that mean nothing else, as `plain_name` gives them, most telling first."""
-TRUTH = (*CERTAIN, *"actual gold target reference y".split())
+TRUTH = (*CERTAIN, *"actual actuals gold target targets reference y".split())
 """Its names: a target may be that of an attack, and y a coordinate."""
 PREDICTED = (
     *"predicted prediction pred".split(),
-    *_joined("predicted prediction pred"),
-    *"yhat top1 predict scoredlabels".split(),
+    *_joined("predicted prediction pred ypred"),
+    *"ypredbinary ytestpred yhat top1 predict scoredlabels".split(),
 )
 """Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
 LABEL = ("label", "class", "labels", "classname")
 ALSO_TRUTH = (*"ytest expected obs observed".split(), *_joined("target reference expected"))
-ALSO_PREDICTED = tuple("preds predictions output outputlabel outputclass modeloutput modelprediction argmax".split())
+ALSO_PREDICTED = tuple("preds predictions output outputs outputlabel outputclass modeloutput modelprediction argmax".split())
 """What these are called in tables that would have none otherwise."""
-ALSO_SURE = ("proba", "ypredproba", "predproba", "predprob")
+ALSO_SURE = tuple("proba ypredproba ypredprob predproba predprob predictedprob predictedprobability predictedproba".split())
 """What the probability of the second of two classes is called as well, where there are no predicted labels."""
 SURE = tuple(
-    "probability confidence prob yprob yproba yscore probabilities scoredprobabilities scoredprobability score p".split()
+    "probability confidence conf prob yprob yproba yscore probabilities scoredprobabilities scoredprobability score p".split()
 )
 """Those of the probability of the predicted label, or of the second of two classes."""
+CONFIDENCE = ("confidence", "conf")
+"""Those of them that mean that of the predicted label."""
 _OF_COLUMN = re.compile(r"prediction\s*\((.+)\)", re.IGNORECASE)
 """The column of predicted labels as KNIME and RapidMiner call it, with that of the true ones."""
+_OF_KIND = re.compile(r"(?:predicted|prediction|y?pred)(.+)")
+"""Its plain name with that of what is predicted."""
 
 Texts = NDArray[np.object_]
 
@@ -108,9 +112,8 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
         return given.get(role) or next(iter(known_columns(left, known)), None)
 
     truth, label = first("truth", TRUTH), first("label", PREDICTED)
-    of = next((found for name in left if label is None and (found := _OF_COLUMN.fullmatch(name.strip()))), None)
-    if of is not None:
-        truth, label = of[1] if of[1] in left and "truth" not in given else truth, of[0]
+    if label is None:
+        truth, label = _named_by_prediction(left, truth, free="truth" not in given)
     other = next(iter(known_columns(left, LABEL)), None)
     if label is None and (truth is None or other is None or plain_name(truth) not in CERTAIN):
         label = first("label", ALSO_PREDICTED)
@@ -134,6 +137,22 @@ def find_roles(table: Table, given: Mapping[str, str], of_classes: Collection[st
     }
     sures = tuple(name for name in known_columns(free, (*SURE, *ALSO_SURE)) if name not in (truth, label))
     return Roles(truth, label, sure, file, rivals, () if sure else sures)
+
+
+def _named_by_prediction(columns: Sequence[str], truth: str | None, *, free: bool) -> tuple[str | None, str | None]:
+    """The columns of true and predicted labels by the name of the latter, as `prediction(Species)` or `predicted_species`.
+
+    Args:
+        columns: Those that may hold them.
+        truth: The column that is called like true labels.
+        free: Whether another one may be taken.
+    """
+    if found := next(filter(None, (_OF_COLUMN.fullmatch(name.strip()) for name in columns)), None):
+        return found[1] if free and found[1] in columns else truth, found[0]
+    plain = {plain_name(name): name for name in columns}
+    words = [(of, name) for name in columns if (match := _OF_KIND.fullmatch(plain_name(name))) and (of := match[1])]
+    twins = [(plain[true], name) for of, name in words for true in (of, f"true{of}", f"actual{of}") if true in plain]
+    return twins[0] if free and truth is None and len(twins) == 1 else (truth, None)
 
 
 def unnamed_probability(roles: Roles, columns: Collection[str]) -> list[str]:

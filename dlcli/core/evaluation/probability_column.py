@@ -10,12 +10,11 @@ from dlcli.core.data.column_names import plain_name
 from dlcli.core.evaluation.class_probabilities import CLOSE, ClassColumns, numbers
 from dlcli.core.evaluation.metrics import Floats
 from dlcli.core.evaluation.one_probability import UNCLEAR, follow_from, less_probable, many_orders
-from dlcli.core.evaluation.prediction_roles import ALSO_SURE, Roles
+from dlcli.core.evaluation.prediction_roles import ALSO_SURE, CONFIDENCE, Roles
 from dlcli.support.decimal_comma import has_decimal_comma
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
 
-_OF_LABEL = "confidence"
 _NAMED = "`columns` names the columns"
 
 Texts = NDArray[np.object_]
@@ -101,7 +100,7 @@ def _inside(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tuple[dic
 
 
 def _without_labels(table: Table, found: Mapping[str, Floats]) -> str:
-    named = [name for name in found if plain_name(name) != _OF_LABEL]
+    named = [name for name in found if plain_name(name) not in CONFIDENCE]
     first = next(iter(named or found))
     if not named and (found[first] >= 0.5).all():
         message = f"{table.name}: '{first}' is at least one half in every row, as the probability of a predicted label is"

@@ -1,5 +1,7 @@
 """Rows of a table of predictions that are no examples, and examples that are there several times."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,62 @@ def test_a_table_of_one_class_says_what_its_accuracy_is():
     found = read({"truth": ["cat"] * N, "pred": NAMES[p.argmax(1)]})
     assert "All true labels are 'cat': accuracy is the recall of that class." in found.notes
     assert not any("recall" in note for note in read({"truth": NAMES[y], "pred": NAMES[p.argmax(1)]}).notes)
+
+
+@pytest.mark.parametrize("name", ["count", "0", "n_samples", "Anzahl", "proportion"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_counts_of_pairs_of_labels_are_no_examples(name, parts):
+    """Also in each of several parts, and as shares of the whole."""
+    k = len(NAMES)
+    counts = np.random.default_rng(2).integers(1, 60, k * k * parts)
+    values = counts / counts.sum() if name == "proportion" else counts
+    cells = {"truth": np.tile(np.repeat(NAMES, k), parts), "pred": np.tile(NAMES, k * parts), name: values}
+    cells |= {"site": np.repeat(np.arange(parts), k * k)} if parts > 1 else {}
+    with pytest.raises(InputError, match=f"the column '{name}' tells how often"):
+        read(cells)
+
+
+def test_a_count_of_something_else_beside_each_example_is_metadata():
+    y, p = network(3)
+    cells = {"truth": NAMES[y], "pred": NAMES[p.argmax(1)], "count": np.random.default_rng(2).integers(1, 90, N)}
+    assert len(read(cells).predictions.y) == N
+    assert len(read({"id": np.arange(N), **cells}).predictions.y) == N
+
+
+@pytest.mark.parametrize("by", ["class", "rank"])
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_a_row_for_each_class_or_rank_is_no_example(by, classes):
+    y, p = network(classes)
+    order = np.argsort(-p, axis=1) if by == "rank" else np.tile(np.arange(classes), (N, 1))
+    cells = {"truth": np.repeat(y, classes), "pred": order.ravel(), "prob": np.take_along_axis(p, order, 1).ravel()}
+    cells |= {"rank": np.tile(np.arange(1, classes + 1), N)} if by == "rank" else {}
+    with pytest.raises(InputError, match=f"each {classes} rows have one true label and {classes} predicted ones"):
+        read(cells)
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "NULL", "None", ".", "-", "?"])
+@pytest.mark.parametrize("where", ["truth", "pred"])
+def test_a_label_that_may_be_missing_is_refused(word, where):
+    """Beside numbers in both columns, or in one of the columns; among words in both it is a class."""
+    y, p = network(3)
+    numbers, words = (
+        {"truth": names[y].astype(object), "pred": names[p.argmax(1)].astype(object)}
+        for names in (np.array(["0", "1", "2"]), NAMES)
+    )
+    for cells in (numbers, words):
+        cells[where][7] = word
+        with pytest.raises(InputError, match=f"row 8, column '{where}': '{re.escape(word)}' may be a missing label"):
+            read(cells)
+    numbers["truth"][7] = numbers["pred"][7] = words["truth"][7] = words["pred"][7] = word
+    with pytest.raises(InputError, match="may be a missing label"):
+        read(numbers)
+    assert word in read(words).predictions.outputs
+
+
+@pytest.mark.parametrize("style", ["prob_{}", ".pred_{}", "{}"])
+def test_probabilities_of_a_class_called_no_are_no_keys(style):
+    y, p = network()
+    names = np.array(["no", "yes"])
+    rounded = p[:, 1].round(1)
+    cells = {"truth": names[y], style.format("no"): (1 - rounded).round(1), style.format("yes"): rounded}
+    assert not any("earlier one" in note for note in read(cells).notes)

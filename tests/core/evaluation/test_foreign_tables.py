@@ -146,3 +146,65 @@ def test_one_class_in_two_spellings_is_refused(pair):
 def test_numbers_with_joints_are_several_classes(pair):
     true, predicted = (np.array([one, "dog", "hen"]) for one in pair)
     assert len(read({"truth": true[Y], "pred": predicted[GUESS]}).predictions.outputs) == 4
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "y_true,y_pred_class",
+        "y_true,y_pred_label",
+        "y_true,y_pred_binary",
+        "targets,preds",
+        "targets,outputs",
+        "actuals,predictions",
+        "y_true_label,y_pred_label",
+        "True Value,Predicted Value",
+        "true_idx,pred_idx",
+        "true_name,pred_name",
+        "species,predicted_species",
+        "true_intent,pred_intent",
+        "Sentiment,Prediction Sentiment",
+    ],
+)
+@pytest.mark.parametrize("turned", [True, False])
+def test_names_of_both_labels(names, turned):
+    true, predicted = names.split(",")
+    cells = {true: NAMES[Y], predicted: NAMES[GUESS], "age": np.arange(N)}
+    found = read(dict(reversed(cells.items())) if turned else cells).predictions
+    assert (found.y == Y).all() and (found.predicted == GUESS).all()
+
+
+def test_several_columns_with_a_predicted_one_are_not_one_of_them():
+    """As labels of several things in one table."""
+    cells = {"red": Y == 1, "round": Y == 2, "pred_red": GUESS == 1, "pred_round": GUESS == 2}
+    with pytest.raises(InputError, match="has no column of true labels"):
+        read(cells)
+
+
+@pytest.mark.parametrize("name", ["score", "confidence", "prob"])
+def test_numbers_that_are_no_probabilities_of_two_words_are_not_used(name):
+    y, p = network()
+    words = np.array(["cat", "dog"])
+    noise = np.random.default_rng(5).random(N).round(3)
+    found = read({"y_true": words[y], "y_pred": words[p.argmax(1)], name: noise})
+    assert found.predictions.log_p is None and any(f"'{name}' is not used" in note for note in found.notes)
+    with pytest.raises(InputError, match="cannot be the probability"):
+        read({"y_true": words[y], "y_pred": words[p.argmax(1)], name: noise}, f"probability={name}")
+
+
+@pytest.mark.parametrize("positive", ["cat", "dog"])
+@pytest.mark.parametrize("named", [True, False])
+def test_the_class_that_has_a_probability_is_the_positive_one(positive, named):
+    """By the name of the column, or since the labels follow from a threshold of it."""
+    y, p = network()
+    words = np.array(["dog", "cat"] if positive == "cat" else ["cat", "dog"])
+    column = {f"prob_{positive}": p[:, 1]} if named else {"y_prob": p[:, 1]}
+    found = read({"truth": words[y], "pred": words[p.argmax(1)], **column}).predictions
+    assert found.outputs[1] == positive and (found.y == y).all()
+    assert np.exp(found.log_p[:, 1]) == pytest.approx(p[:, 1])
+
+
+def test_conf_is_the_probability_of_the_predicted_label():
+    y, p = network()
+    found = read({"y_true": y, "y_pred": p.argmax(1), "conf": p.max(1)})
+    assert area(found) == pytest.approx(area(read({"y_true": y, "y_prob": p[:, 1]})))

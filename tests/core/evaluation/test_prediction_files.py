@@ -207,7 +207,7 @@ BAD = {
         "truth,label,correct\na,a,true\nb,a,1\n",
         "row 2: correct is 1, but the true label is 'b' and 'a' predicted",
     ),
-    "no confidence": ("truth,label,confidence\na,a,0.9\nb,a,0.3\n", "row 2: 0.3 cannot be the probability"),
+    "no confidence": ("truth,label,confidence\na,a,0.9\nb,a,0.3\n", "'label' does not follow from 'confidence'"),
 }
 
 
