@@ -32,6 +32,7 @@ def settle_label(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
     Raises:
         InputError: If several columns may be meant, with other labels.
     """
+    roles = _without_stranger(table, roles, cells)
     if roles.label is None:
         return roles, ()
     roles, taken, unused = _without_shares(table, roles, roles.label, cells)
@@ -54,6 +55,17 @@ def settle_label(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> tupl
     note = f"The predicted labels are those of '{fitting[0]}', which the probabilities or the right rows confirm, not of {said}"
     notes = (*unused, f"{note}; `columns` names another.")
     return replace(roles, label=fitting[0], rivals={**roles.rivals, "label": ()}), notes
+
+
+def _without_stranger(table: Table, roles: Roles, cells: Mapping[str, Texts]) -> Roles:
+    """Roles without a column `class` that holds no true label, if there are other predicted ones, or probabilities."""
+    truth = plain_cells(cells[roles.truth])
+    if roles.label is None or not roles.called_label or not {*truth}.isdisjoint(plain_cells(cells[roles.label])):
+        return roles
+    left = [name for name in roles.rivals["label"] if not {*truth}.isdisjoint(plain_cells(cells[name]))]
+    if not left and _columns(table, {name: one for name, one in cells.items() if name != roles.truth}, {}, truth) is None:
+        return roles
+    return replace(roles, label=left[0] if left else None, rivals={**roles.rivals, "label": tuple(left[1:])})
 
 
 def _without_shares(table: Table, roles: Roles, label: str, cells: Mapping[str, Texts]) -> tuple[Roles, str, tuple[str, ...]]:

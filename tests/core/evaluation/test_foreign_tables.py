@@ -208,3 +208,14 @@ def test_conf_is_the_probability_of_the_predicted_label():
     y, p = network()
     found = read({"y_true": y, "y_pred": p.argmax(1), "conf": p.max(1)})
     assert area(found) == pytest.approx(area(read({"y_true": y, "y_prob": p[:, 1]})))
+
+
+@pytest.mark.parametrize("name", ["class", "label", "Class name"])
+@pytest.mark.parametrize("kind", ["labels", "classes", "both"])
+def test_a_class_of_something_else_is_not_the_predicted_label(name, kind):
+    """As the class of a ticket beside labels of another kind."""
+    y, p = network()
+    label = {} if kind == "classes" else {"predictions": p.argmax(1)}
+    of_classes = {} if kind == "labels" else {"prob_0": p[:, 0], "prob_1": p[:, 1]}
+    found = read({"y_true": y, **label, **of_classes, name: np.array(["first", "second"])[np.arange(N) % 2]})
+    assert (found.predictions.predicted == p.argmax(1)).all() and name in found.metadata
