@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _check_long(table: Table, others: Mapping[str, Texts], truth: Texts, label: 
     ranks = next((one for name, one in others.items() if plain_name(name) in _RANKS), None)
     for column in (label, ranks):
         size = 0 if column is None else len({*column})
-        if column is None or size < 2 or len(column) % size or size ** (2 * len(column) / size) < _RARE:
+        if column is None or size < 2 or len(column) % size or 2 * len(column) / size * log(size) < log(_RARE):
             continue
         of_example, values = truth.reshape(-1, size), column.reshape(-1, size)
         if all(len({*row}) == 1 for row in of_example) and all(len({*row}) == size for row in values):

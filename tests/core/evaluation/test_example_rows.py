@@ -132,6 +132,12 @@ def test_a_row_for_each_class_or_rank_is_no_example(by, classes):
         read(cells)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_many_examples_are_read(classes):
+    y, p = network(classes, 6000)
+    assert len(read({"truth": y, "pred": p.argmax(1), "rank": np.arange(6000) % 3}).predictions.y) == 6000
+
+
 @pytest.mark.parametrize("word", ["NA", "N/A", "NULL", "None", ".", "-", "?"])
 @pytest.mark.parametrize("where", ["truth", "pred"])
 def test_a_label_that_may_be_missing_is_refused(word, where):
