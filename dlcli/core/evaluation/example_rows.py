@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.column_names import plain_name
-from dlcli.core.evaluation.class_shares import are_shares
+from dlcli.core.evaluation.class_shares import are_shares, as_numbers
 from dlcli.core.evaluation.prediction_labels import MISSING
 from dlcli.core.evaluation.prediction_roles import Roles
 from dlcli.support.errors import InputError
@@ -166,23 +166,15 @@ def _check_variants(table: Table, others: Mapping[str, Texts], truth: Texts) -> 
 
 def _are_counts(column: Texts) -> bool:
     """Whether cells are whole numbers, not all of them 0 or 1, or shares of the whole."""
-    if not all(map(_is_number, column)):
+    values = as_numbers(column)
+    if not (values >= 0).all():
         return False
-    values = column.astype(float)
-    whole = bool((values == np.round(values)).all() and (values >= 0).all() and (values > 1).any())
-    return whole or bool((values >= 0).all() and abs(values.sum() - 1) < _ROUNDED)
+    whole = bool((values == np.round(values)).all() and (values > 1).any())
+    return whole or bool(abs(values.sum() - 1) < _ROUNDED)
 
 
 def _above_numbers(column: Texts) -> bool:
     """Whether the first cell is a text, and all others are numbers."""
-    first, *rest = (text.strip() for text in column)
+    first, numbers = column[0].strip(), ~np.isnan(as_numbers(column))
     blank = first.casefold() in ("", *MISSING, "na", "n/a", "none", "null", "-", "?")
-    return not blank and not _is_number(first) and all(map(_is_number, rest))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return not blank and not numbers[0] and bool(numbers[1:].all())
